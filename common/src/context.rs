@@ -1,0 +1,164 @@
+//! The parent of a crossing, and what the kernel programs must know to read it.
+
+use crate::wire_enum;
+
+wire_enum! {
+    /// How a parent was found. Wire values are also the order from best to worst.
+    ParentSource: u8 {
+        /// No parent.
+        None = 0,
+        /// OTEP 4947's thread context record.
+        ThreadContext = 1,
+        /// CPython's contextvars.
+        Python = 2,
+    }
+}
+
+wire_enum! {
+    /// What came of an attempt to read the parent. "No active span" is an answer; the rest are reasons.
+    ContextOutcome: u8 {
+        /// No reader is configured for the target.
+        NoReader = 0,
+        /// A span context was read (its flags say whether it is sampled).
+        Found = 1,
+        /// The thread has a context, and no span is active in it.
+        NoActiveSpan = 2,
+        /// The thread is not one of the interpreter's.
+        NotAPythonThread = 3,
+        /// More threads than the walk visits.
+        TooManyThreads = 4,
+        /// A read of the target's memory failed.
+        ReadFailed = 5,
+        /// An object was not of the type that its place demands.
+        UnexpectedType = 6,
+        /// The span object has no `_context` that the layout explains.
+        UnknownSpanLayout = 7,
+        /// The HAMT or dict is deeper or larger than the walk's bounds.
+        TooLarge = 8,
+        /// The thread record exists and is marked invalid or empty.
+        RecordInvalid = 9,
+        /// The ids in the span context are zero or malformed.
+        InvalidIds = 10,
+    }
+}
+
+/// A parent span as read in the target.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parent {
+    /// W3C trace id, big-endian bytes; zero when there is none.
+    pub trace_id: [u8; 16],
+    /// W3C span id, big-endian bytes.
+    pub span_id: [u8; 8],
+    /// W3C trace flags; bit 0 is "sampled".
+    pub flags: u8,
+    /// A [`ParentSource`].
+    pub source: u8,
+    /// A [`ContextOutcome`].
+    pub outcome: u8,
+    /// 1 if the span context is remote (it names a span of another process).
+    pub remote: u8,
+    /// 1 if it came to this thread through the creation of threads under a crossing.
+    pub lineage: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
+}
+
+wire_enum! {
+    /// Where an instance of a Python class keeps its attributes when it has a managed dict.
+    AttributeStore: u32 {
+        /// Up to 3.10: there are no managed dicts, only those at `tp_dictoffset`.
+        DictOffset = 0,
+        /// 3.11: a pointer to values at -32, else one to a dict at -24.
+        TwoPointers = 1,
+        /// 3.12: one word at -24, whose low bit marks values that begin at the next byte.
+        Tagged = 2,
+        /// 3.13 on: values behind the object's basic size while they are marked valid, else a dict
+        /// at -24.
+        Inline = 3,
+    }
+}
+
+/// Where the things are that lead from a CPython thread to its active span.
+///
+/// All zero: no Python reader. See `ebpf/src/context/python.rs` for the walk. Addresses are the
+/// target's; offsets are in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PythonLayout {
+    /// 1 when this layout is in use.
+    pub enabled: u32,
+    /// An [`AttributeStore`].
+    pub attribute_store: u32,
+    /// Address of the interpreter's pointer to its newest `PyThreadState`.
+    pub threads_head: u64,
+    /// Address of the type of `PyContext` objects.
+    pub context_type: u64,
+    /// Address of the type of HAMT nodes with a bitmap.
+    pub bitmap_node_type: u64,
+    /// Address of the type of HAMT nodes with 32 children.
+    pub array_node_type: u64,
+    /// Address of the type of HAMT nodes for keys with one hash.
+    pub collision_node_type: u64,
+    /// Address of OpenTelemetry's `ContextVar`; 0: not known (yet), no parent can be read.
+    pub context_var: u64,
+    /// Address of the `str` under which OpenTelemetry's `Context` has the active span.
+    pub span_key: u64,
+    /// The variable's hash as a HAMT uses it, folded to 32 bits.
+    pub context_var_hash: u32,
+    /// Offset of the user's FS base in the kernel's `task_struct`; 0: not known, threads are told
+    /// by `native_thread_id`.
+    pub task_fs_base: u32,
+    /// `PyThreadState.thread_id`: what `pthread_self()` returned, which is the FS base.
+    pub thread_id: u32,
+    /// `PyThreadState.native_thread_id`; 0: this version has none.
+    pub native_thread_id: u32,
+    /// `PyThreadState.context`.
+    pub thread_context: u32,
+    /// `PyHeapTypeObject.ht_cached_keys`.
+    pub cached_keys: u32,
+    /// `PyTupleObject.ob_item`.
+    pub tuple_items: u32,
+    /// `sizeof(PyASCIIObject)`.
+    pub ascii_text: u32,
+    /// From the start of a block of values to its first pointer.
+    pub values: u32,
+    /// 1 if an int has its digit count in `lv_tag` (3.12 on), 0 if in `ob_size`.
+    pub tagged_ints: u32,
+    /// 1 if dict keys have the header of 3.11 on.
+    pub log2_keys: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+wire_enum! {
+    /// How the thread-local variable of OTEP 4947 is found.
+    TlsKind: u32 {
+        /// At a constant distance from the FS base.
+        Static = 0,
+        /// In the block that the thread's DTV names for the module.
+        Dynamic = 1,
+    }
+}
+
+/// Where OTEP 4947's thread context pointer lies.
+///
+/// All zero: the process has none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadContextLayout {
+    /// 1 when this layout is in use.
+    pub enabled: u32,
+    /// Offset of the user's FS base in the kernel's `task_struct`.
+    pub task_fs_base: u32,
+    /// A [`TlsKind`].
+    pub kind: u32,
+    /// The module's number in the DTV, for [`TlsKind::Dynamic`].
+    pub module: u32,
+    /// Of the variable: from the FS base (negative) or from the start of the module's block.
+    pub offset: i64,
+}
+
+const _: () = assert!(size_of::<Parent>() == 32);
+const _: () = assert!(size_of::<PythonLayout>() == 112);
+const _: () = assert!(size_of::<ThreadContextLayout>() == 24);

@@ -1,0 +1,60 @@
+//! Everything the kernel side counts. Nothing is lost without one of these going up.
+
+use crate::wire_enum;
+
+wire_enum! {
+    /// Index into the per-CPU counters map.
+    Counter: u32 {
+        /// Entry probes that ran.
+        Entries = 0,
+        /// Exit probes that ran.
+        Exits = 1,
+        /// Crossings sent to the agent.
+        Sent = 2,
+        /// Crossings shorter than their region's minimum, kept in the kernel.
+        Folded = 3,
+        /// Exits without an open crossing: entered before the region was armed, or another function's exit.
+        ExitWithoutEntry = 4,
+        /// Entries not followed because the thread has `MAX_DEPTH` open crossings.
+        TooDeep = 5,
+        /// Entries not followed because the threads map is full.
+        ThreadsFull = 6,
+        /// Crossings whose ring reserve failed and that were parked for the agent's sweep.
+        Parked = 7,
+        /// Crossings lost: ring full and no place to park.
+        CrossingsLost = 8,
+        /// Crossings not emitted because two stacks could not be told apart.
+        Ambiguous = 9,
+        /// Crossings closed without their exit (exception, longjmp, thread death, replaced).
+        LostExits = 10,
+        /// Hits beyond a region's rate limit, from the limit until the probe is gone.
+        OverRate = 11,
+        /// Control events lost because their ring was full.
+        ControlLost = 12,
+        /// Thread events lost because the ring was full.
+        ThreadEventsLost = 13,
+        /// Decoder reads that failed.
+        ReadFailed = 14,
+        /// Reads that failed at first and succeeded through `copy_from_user`.
+        ReadFaulted = 15,
+        /// Notes without a crossing to belong to.
+        NoteWithoutCrossing = 16,
+        /// Crossings without a parent: unattributed.
+        WithoutParent = 17,
+        /// Crossings under a parent that is not sampled.
+        Unsampled = 18,
+        /// Births not noted because the map of births is full: those threads inherit nothing.
+        BirthsFull = 19,
+        /// Child processes not followed because the targets map is full.
+        TargetsFull = 20,
+        /// Decoder reads that met a null pointer, by which libraries say that there is nothing.
+        ReadNull = 21,
+        /// Context walks, one counter for each outcome (`ContextOutcome` is added to this index).
+        ContextBase = 32,
+    }
+}
+
+impl Counter {
+    /// Number of slots in the counters map.
+    pub const SLOTS: u32 = 64;
+}

@@ -1,0 +1,129 @@
+//! What the kernel programs know of a region: limits, and what to read where.
+
+use crate::{MAX_HOPS, MAX_READS, wire_enum};
+
+wire_enum! {
+    /// The register or address that a read starts from (System V AMD64 ABI).
+    Base: u8 {
+        /// `rdi` at the entry: first integer argument, or the hidden result pointer.
+        Arg0 = 0,
+        /// `rsi` at the entry.
+        Arg1 = 1,
+        /// `rdx` at the entry.
+        Arg2 = 2,
+        /// `rcx` at the entry.
+        Arg3 = 3,
+        /// `r8` at the entry.
+        Arg4 = 4,
+        /// `r9` at the entry.
+        Arg5 = 5,
+        /// `rsp` at the entry: offset 0 is the return address, 8 the first stack argument.
+        EntryStack = 6,
+        /// `rax` at the exit.
+        Result = 7,
+    }
+}
+
+wire_enum! {
+    /// When a read is done.
+    ReadWhen: u8 {
+        /// At the entry.
+        Entry = 0,
+        /// At the exit, only if the crossing ended by its own exit.
+        Exit = 1,
+    }
+}
+
+wire_enum! {
+    /// What is read at the end of the pointer chain. Integers are extended to 64 bits.
+    ///
+    /// The low four bits of the wire value are the width in bytes, [`ValueKind::SIGNED`] asks for
+    /// sign extension, [`ValueKind::TEXT`] marks texts: so the program needs no branch a kind.
+    ValueKind: u8 {
+        /// Unsigned, 1 byte.
+        U8 = 0x01,
+        /// Signed, 4 bytes.
+        I32 = 0x14,
+        /// Unsigned, 4 bytes.
+        U32 = 0x04,
+        /// 8 bytes, as they are (i64, u64, pointer, the bits of an f64).
+        U64 = 0x08,
+        /// 4 bytes: the bits of an f32, in the low half.
+        F32 = 0x24,
+        /// A NUL-terminated string at the final address, into the crossing's text.
+        CStr = 0x80,
+        /// A libstdc++ `std::string` object at the final address: pointer at 0, length at 8.
+        StdString = 0x88,
+    }
+}
+
+impl ValueKind {
+    /// Mask of the width in bytes.
+    pub const WIDTH: u8 = 0x0f;
+    /// The value is sign-extended from 4 bytes.
+    pub const SIGNED: u8 = 0x10;
+    /// The value goes to the crossing's text.
+    pub const TEXT: u8 = 0x80;
+}
+
+/// One read. The address starts as the base's value; each hop but the last replaces it by the
+/// pointer at address + offset; the last hop's address + offset is what is read. Without hops
+/// the value is the base itself.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadSpec {
+    /// A [`Base`].
+    pub base: u8,
+    /// A [`ReadWhen`].
+    pub when: u8,
+    /// A [`ValueKind`].
+    pub kind: u8,
+    /// Offsets in use, 0 to `MAX_HOPS`.
+    pub hops: u8,
+    /// Slot that the value goes to; texts go to the crossing's one text and mark this slot valid.
+    pub slot: u32,
+    /// Byte offsets.
+    pub offsets: [i32; MAX_HOPS],
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// Bits of [`RegionSpec::flags`].
+pub struct RegionFlags;
+
+impl RegionFlags {
+    /// The guard has tripped: hits are ignored until the agent clears it.
+    pub const TRIPPED: u32 = 1;
+    /// Never below the minimum: every crossing is sent.
+    pub const KEEP_ALL: u32 = 2;
+    /// A worker's own body: threads it creates descend from the crossing that it works for.
+    pub const WORKER: u32 = 4;
+    /// Not on threads that were born under an open crossing, where the library calls itself.
+    pub const NOT_BY_LINEAGE: u32 = 8;
+}
+
+/// A region as the kernel programs see it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegionSpec {
+    /// Crossings shorter than this many nanoseconds stay in the kernel and are counted.
+    pub min_ns: u64,
+    /// Entries a second and thread beyond which the guard trips; 0: no guard.
+    pub limit_per_s: u32,
+    /// [`RegionFlags`].
+    pub flags: u32,
+    /// For a note: the group of regions it adds to; for others the group it belongs to; 0: none.
+    pub group: u32,
+    /// Reads in use.
+    pub n_reads: u32,
+    /// Changes whenever the region's probes are taken away: crossings opened before are over.
+    pub epoch: u32,
+    /// The generation of links whose hits count. Links are replaced whole, the new ones before the old
+    /// ones go: for that while each instruction has two probes, and one of them is ignored.
+    pub generation: u32,
+    /// The reads, entry and exit ones in any order.
+    pub reads: [ReadSpec; MAX_READS],
+}
+
+const _: () = assert!(size_of::<ReadSpec>() == 32);
+const _: () = assert!(size_of::<RegionSpec>() == 32 + 32 * MAX_READS);

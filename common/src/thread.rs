@@ -1,0 +1,114 @@
+//! State that the kernel programs keep for targets and threads.
+
+use crate::{CrossingEvent, MAX_DEPTH, Parent, PythonLayout, ThreadContextLayout};
+
+/// Bits of [`Target::flags`].
+pub struct TargetFlags;
+
+impl TargetFlags {
+    /// The process can switch stacks under one thread (greenlet, swapcontext): stack pointers of
+    /// different crossings prove nothing about each other.
+    pub const SWITCHES_STACKS: u32 = 1;
+}
+
+/// Bits of [`Frame::flags`].
+pub struct FrameFlags;
+
+impl FrameFlags {
+    /// A crossing inside this one was sent, so this one must be too.
+    pub const HAS_CHILDREN: u32 = 1;
+    /// A thread was born under it: its end must be made known to those threads.
+    pub const HAS_BIRTHS: u32 = 2;
+    /// Another crossing had the same thread and stack pointer: which exit is whose is unknown.
+    pub const AMBIGUOUS: u32 = 4;
+}
+
+/// What the kernel programs know of a target. Key: its process id in the root pid namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Target {
+    /// Device of the target's pid namespace file (`/proc/PID/ns/pid`).
+    pub pidns_dev: u64,
+    /// Inode of the target's pid namespace file.
+    pub pidns_ino: u64,
+    /// [`TargetFlags`].
+    pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// How to read the parent out of CPython.
+    pub python: PythonLayout,
+    /// How to read the parent out of the thread context record.
+    pub thread_context: ThreadContextLayout,
+}
+
+/// One open crossing: what is to be sent, and what pairs it with its exit.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// The event in the making; at the exit it is completed and sent.
+    pub event: CrossingEvent,
+    /// Stack pointer at the entry; at a `ret` it is the same again.
+    pub sp: u64,
+    /// The return address at `sp`; if it is gone, so is the frame.
+    pub return_address: u64,
+    /// The Python context pointer at the entry; 0 if there is none.
+    pub context: u64,
+    /// Group of the region, for notes.
+    pub group: u32,
+    /// [`FrameFlags`].
+    pub flags: u32,
+    /// The region's epoch at the entry.
+    pub epoch: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// What reads start from, by [`Base`](crate::Base): six argument registers and the stack pointer
+    /// at the entry, the result register at the exit.
+    pub bases: [u64; 8],
+}
+
+/// A thread of a target. Key: its thread id in the root pid namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadState {
+    /// Bit n: `frames[n]` is open. Not a depth: coroutines leave in any order.
+    pub open: u32,
+    /// Process id in the root pid namespace.
+    pub tgid: u32,
+    /// Thread id in the target's own pid namespace.
+    pub ns_tid: u32,
+    /// 1 when `birth_crossing` and `birth_parent` are inherited from a crossing.
+    pub has_birth: u32,
+    /// The crossing under which this thread was created, transitively; 0: none.
+    pub birth_crossing: u64,
+    /// Cached address of the thread's `PyThreadState`, validated at each use; 0: not known.
+    pub python_thread: u64,
+    /// Time of the last switch out or wake-up; 0 while the thread runs.
+    pub off_since_ns: u64,
+    /// 1 while off-CPU and blocked, 0 while runnable.
+    pub blocked: u64,
+    /// Run-queue wait, cumulative, in nanoseconds.
+    pub runqueue_ns: u64,
+    /// Blocked time, cumulative, in nanoseconds.
+    pub blocked_ns: u64,
+    /// When this state was made, for a thread born under a crossing.
+    pub started_ns: u64,
+    /// The programs' search through `frames`: the best key so far. In the map, as the verifier would
+    /// otherwise follow every possible outcome of the search on its own.
+    pub search_key: u64,
+    /// The slot that has it; `MAX_DEPTH` or more: none.
+    pub search_slot: u64,
+    /// The slot that the hit under way is about.
+    pub stage_slot: u64,
+    /// 1 if that crossing has none around it.
+    pub stage_outermost: u64,
+    /// What a note's reads start from, as in [`Frame::bases`].
+    pub note_bases: [u64; 8],
+    /// Parent of the crossing under which this thread was created.
+    pub birth_parent: Parent,
+    /// Crossings; those in `open` are.
+    pub frames: [Frame; MAX_DEPTH],
+}
+
+const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 104);
+const _: () =
+    assert!(size_of::<ThreadState>() == 72 + 32 + 64 + 32 + MAX_DEPTH * size_of::<Frame>());
