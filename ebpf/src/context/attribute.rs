@@ -1,0 +1,89 @@
+//! The attribute `_context` of a span object.
+
+use hotspan_common::{AttributeStore, ContextOutcome, PythonLayout};
+
+use super::{
+    Walk,
+    dict::{self, Tables},
+    python::{OB_TYPE, TP_FLAGS},
+};
+use crate::memory::read;
+
+/// `PyTypeObject.tp_basicsize` and `.tp_dictoffset`, the same in all versions.
+const TP_BASICSIZE: u64 = 32;
+const TP_DICTOFFSET: u64 = 288;
+/// `Py_TPFLAGS_INLINE_VALUES` (3.13 on) and `Py_TPFLAGS_MANAGED_DICT` (3.11 on).
+const INLINE_VALUES: u64 = 1 << 2;
+const MANAGED_DICT: u64 = 1 << 4;
+/// Before the object: its dict, and 3.11's pointer to values.
+const DICT_BEFORE: u64 = 24;
+const VALUES_BEFORE: u64 = 32;
+/// `_dictvalues.valid`, the fourth byte.
+const VALID: u32 = 0xff << 24;
+/// `_context`: the SDK's `Span` and the API's `NonRecordingSpan` both keep their context under it.
+const NAME: u64 = u64::from_le_bytes(*b"_context");
+
+/// The span's context object.
+#[inline(always)]
+pub fn context_of_span(layout: &PythonLayout, span: u64) -> Walk<u64> {
+    let class = read::<u64>(span.wrapping_add(OB_TYPE))?;
+    let tables = tables(layout, span, class)?;
+    if tables.keys == 0 {
+        return Err(ContextOutcome::UnknownSpanLayout);
+    }
+    match dict::value_of_name(layout, tables, NAME)? {
+        0 => Err(ContextOutcome::UnknownSpanLayout),
+        context => Ok(context),
+    }
+}
+
+/// Where the instance keeps its attributes.
+#[inline(always)]
+fn tables(layout: &PythonLayout, span: u64, class: u64) -> Walk<Tables> {
+    let flags = read::<u64>(class.wrapping_add(TP_FLAGS))?;
+    let managed = layout.attribute_store != AttributeStore::DictOffset.wire();
+    let place = if managed && flags & MANAGED_DICT != 0 {
+        managed_store(layout, span, class, flags)?
+    } else {
+        let offset = read::<i64>(class.wrapping_add(TP_DICTOFFSET))?;
+        if offset <= 0 {
+            return Err(ContextOutcome::UnknownSpanLayout);
+        }
+        Store::Dict(read(span.wrapping_add(offset as u64))?)
+    };
+    match place {
+        Store::Values(values) => {
+            let keys = read(class.wrapping_add(u64::from(layout.cached_keys)))?;
+            Ok(Tables { keys, values })
+        }
+        Store::Dict(dict) => dict::tables(layout, dict),
+    }
+}
+
+enum Store {
+    /// The first value; the class has the keys.
+    Values(u64),
+    Dict(u64),
+}
+
+#[inline(always)]
+fn managed_store(layout: &PythonLayout, span: u64, class: u64, flags: u64) -> Walk<Store> {
+    if layout.attribute_store == AttributeStore::Inline.wire() && flags & INLINE_VALUES != 0 {
+        let size = read::<u64>(class.wrapping_add(TP_BASICSIZE))?;
+        let block = span.wrapping_add(size);
+        if read::<u32>(block)? & VALID != 0 {
+            return Ok(Store::Values(block.wrapping_add(u64::from(layout.values))));
+        }
+    }
+    if layout.attribute_store == AttributeStore::TwoPointers.wire() {
+        let values = read::<u64>(span.wrapping_sub(VALUES_BEFORE))?;
+        if values != 0 {
+            return Ok(Store::Values(values.wrapping_add(u64::from(layout.values))));
+        }
+    }
+    let word = read::<u64>(span.wrapping_sub(DICT_BEFORE))?;
+    if layout.attribute_store == AttributeStore::Tagged.wire() && word & 1 != 0 {
+        return Ok(Store::Values(word.wrapping_add(1)));
+    }
+    Ok(Store::Dict(word))
+}

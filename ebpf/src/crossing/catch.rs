@@ -1,0 +1,27 @@
+//! `__cxa_begin_catch`: an exception was caught, so every frame below the catcher's is gone.
+
+use hotspan_common::{Ending, MAX_DEPTH};
+
+use super::{Hit, emit, stack};
+use crate::{context, threads};
+
+/// Closes, exactly, the crossings of this stack at or below the catcher's stack pointer.
+#[inline(always)]
+pub fn run(hit: &Hit) {
+    let Some(state) = threads::get(hit.tid) else {
+        return;
+    };
+    if state.open == 0 {
+        return;
+    }
+    let context = context::context_pointer(hit.target, state);
+    for slot in 0..MAX_DEPTH as u32 {
+        if !stack::is_open(state, slot) {
+            continue;
+        }
+        let frame = stack::frame(state, slot);
+        if frame.sp <= hit.sp && stack::comparable(hit, frame, context) {
+            emit::close(slot, Ending::Caught, hit.now, hit.now);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! An entry: a crossing opens.
+
+use hotspan_common::{
+    Counter, CrossingEvent, FrameFlags, Parent, ParentSource, ReadWhen, RecordKind, RegionFlags,
+    ThreadState,
+};
+
+use super::{Hit, decode, stack};
+use crate::{
+    context,
+    counters::{count, count_context},
+    maps::BIRTHS,
+    memory, threads,
+};
+
+/// Opens a crossing on the current thread.
+#[inline(always)]
+pub fn run(hit: &Hit) {
+    if let Some(state) = open(hit) {
+        complete(hit, state);
+    }
+}
+
+/// Reads the parent of an outermost crossing, and what the region asks for.
+#[inline(always)]
+fn complete(hit: &Hit, state: &mut ThreadState) {
+    if state.stage_outermost != 0 {
+        let mut parent = Parent::default();
+        context::read_parent(hit.target, state, &mut parent);
+        count_context(parent.outcome);
+        stack::staged(state).event.parent = parent;
+    }
+    decode::run(hit, ReadWhen::Entry);
+}
+
+/// Takes a slot for the crossing, and stages it.
+#[inline(always)]
+fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
+    count(Counter::Entries);
+    let state = threads::get_or_create(hit.target, hit.tgid, hit.tid)?;
+    if hit.spec.flags & RegionFlags::NOT_BY_LINEAGE != 0 && descends(state) {
+        return None;
+    }
+    let context = context::context_pointer(hit.target, state);
+    let ambiguous = stack::close_dead(state, hit, context);
+    let around = stack::enclosing(state, hit.sp, context);
+    let Some(slot) = stack::free_slot(state) else {
+        count(Counter::TooDeep);
+        return None;
+    };
+    stack::stage(state, slot);
+    let (runqueue_ns, blocked_ns, ns_tid) = (state.runqueue_ns, state.blocked_ns, state.ns_tid);
+    let frame = stack::frame(state, slot);
+    frame.sp = hit.sp;
+    frame.return_address = memory::read::<u64>(hit.sp).unwrap_or(0);
+    frame.context = context;
+    frame.group = hit.spec.group;
+    frame.epoch = hit.spec.epoch;
+    frame.flags = if ambiguous { FrameFlags::AMBIGUOUS } else { 0 };
+    frame.bases = decode::bases(hit);
+    let event = &mut frame.event;
+    begin(event, hit);
+    event.ns_tid = ns_tid;
+    event.runqueue_ns = runqueue_ns;
+    event.blocked_ns = blocked_ns;
+    event.enclosing = 0;
+    event.parent = Parent::default();
+    inherit(state, hit, slot, around);
+    state.open |= 1 << slot;
+    Some(state)
+}
+
+/// Everything of the event that the hit itself says.
+#[inline(always)]
+fn begin(event: &mut CrossingEvent, hit: &Hit) {
+    event.kind = RecordKind::Crossing.wire();
+    event.region = hit.cookie.region;
+    event.tgid = hit.tgid;
+    event.tid = hit.tid;
+    event.ending = 0;
+    event.id = hit.now << 22 | u64::from(hit.tid & 0x3f_ffff);
+    event.entry_ns = hit.now;
+    event.exit_ns = 0;
+    event.proven_ns = hit.now;
+    event.result = 0;
+    event.valid = 0;
+    event.text_len = 0;
+}
+
+/// Gives the crossing in `slot` the crossing around it, with its parent: on this thread, or by the
+/// thread's birth.
+#[inline(always)]
+fn inherit(state: &mut ThreadState, hit: &Hit, slot: u32, around: Option<u32>) {
+    state.stage_outermost = 0;
+    let (enclosing, parent) = if let Some(slot) = around {
+        let outer = stack::frame(state, slot);
+        outer.event.proven_ns = hit.now;
+        (outer.event.id, outer.event.parent)
+    } else if descends(state) {
+        (state.birth_crossing, born(state.birth_parent))
+    } else {
+        state.stage_outermost = 1;
+        return;
+    };
+    let frame = stack::frame(state, slot);
+    frame.event.enclosing = enclosing;
+    frame.event.parent = parent;
+}
+
+/// The parent that came with a thread's birth.
+#[inline(always)]
+fn born(mut parent: Parent) -> Parent {
+    parent.lineage = u8::from(parent.source != ParentSource::None.wire());
+    parent
+}
+
+/// Whether the crossing that this thread was born under is still open. Once it is over, the thread
+/// is on its own for good: pools outlive the request that happened to start them.
+#[inline(always)]
+fn descends(state: &mut ThreadState) -> bool {
+    if state.has_birth == 0 {
+        return false;
+    }
+    // SAFETY: only whether it is there matters.
+    let open = unsafe { BIRTHS.get(&state.birth_crossing) }.is_some();
+    if !open {
+        state.has_birth = 0;
+    }
+    open
+}

@@ -1,0 +1,80 @@
+//! The rate guard: a token bucket for each thread and region. A probe costs the target microseconds
+//! at each hit, so a region that is hit too often is given up before it can be felt.
+
+use hotspan_common::{ControlKind, Counter, RegionFlags};
+
+use super::Hit;
+use crate::{
+    counters::count,
+    maps::{RATES, REGIONS},
+    process,
+};
+
+/// The bucket holds a tenth of a second's worth of entries: bursts within a solve pass.
+const BURST_PER_LIMIT: u64 = 10;
+/// And at least this many.
+const LEAST_BURST: u64 = 100;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Tokens of one thread and region.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Bucket {
+    /// Tokens left, in billionths: one entry takes `SECOND_NS`, a nanosecond brings `limit_per_s`.
+    pub tokens: u64,
+    /// When they were counted.
+    pub since_ns: u64,
+}
+
+/// Whether this entry is followed. The first that is too many trips the guard, for all threads.
+#[inline(always)]
+pub fn admits(hit: &Hit) -> bool {
+    if hit.spec.flags & RegionFlags::TRIPPED != 0 {
+        count(Counter::OverRate);
+        return false;
+    }
+    let limit = u64::from(hit.spec.limit_per_s);
+    if limit == 0 || take(hit, limit) {
+        return true;
+    }
+    trip(hit);
+    count(Counter::OverRate);
+    false
+}
+
+#[inline(always)]
+fn take(hit: &Hit, limit: u64) -> bool {
+    let key = u64::from(hit.tid) << 32 | u64::from(hit.cookie.region);
+    let burst = (limit / BURST_PER_LIMIT).max(LEAST_BURST) * SECOND_NS;
+    let Some(bucket) = RATES.get_ptr_mut(&key) else {
+        let full = Bucket {
+            tokens: burst - SECOND_NS,
+            since_ns: hit.now,
+        };
+        // The map forgets its oldest entries by itself; failing that, this thread is unguarded
+        // for one entry more.
+        let _ = RATES.insert(&key, &full, 0);
+        return true;
+    };
+    // SAFETY: the bucket is this thread's own.
+    let bucket = unsafe { &mut *bucket };
+    let passed = hit.now.saturating_sub(bucket.since_ns).min(SECOND_NS);
+    let tokens = (bucket.tokens + passed * limit).min(burst);
+    bucket.since_ns = hit.now;
+    if tokens < SECOND_NS {
+        bucket.tokens = tokens;
+        return false;
+    }
+    bucket.tokens = tokens - SECOND_NS;
+    true
+}
+
+#[inline(always)]
+fn trip(hit: &Hit) {
+    let Some(region) = REGIONS.get_ptr_mut(hit.cookie.region) else {
+        return;
+    };
+    // SAFETY: a live map value; two threads that trip at once write the same flag and tell twice.
+    unsafe { (*region).flags |= RegionFlags::TRIPPED };
+    process::tell(ControlKind::Guard, hit.tgid, hit.cookie.region, hit.tid);
+}

@@ -1,0 +1,60 @@
+//! A hit: the instant, the place, and what is known of them.
+
+use aya_ebpf::{
+    EbpfContext as _, bindings::pt_regs, helpers::bpf_ktime_get_ns,
+    helpers::generated::bpf_get_attach_cookie, programs::ProbeContext,
+};
+use hotspan_common::{Cookie, RegionSpec, Target};
+
+use crate::{
+    maps::{REGIONS, TARGETS},
+    threads,
+};
+
+/// One run of a probe.
+pub struct Hit {
+    /// Process id in the root pid namespace.
+    pub tgid: u32,
+    /// Thread id in the root pid namespace.
+    pub tid: u32,
+    /// What the instruction is.
+    pub cookie: Cookie,
+    /// Stack pointer.
+    pub sp: u64,
+    /// Registers.
+    pub registers: *const pt_regs,
+    /// `CLOCK_MONOTONIC`.
+    pub now: u64,
+    /// The target.
+    pub target: &'static Target,
+    /// The region.
+    pub spec: &'static RegionSpec,
+}
+
+impl Hit {
+    /// `None` if the target or the region is not known (any more), or the probe is being replaced.
+    #[inline(always)]
+    pub fn of(ctx: &ProbeContext) -> Option<Self> {
+        // SAFETY: plain helpers.
+        let (now, cookie) = unsafe { (bpf_ktime_get_ns(), bpf_get_attach_cookie(ctx.as_ptr())) };
+        let cookie = Cookie::unpack(cookie);
+        let spec = REGIONS.get(cookie.region)?;
+        if u32::from(cookie.generation) != spec.generation {
+            return None;
+        }
+        let (tgid, tid) = threads::current();
+        let registers = ctx.regs.cast_const();
+        Some(Self {
+            tgid,
+            tid,
+            cookie,
+            // SAFETY: the context of a uprobe is the registers.
+            sp: unsafe { (*registers).rsp },
+            registers,
+            now,
+            // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
+            target: unsafe { TARGETS.get(&tgid) }?,
+            spec,
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! Crossings: one program at every armed instruction; the cookie tells it the region, and what kind of
+//! instruction it is. One program means one link for each object, and links are slow to let go.
+
+mod catch;
+mod decode;
+pub mod emit;
+mod entry;
+mod exit;
+pub mod guard;
+mod hit;
+mod note;
+pub mod stack;
+
+use aya_ebpf::{macros::uprobe, programs::ProbeContext};
+use hotspan_common::PointKind;
+
+use hit::Hit;
+
+/// Runs at entries, exits, notes and catches. Sleepable, so that it can read pages that are not
+/// resident.
+#[uprobe(multi, sleepable)]
+pub fn crossing(ctx: ProbeContext) -> u32 {
+    let Some(hit) = Hit::of(&ctx) else {
+        return 0;
+    };
+    let kind = PointKind::from_wire(hit.cookie.kind);
+    if kind != Some(PointKind::Exit) && !guard::admits(&hit) {
+        return 0;
+    }
+    match kind {
+        Some(PointKind::Entry) => entry::run(&hit),
+        Some(PointKind::Exit) => exit::run(&hit),
+        Some(PointKind::Note) => note::run(&hit),
+        Some(PointKind::Catch) => catch::run(&hit),
+        None => {}
+    }
+    0
+}

@@ -1,0 +1,28 @@
+//! The kernel programs of hotspan.
+//!
+//! `crossing` runs at every armed instruction and pairs entries with exits; `threads`, `switches`
+//! and `process` follow the scheduler and the process; `context` reads the parent.
+#![no_std]
+#![no_main]
+#![expect(internal_features, reason = "atomic addition, see `counters`")]
+#![feature(core_intrinsics)]
+
+mod context;
+mod counters;
+mod crossing;
+mod maps;
+mod memory;
+mod process;
+mod provenance;
+mod switches;
+mod threads;
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // Never reached: the verifier rejects the endless loop that a reachable panic becomes.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

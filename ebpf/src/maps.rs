@@ -1,0 +1,68 @@
+//! Every map, in one place: together they are the memory that hotspan takes in the kernel.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use hotspan_common::{
+    Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS,
+    RegionSpec, Target, ThreadState,
+};
+
+/// Bytes of the ring for crossings and ended threads.
+const CROSSINGS_BYTES: u32 = 4 << 20;
+/// Bytes of the ring for control events.
+const CONTROL_BYTES: u32 = 64 << 10;
+
+/// Targets by process id.
+#[map]
+pub static TARGETS: HashMap<u32, Target> =
+    HashMap::with_max_entries(MAX_TARGETS as u32, BPF_F_NO_PREALLOC);
+
+/// Regions by number.
+#[map]
+pub static REGIONS: Array<RegionSpec> = Array::with_max_entries(MAX_REGIONS as u32, 0);
+
+/// Threads by thread id.
+#[map]
+pub static THREADS: HashMap<u32, ThreadState> =
+    HashMap::with_max_entries(MAX_THREADS as u32, BPF_F_NO_PREALLOC);
+
+/// One thread state that stays zero: new ones are copies of it, as it is too large for the stack.
+#[map]
+pub static BLANK: Array<ThreadState> = Array::with_max_entries(1, 0);
+
+/// Open crossings under which threads were born: while one is here, they descend from it.
+#[map]
+pub static BIRTHS: HashMap<u64, u32> =
+    HashMap::with_max_entries(MAX_BIRTHS as u32, BPF_F_NO_PREALLOC);
+
+/// Token buckets of the rate guard, by thread and region.
+#[map]
+pub static RATES: LruHashMap<u64, crate::crossing::guard::Bucket> =
+    LruHashMap::with_max_entries(16_384, 0);
+
+/// Crossings that found the ring full.
+#[map]
+pub static PARKED: HashMap<u64, CrossingEvent> =
+    HashMap::with_max_entries(MAX_PARKED as u32, BPF_F_NO_PREALLOC);
+
+/// Crossings and ended threads, to the agent.
+#[map]
+pub static CROSSINGS: RingBuf = RingBuf::with_byte_size(CROSSINGS_BYTES, 0);
+
+/// Rare and urgent events, to the agent.
+#[map]
+pub static CONTROL: RingBuf = RingBuf::with_byte_size(CONTROL_BYTES, 0);
+
+/// Threads between the entry and the exit of an `mmap` that maps code.
+#[map]
+pub static MAPPING: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+
+/// What was counted, by [`Counter`].
+#[map]
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::SLOTS, 0);
+
+/// Fill level of the crossings ring at which the agent is woken before its next turn.
+pub const WAKE_AT_BYTES: u64 = (CROSSINGS_BYTES / 4) as u64;
