@@ -1,0 +1,33 @@
+//! Span ids that a replay gives again.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use crate::{ids::SpanId, item::Key};
+
+/// The id of a crossing's span: `SipHash` 1-3 of target and crossing, keyed by the seed. It is fixed
+/// from the entry on, so that children may name a crossing that is still open.
+pub(crate) fn span_id(seed: u64, key: Key) -> SpanId {
+    let mut hasher = SipHasher13::new_with_keys(seed, 0);
+    hasher.write(&key.target.0.to_le_bytes());
+    hasher.write(&key.id.0.to_le_bytes());
+    // Zero means "no span" in W3C trace context.
+    SpanId(hasher.finish().max(1).to_be_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{CrossingId, TargetId};
+
+    #[test]
+    fn ids_are_the_same_in_every_build() {
+        let key = Key {
+            target: TargetId(4711),
+            id: CrossingId(99),
+        };
+        assert_eq!(span_id(7, key).to_string(), "92aebd6e1ee841ee");
+        assert_ne!(span_id(7, key), span_id(8, key));
+    }
+}

@@ -1,0 +1,35 @@
+//! The pure core of hotspan: events in, spans out.
+//!
+//! No kernel, no clock, no I/O: what comes out depends on the events and the settings alone, so a
+//! recording replays to the same bytes. All judgement lives here: which crossing is whose child,
+//! which parent may be named, what is emitted, folded or counted.
+#![forbid(unsafe_code)]
+
+mod attributes;
+mod clock;
+mod decide;
+pub mod event;
+mod identity;
+pub mod ids;
+mod item;
+mod known;
+mod limits;
+mod making;
+mod parents;
+mod pending;
+mod queue;
+pub mod recording;
+pub mod region;
+mod regions;
+pub mod settings;
+pub mod span;
+mod spans;
+pub mod summary;
+pub mod synth;
+mod threads;
+pub mod time;
+mod values;
+
+pub use settings::{Limits, Settings};
+pub use summary::Summary;
+pub use synth::{Sink, Synth};

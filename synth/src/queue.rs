@@ -1,0 +1,37 @@
+//! Crossings in the order in which they are decided.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use crate::item::{Item, Order};
+
+/// How an undecided crossing comes to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It may still wait for the crossing around it.
+    MayWait,
+    /// It has waited long enough.
+    Overdue,
+    /// It has to make room.
+    MakeRoom,
+}
+
+/// A priority queue that moves indices, not crossings.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    slots: Vec<Option<(Item, Turn)>>,
+    order: BinaryHeap<Reverse<(Order, usize)>>,
+}
+
+impl Queue {
+    pub fn push(&mut self, items: Vec<Item>, turn: Turn) {
+        for item in items {
+            self.order.push(Reverse((item.order(), self.slots.len())));
+            self.slots.push(Some((item, turn)));
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<(Item, Turn)> {
+        let Reverse((_, slot)) = self.order.pop()?;
+        self.slots.get_mut(slot)?.take()
+    }
+}

@@ -1,0 +1,157 @@
+//! What the core knows of a region: its name, and what its decoded values mean.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::RegionId;
+
+/// A region, announced before its first crossing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// The number that crossings carry.
+    pub id: RegionId,
+    /// Span name, `library.operation`.
+    pub name: String,
+    /// What a crossing becomes.
+    pub role: Role,
+    /// Demangled function, for `code.function.name`.
+    pub function: String,
+    /// File name of the object that holds it.
+    pub object: String,
+    /// Meaning of the value slots, in output order.
+    pub attributes: Vec<AttributeRule>,
+    /// Results that are errors.
+    pub failure: Option<FailureRule>,
+    /// A crossing that does not meet it is no part of the output: as if it had not been sent, its
+    /// children belong to its enclosing crossing. `None`: every crossing counts.
+    #[serde(default)]
+    pub only_if: Option<Condition>,
+    /// For a span event: name of the span that it belongs to, the nearest one around it of that
+    /// name. `None`: the nearest span around it, whatever its name.
+    #[serde(default)]
+    pub event_of: Option<String>,
+}
+
+/// What a slot must hold. A slot that was not read meets no condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// Slot.
+    pub slot: u32,
+    /// Bits of the slot that count, `u64::MAX` for all of them; the others are taken as 0.
+    pub mask: u64,
+    /// Numbers to compare the masked slot with, as a signed integer.
+    pub values: Vec<i64>,
+    /// `true`: met if the number is among `values`; `false`: met if it is not.
+    pub among: bool,
+}
+
+/// What a crossing becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A span.
+    Span,
+    /// A span of a worker thread: beyond the limit for one parent, summed on the parent.
+    Worker,
+    /// An event on the enclosing span (an improved solution, say), at its end time.
+    SpanEvent,
+}
+
+/// How slots become an attribute. A slot that was not read leaves the attribute out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttributeRule {
+    /// Attribute key.
+    pub key: String,
+    /// How the value is made.
+    pub value: ValueRule,
+}
+
+/// How slots become a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueRule {
+    /// The slot as a signed integer.
+    Int {
+        /// Slot.
+        slot: u32,
+    },
+    /// The slot as the bits of an `f64`; not finite: left out.
+    Float {
+        /// Slot.
+        slot: u32,
+    },
+    /// The slot as the bits of an `f32` in the low half; not finite: left out.
+    Float32 {
+        /// Slot.
+        slot: u32,
+    },
+    /// The slot is not zero.
+    Bool {
+        /// Slot.
+        slot: u32,
+    },
+    /// The crossing's text, if it is the one that marks this slot.
+    Text {
+        /// Slot.
+        slot: u32,
+    },
+    /// A name for each number; a number without a name is left out.
+    Enum {
+        /// Slot.
+        slot: u32,
+        /// Names.
+        names: BTreeMap<i64, String>,
+    },
+    /// Whether the number is one of these.
+    OneOf {
+        /// Slot.
+        slot: u32,
+        /// The numbers that mean "true".
+        values: Vec<i64>,
+    },
+    /// `slot` (an f64) reached `limit` (an f64), and the number in `unless` is none of `except`.
+    Reached {
+        /// Slot of the measured value.
+        slot: u32,
+        /// Slot of the limit.
+        limit: u32,
+        /// Slot of a status.
+        unless: u32,
+        /// Statuses under which the limit was not what ended it.
+        except: Vec<i64>,
+    },
+    /// The slot as a signed integer, divided: a size in bytes into a count of elements.
+    Quotient {
+        /// Slot.
+        slot: u32,
+        /// Divisor, not zero.
+        divisor: i64,
+    },
+    /// `(value + offset) * factor` in `f64`, in this order; a factor of 0 stands for 1. `i64::MIN`
+    /// and `i64::MAX` are infinities, so they are left out like any result that is not finite.
+    Scaled {
+        /// Slot of the value, a signed integer.
+        slot: u32,
+        /// Slot of the offset, the bits of an `f64`.
+        offset: u32,
+        /// Slot of the factor, the bits of an `f64`.
+        factor: u32,
+    },
+    /// What `value` says, if the condition is met; else left out.
+    Given {
+        /// The condition.
+        when: Condition,
+        /// The rule for the value.
+        value: Box<ValueRule>,
+    },
+}
+
+/// When a native result means that the call failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailureRule {
+    /// Slot that holds the result.
+    pub slot: u32,
+    /// `error.type` for each number that is an error.
+    pub errors: BTreeMap<i64, String>,
+}

@@ -1,0 +1,64 @@
+//! What a run is told: a seed and limits. Part of a recording, because the spans depend on it.
+
+use serde::{Deserialize, Serialize};
+
+/// What decides the spans besides the events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Span ids are derived from it. Two runs that export to one backend need different seeds.
+    pub seed: u64,
+    /// Limits; each is counted when it is met.
+    pub limits: Limits,
+}
+
+/// Bounds on what goes out and on what is held in memory. Zero means zero, not "no limit".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Spans that one trace gets.
+    pub spans_per_trace: u32,
+    /// Spans in one second, over all targets.
+    pub spans_per_second: u32,
+    /// Synthetic spans above each other, the outermost included.
+    pub depth: u32,
+    /// Attributes of a span, and of an event.
+    pub attributes: u32,
+    /// Bytes of a text attribute, cut at a character's boundary.
+    pub attribute_bytes: u32,
+    /// Events of a span; of more, the latest are kept.
+    pub events_per_span: u32,
+    /// Spans of worker threads under one parent; the rest is summed on the parent.
+    pub workers_per_parent: u32,
+    /// Crossings held back until their enclosing crossing is known, and span events held for
+    /// spans that are still open.
+    pub waiting_crossings: u32,
+    /// Announced crossings that have not ended.
+    pub open_crossings: u32,
+    /// Ended crossings remembered for children that come late.
+    pub remembered_crossings: u32,
+    /// Traces, and parents of workers, for which spans are counted at a time.
+    pub traces: u32,
+    /// How long a crossing waits, after its end, for news of the crossing around it, in nanoseconds
+    /// of the events' time.
+    pub child_wait_ns: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            spans_per_trace: 1_000,
+            spans_per_second: 10_000,
+            depth: 32,
+            attributes: 128,
+            attribute_bytes: 1_024,
+            events_per_span: 128,
+            workers_per_parent: 64,
+            waiting_crossings: 16_384,
+            open_crossings: 4_096,
+            remembered_crossings: 8_192,
+            traces: 16_384,
+            child_wait_ns: 5_000_000_000,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What became of everything that came in.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use crate::{
+    ids::{RegionId, TargetId},
+    regions::KnownRegion,
+};
+
+macro_rules! counts {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$doc])* $variant),* }
+
+        impl $name {
+            /// All of them, in the order of the summary.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name that the summary shows.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+    };
+}
+
+counts! {
+    /// Why a crossing became no span of its own.
+    Dropped {
+        /// Its region was never announced.
+        UnknownRegion = "unknown_region",
+        /// It does not meet the condition under which crossings of its region count.
+        ConditionNotMet = "condition_not_met",
+        /// No comparison of the clocks has come in.
+        NoClock = "no_clock",
+        /// A crossing of the same number has ended before.
+        Duplicate = "duplicate_crossing",
+        /// The trace has as many spans as it may.
+        SpansPerTrace = "limit.spans_per_trace",
+        /// The second has as many spans as it may.
+        SpansPerSecond = "limit.spans_per_second",
+        /// It lies too deep in synthetic spans.
+        Depth = "limit.depth",
+        /// The parent has as many worker spans as it may; summed on the parent if that is synthetic.
+        WorkersPerParent = "limit.workers_per_parent",
+        /// It lies in a worker's crossing that was summed.
+        InSummedWorker = "in_summed_worker",
+        /// A span event whose enclosing crossing became no span, or whose span is gone already.
+        EventWithoutSpan = "event_without_span",
+        /// A span event beyond those that are held for open spans.
+        HeldEvents = "limit.waiting_events",
+    }
+}
+
+counts! {
+    /// What else was cut, bent or given up.
+    Noted {
+        /// An enclosing crossing did not come in time; the nearest known ancestor, or the parent
+        /// read at the entry, was named instead.
+        EnclosingLost = "enclosing_lost",
+        /// The same, because too many crossings were waiting.
+        WaitingCrossings = "limit.waiting_crossings",
+        /// An open crossing was closed because too many are open.
+        OpenCrossings = "limit.open_crossings",
+        /// A crossing that never ended was closed when hotspan detached.
+        NeverEnded = "never_ended",
+        /// An event cut off a span with too many.
+        EventsPerSpan = "limit.events_per_span",
+        /// An attribute cut off a span or event with too many.
+        Attributes = "limit.attributes",
+        /// A text attribute that was cut short.
+        AttributeBytes = "limit.attribute_bytes",
+        /// An attribute whose key the span has already.
+        DuplicateAttribute = "duplicate_attribute",
+        /// A trace, or a parent of workers, whose count was forgotten for newer ones.
+        TracesForgotten = "limit.traces",
+        /// An enclosing crossing that is younger than what it encloses.
+        BadEnclosing = "bad_enclosing",
+        /// An end before the entry, or a last proof outside of both.
+        BadTimes = "bad_times",
+        /// A start or end that was moved into the parent, by less than the error of both.
+        BoundsClamped = "bounds_clamped",
+        /// A start or end outside of the parent by more than that, left as it is.
+        OutsideParent = "outside_parent",
+        /// An ended thread whose creating crossing never came, or whose span is gone already.
+        ThreadWithoutSpan = "thread_without_span",
+    }
+}
+
+/// Crossings and their time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Work {
+    /// Crossings.
+    pub crossings: u64,
+    /// Their durations, summed, in nanoseconds; nested ones count twice.
+    pub ns: u64,
+}
+
+impl Work {
+    fn add(&mut self, ns: u64) {
+        self.crossings += 1;
+        self.ns = self.ns.saturating_add(ns);
+    }
+}
+
+/// Work that no span could be made of, because nobody may be named as its parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unattributed {
+    /// Region.
+    pub region: String,
+    /// Why no parent was found; `unsampled` if one was.
+    pub reason: String,
+    /// How much.
+    pub work: Work,
+}
+
+/// What became of everything. Every map is sorted by its key, every list by its first fields.
+///
+/// `crossings` is the sum of `spans`, `span_events`, all of `unattributed` and all of `dropped` but
+/// `duplicate_crossing`, once `finish` has been called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Crossings that came in, each once, whether it was announced or not.
+    pub crossings: u64,
+    /// Spans that went out.
+    pub spans: u64,
+    /// Crossings that became events of spans.
+    pub span_events: u64,
+    /// Spans by `hotspan.origin`.
+    pub by_origin: BTreeMap<&'static str, u64>,
+    /// Spans by `hotspan.parent.source`.
+    pub by_source: BTreeMap<&'static str, u64>,
+    /// Spans and their time by name.
+    pub by_region: BTreeMap<String, Work>,
+    /// Spans by target.
+    pub by_target: BTreeMap<TargetId, u64>,
+    /// Work without a parent that may be named, `unsampled` among the reasons.
+    pub unattributed: Vec<Unattributed>,
+    /// Crossings that became nothing, by reason. Only reasons that occurred.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// What else was cut, bent or given up, by what. Only what occurred.
+    pub noted: BTreeMap<&'static str, u64>,
+    /// Counters of the kernel programs and of the agent, as they stood last.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// The summary in the making, without allocation on the common path.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub crossings: u64,
+    pub span_events: u64,
+    spans: u64,
+    by_source: BTreeMap<&'static str, u64>,
+    by_region: FxHashMap<RegionId, (Arc<str>, Work)>,
+    by_target: BTreeMap<TargetId, u64>,
+    unattributed: BTreeMap<(Arc<str>, String), Work>,
+    dropped: BTreeMap<Dropped, u64>,
+    noted: BTreeMap<Noted, u64>,
+    counters: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    pub fn dropped(&mut self, reason: Dropped) {
+        *self.dropped.entry(reason).or_default() += 1;
+    }
+
+    pub fn noted(&mut self, what: Noted, times: u64) {
+        if times > 0 {
+            *self.noted.entry(what).or_default() += times;
+        }
+    }
+
+    pub fn unattributed(&mut self, region: &KnownRegion, reason: &str, ns: u64) {
+        let key = (Arc::clone(&region.name), reason.to_owned());
+        self.unattributed.entry(key).or_default().add(ns);
+    }
+
+    pub fn span(&mut self, target: TargetId, region: &KnownRegion, source: &'static str, ns: u64) {
+        self.spans += 1;
+        *self.by_source.entry(source).or_default() += 1;
+        *self.by_target.entry(target).or_default() += 1;
+        let (_, work) = self
+            .by_region
+            .entry(region.region.id)
+            .or_insert_with(|| (Arc::clone(&region.name), Work::default()));
+        work.add(ns);
+    }
+
+    pub fn counter(&mut self, name: String, total: u64) {
+        self.counters.insert(name, total);
+    }
+
+    pub fn summary(&self) -> Summary {
+        let mut by_region = BTreeMap::<String, Work>::new();
+        for (name, work) in self.by_region.values() {
+            let sum = by_region.entry(name.to_string()).or_default();
+            sum.crossings += work.crossings;
+            sum.ns = sum.ns.saturating_add(work.ns);
+        }
+        let unattributed = self
+            .unattributed
+            .iter()
+            .map(|((region, reason), work)| Unattributed {
+                region: region.to_string(),
+                reason: reason.clone(),
+                work: *work,
+            });
+        Summary {
+            crossings: self.crossings,
+            spans: self.spans,
+            span_events: self.span_events,
+            // All that this core makes so far; samples, waits and gaps count beside it.
+            by_origin: (self.spans > 0)
+                .then_some(("probe", self.spans))
+                .into_iter()
+                .collect(),
+            by_source: self.by_source.clone(),
+            by_region,
+            by_target: self.by_target.clone(),
+            unattributed: unattributed.collect(),
+            dropped: self
+                .dropped
+                .iter()
+                .map(|(reason, &n)| (reason.name(), n))
+                .collect(),
+            noted: self
+                .noted
+                .iter()
+                .map(|(what, &n)| (what.name(), n))
+                .collect(),
+            counters: self.counters.clone(),
+        }
+    }
+}

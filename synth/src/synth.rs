@@ -1,0 +1,252 @@
+//! The pipeline: takes events in, drives the stages, hands spans out.
+
+use crate::{
+    clock::Clock,
+    event::{Ending, Event, ThreadEnded},
+    item::{End, Item, Key},
+    known::KnownCrossings,
+    limits::Budget,
+    making::{Making, Pool},
+    pending::Pending,
+    queue::{Queue, Turn},
+    regions::Regions,
+    settings::Settings,
+    span::Span,
+    spans::Surroundings,
+    summary::{Noted, Summary, Tally},
+    threads::EndedThreads,
+    time::KernelTime,
+};
+
+/// Where spans go.
+pub trait Sink {
+    /// Takes a complete span.
+    fn span(&mut self, span: Span);
+}
+
+impl Sink for Vec<Span> {
+    fn span(&mut self, span: Span) {
+        self.push(span);
+    }
+}
+
+/// The core of hotspan.
+///
+/// Crossings are decided at the first [`Event::Tick`] after their end, when all that happened
+/// inside of them has been delivered: parents before children, each exactly once. A crossing whose
+/// enclosing crossing is neither known nor announced waits for it, bounded in number and time.
+#[derive(Debug)]
+pub struct Synth {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) regions: Regions,
+    pub(crate) pending: Pending,
+    pub(crate) known: KnownCrossings,
+    pub(crate) making: Making,
+    pub(crate) threads: EndedThreads,
+    pub(crate) budget: Budget,
+    pub(crate) tally: Tally,
+    /// The last tick.
+    pub(crate) now: KernelTime,
+}
+
+impl Synth {
+    /// A core that has seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            clock: Clock::default(),
+            regions: Regions::default(),
+            pending: Pending::new(settings.limits.child_wait_ns),
+            known: KnownCrossings::default(),
+            making: Making::default(),
+            threads: EndedThreads::default(),
+            budget: Budget::new(&settings.limits),
+            tally: Tally::default(),
+            now: KernelTime::default(),
+            settings,
+        }
+    }
+
+    /// Takes in one event; spans that are complete by it go to `out`.
+    pub fn handle(&mut self, event: Event, out: &mut impl Sink) {
+        match event {
+            Event::Clock(anchor) => self.clock.anchor(anchor),
+            Event::Region(region) => self.regions.announce(region),
+            Event::Crossing(crossing) => self.take(crossing.into(), out),
+            Event::Open(open) => self.take(open.into(), out),
+            Event::ThreadEnded(thread) => self.thread_ended(&thread),
+            Event::Tick { now } => self.tick(now, out),
+            Event::Counter { name, total } => self.tally.counter(name, total),
+            // Spans name their target; only exporters need to know more of it.
+            Event::Target(_) => {}
+        }
+    }
+
+    /// Ends the run at `now`: nothing is waited for any more, and what is still open is said to
+    /// have been detached from. All spans have gone out afterwards.
+    pub fn finish(&mut self, now: KernelTime, out: &mut impl Sink) {
+        self.now = self.now.max(now);
+        let mut queue = Queue::default();
+        queue.push(self.pending.unsettled(), Turn::MayWait);
+        self.decide_all(queue, out);
+        loop {
+            let overdue = self.pending.longest_waiting();
+            if overdue.is_empty() {
+                break;
+            }
+            let mut queue = Queue::default();
+            queue.push(overdue, Turn::Overdue);
+            self.decide_all(queue, out);
+        }
+        while let Some((seen, key)) = self.making.stalest(0) {
+            self.detach(key, seen, now, Noted::NeverEnded, out);
+        }
+        self.forget();
+    }
+
+    /// What became of everything so far.
+    pub fn summary(&self) -> Summary {
+        self.tally.summary()
+    }
+
+    /// Crossings that are held: undecided, or announced and not ended.
+    pub fn held(&self) -> usize {
+        self.pending.len() + self.making.len()
+    }
+
+    fn take(&mut self, mut item: Item, out: &mut impl Sink) {
+        if !item.straighten() {
+            self.tally.noted(Noted::BadTimes, 1);
+        }
+        if item
+            .enclosing
+            .is_some_and(|enclosing| enclosing >= item.key)
+        {
+            item.enclosing = None;
+            self.tally.noted(Noted::BadEnclosing, 1);
+        }
+        if self.pending.len() >= self.settings.limits.waiting_crossings as usize {
+            self.make_room(out);
+        }
+        self.pending.push(item);
+    }
+
+    /// Decides what was delivered without waiting for the tick, and if that does not help, those
+    /// that wait longest.
+    fn make_room(&mut self, out: &mut impl Sink) {
+        let mut queue = Queue::default();
+        queue.push(self.pending.unsettled(), Turn::MayWait);
+        self.decide_all(queue, out);
+        while self.pending.len() >= self.settings.limits.waiting_crossings.max(1) as usize {
+            let mut queue = Queue::default();
+            queue.push(self.pending.longest_waiting(), Turn::MakeRoom);
+            self.decide_all(queue, out);
+        }
+    }
+
+    fn tick(&mut self, now: KernelTime, out: &mut impl Sink) {
+        self.now = self.now.max(now);
+        let mut queue = Queue::default();
+        queue.push(self.pending.settled(now), Turn::MayWait);
+        queue.push(self.pending.expired(now), Turn::Overdue);
+        self.decide_all(queue, out);
+        self.forget();
+    }
+
+    fn decide_all(&mut self, mut queue: Queue, out: &mut impl Sink) {
+        let mut complete = Vec::new();
+        while let Some((item, turn)) = queue.pop() {
+            let key = item.key;
+            if self.decide(item, turn, &mut complete) {
+                queue.push(self.pending.wake(key), Turn::MayWait);
+            }
+        }
+        // Children first: a parent whose own end was lost is known to have lasted as long as they.
+        for key in complete.into_iter().rev() {
+            self.emit(key, out);
+        }
+        while let Some((seen, key)) = self.making.stalest(self.settings.limits.open_crossings) {
+            self.detach(key, seen, seen, Noted::OpenCrossings, out);
+        }
+    }
+
+    fn emit(&mut self, key: Key, out: &mut impl Sink) {
+        let Some(mut draft) = self.making.take(key) else {
+            return;
+        };
+        let Some(end) = draft.item.end.take() else {
+            // Only complete drafts are emitted; one that is not goes on being made.
+            self.making.insert(draft);
+            return;
+        };
+        let mut surroundings = Surroundings {
+            clock: &self.clock,
+            limits: &self.settings.limits,
+            known: &mut self.known,
+            tally: &mut self.tally,
+        };
+        out.span(surroundings.build(draft, &end));
+    }
+
+    /// Ends a crossing that was announced and of which no end has come.
+    fn detach(
+        &mut self,
+        key: Key,
+        seen: KernelTime,
+        now: KernelTime,
+        why: Noted,
+        out: &mut impl Sink,
+    ) {
+        self.tally.noted(why, 1);
+        self.known.give_up(key, now.max(seen));
+        self.making.end(key, End::detached(seen, now.max(seen)));
+        self.emit(key, out);
+    }
+
+    fn thread_ended(&mut self, thread: &ThreadEnded) {
+        let birth = Key {
+            target: thread.target,
+            id: thread.birth,
+        };
+        let pool = Pool::from(thread);
+        match self.known.get(birth) {
+            Some(known) => {
+                let around = known.pool.map(|around| around.key);
+                self.add_threads(around, pool);
+            }
+            None => self.threads.add(birth, thread.ended, pool),
+        }
+    }
+
+    /// Adds ended threads to a span. Without one, the crossing that created them has been counted
+    /// for what it is, and they with it.
+    pub(crate) fn add_threads(&mut self, around: Option<Key>, pool: Pool) {
+        if let Some(around) = around
+            && !self.making.add_pool(around, pool)
+        {
+            self.tally.noted(Noted::ThreadWithoutSpan, pool.threads);
+        }
+    }
+
+    fn forget(&mut self) {
+        let limits = &self.settings.limits;
+        let before = KernelTime(self.now.0.saturating_sub(limits.child_wait_ns));
+        self.known.forget(limits.remembered_crossings, before);
+        let threads = self.threads.forget(limits.waiting_crossings, before);
+        self.tally.noted(Noted::ThreadWithoutSpan, threads);
+    }
+}
+
+impl End {
+    fn detached(proven: KernelTime, exit: KernelTime) -> Self {
+        Self {
+            exit,
+            proven,
+            ending: Ending::Detached,
+            runqueue_ns: 0,
+            blocked_ns: 0,
+            values: Vec::new(),
+            text: None,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Timelines in, span trees out. See `timeline.rs` for how to draw.
+
+mod endings;
+mod limits;
+mod nesting;
+mod parents;
+mod timeline;
+mod tree;
+
+use hotspan_synth::{
+    Limits, Settings, Synth,
+    event::Event,
+    ids::RegionId,
+    region::{AttributeRule, Condition, FailureRule, Region, Role, ValueRule},
+};
+
+use crate::timeline::MS;
+
+/// Letters, names and roles of the regions in the drawings.
+const REGIONS: &[(char, &str, Role)] = &[
+    ('S', "cpsat.solve", Role::Span),
+    ('P', "cpsat.presolve", Role::Span),
+    ('L', "cpsat.search", Role::Span),
+    ('W', "cpsat.worker", Role::Worker),
+    ('E', "cpsat.solution", Role::SpanEvent),
+    ('F', "cpsat.found", Role::SpanEvent),
+    ('H', "highs.run", Role::Span),
+];
+
+fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
+    Event::Region(Region {
+        id: RegionId(u32::from(letter)),
+        name: name.to_owned(),
+        role,
+        function: format!("ns::{letter}()"),
+        object: "libtest.so".to_owned(),
+        attributes: vec![AttributeRule {
+            key: "test.id".to_owned(),
+            value: ValueRule::Int { slot: 0 },
+        }],
+        // An event that starts at column 8 in the second row is none.
+        only_if: (letter == 'E').then(|| Condition {
+            slot: 0,
+            mask: u64::MAX,
+            values: vec![8_002],
+            among: false,
+        }),
+        // Found solutions belong to the solve, whatever is between.
+        event_of: (letter == 'F').then(|| "cpsat.solve".to_owned()),
+        // The second crossing fails if it starts at column 13.
+        failure: (letter == 'H').then(|| FailureRule {
+            slot: 0,
+            errors: [(13_002, "highs.error".to_owned())].into(),
+        }),
+    })
+}
+
+/// What a drawing gives, with limits and with attributes shown.
+struct Case<'a> {
+    limits: Limits,
+    shown: &'a [&'a str],
+}
+
+impl Default for Case<'_> {
+    fn default() -> Self {
+        Self {
+            limits: Limits {
+                child_wait_ns: 100 * MS,
+                ..Limits::default()
+            },
+            shown: &[],
+        }
+    }
+}
+
+impl Case<'_> {
+    #[track_caller]
+    fn check(&self, drawing: &str, expected: &str) {
+        let settings = Settings {
+            seed: 1,
+            limits: self.limits.clone(),
+        };
+        let mut synth = Synth::new(settings);
+        let mut spans = Vec::new();
+        let (events, end) = timeline::events(drawing);
+        for event in REGIONS.iter().map(region).chain(events) {
+            synth.handle(event, &mut spans);
+        }
+        synth.finish(end, &mut spans);
+        let found = tree::render(&spans, &synth.summary(), self.shown);
+        let expected = unindented(expected);
+        assert!(
+            found == expected,
+            "\nexpected:\n{expected}\nfound:\n{found}"
+        );
+    }
+}
+
+#[track_caller]
+fn check(drawing: &str, expected: &str) {
+    Case::default().check(drawing, expected);
+}
+
+fn unindented(text: &str) -> String {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let indent = lines()
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0);
+    let lines: Vec<&str> = lines().map(|line| line[indent..].trim_end()).collect();
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,124 @@
+//! Which parent is named.
+
+use crate::{Case, check};
+
+#[test]
+fn unsampled_parents_get_no_children() {
+    check(
+        "
+        1/a- | SSSSSSSS
+        1    |  PPP LL
+        2<1  |   WW
+        2/b  |      H
+        ",
+        "
+        b
+          highs.run 5..6
+        unattributed cpsat.presolve unsampled: 1, 3 ms
+        unattributed cpsat.search unsampled: 1, 2 ms
+        unattributed cpsat.solve unsampled: 1, 8 ms
+        unattributed cpsat.worker unsampled: 1, 2 ms
+        ",
+    );
+}
+
+#[test]
+fn work_without_a_parent_is_counted_and_not_emitted() {
+    check(
+        "
+        1/- | SSSSSSSS  SSS
+        1   |  PPP LL
+        1/a |        H
+        ",
+        "
+        a
+          highs.run 7..8
+        unattributed cpsat.presolve no_active_span: 1, 3 ms
+        unattributed cpsat.search no_active_span: 1, 2 ms
+        unattributed cpsat.solve no_active_span: 2, 11 ms
+        ",
+    );
+}
+
+#[test]
+fn a_remote_parent_is_named_and_said_to_be_remote() {
+    let case = Case {
+        shown: &["hotspan.parent.remote"],
+        ..Case::default()
+    };
+    case.check(
+        "
+        1/a^ | SSSS
+        1/b  |      HH
+        ",
+        "
+        a
+          cpsat.solve 0..4 parent.remote=true
+        b
+          highs.run 5..7
+        ",
+    );
+}
+
+#[test]
+fn requests_that_interleave_on_one_thread_stay_apart() {
+    check(
+        "
+        1/a | SSSS    SSSS
+        1/b |     SSS     SS
+        1   |  PP       P
+        1   |      P      
+        ",
+        "
+        a
+          cpsat.solve 0..4
+            cpsat.presolve 1..3
+          cpsat.solve 8..12
+            cpsat.presolve 10..11
+        b
+          cpsat.solve 4..7
+            cpsat.presolve 5..6
+          cpsat.solve 12..14
+        ",
+    );
+}
+
+#[test]
+fn another_active_span_inside_of_a_crossing_is_the_parent() {
+    check(
+        "
+        1/a | SSSSSSSSSSSS
+        1/A |   HHHH
+        1   |    P
+        1/a |         HH
+        ",
+        "
+        A
+          highs.run 2..6
+            cpsat.presolve 3..4
+        a
+          cpsat.solve 0..12
+            highs.run 8..10
+        ",
+    );
+}
+
+#[test]
+fn targets_do_not_mix() {
+    check(
+        "
+        1/a   | SSSSSSSS
+        7:1/a |  SSSSSSSSS
+        1     |  PPP
+        7:1   |   LL
+        ",
+        "
+        a
+          cpsat.solve 0..8
+            cpsat.presolve 1..4
+        7:a
+          cpsat.solve 1..10
+            cpsat.search 2..4
+        ",
+    );
+}
