@@ -1,0 +1,236 @@
+//! The catalogue applied to one object file.
+
+use std::{collections::HashMap, io, path::Path};
+
+use hotspan_common::MAX_READS;
+use semver::Version;
+
+use super::{
+    Catalogue,
+    found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole},
+    rules::Rule,
+    scan::{self, Hit, Scan},
+    stacks,
+};
+use crate::{
+    object::{
+        BuildId, Image, Links, OpenError, SymbolTable, Unwind, constant,
+        exits::{self, Exits, Function, Refusal, Searched},
+    },
+    symbolize,
+};
+
+/// The C++ runtime's function that ends the unwinding: the catch probe's place.
+pub(super) const BEGIN_CATCH: &str = "__cxa_begin_catch";
+
+/// What the catalogue finds in an object.
+#[derive(Clone, Debug, Default)]
+pub struct Analysis {
+    /// The object's build id.
+    pub build_id: Option<BuildId>,
+    /// Symbols that were looked at.
+    pub symbols: usize,
+    /// Whether it has dynamic symbols only.
+    pub stripped: bool,
+    /// Libraries of the catalogue that are in it, each with its version if that is known.
+    pub libraries: Vec<(String, Option<Version>)>,
+    /// What can be armed.
+    pub regions: Vec<FoundRegion>,
+    /// What is there and can't be armed.
+    pub refused: Vec<RefusedRegion>,
+    /// File offset of `__cxa_begin_catch`, if the object defines it.
+    pub begin_catch: Option<u64>,
+    /// Why the object is taken to switch stacks under its threads.
+    pub switches_stacks: Option<String>,
+}
+
+impl Catalogue {
+    /// Opens an object and looks for everything in the catalogue. `name` is its path as the target
+    /// names it: the file is opened elsewhere (`/proc/PID/map_files`).
+    pub fn analyse(&self, file: &Path, name: &Path) -> Result<Analysis, OpenError> {
+        let image = Image::open(file)?;
+        Ok(self.analyse_image(&image, name)?)
+    }
+
+    /// The same for a file that is open.
+    pub fn analyse_image(&self, image: &Image, name: &Path) -> io::Result<Analysis> {
+        let file_name = name
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let dynamic = SymbolTable::dynamic(image)?;
+        let full = SymbolTable::full(image)?;
+        let table = if full.is_empty() { &dynamic } else { &full };
+        let mut found = scan::scan(table, &self.matcher);
+        found
+            .hits
+            .retain(|hit| self.looks_into(&self.rules[hit.rule], &file_name));
+        let mut analysis = Analysis {
+            build_id: image.build_id(),
+            symbols: table.len(),
+            stripped: full.is_empty(),
+            begin_catch: found
+                .named
+                .get(BEGIN_CATCH)
+                .and_then(|address| image.code_offset(*address)),
+            switches_stacks: stacks::switcher(&file_name, &dynamic, &full),
+            ..Analysis::default()
+        };
+        if !found.hits.is_empty() {
+            let versions = self.versions(image, analysis.build_id.as_ref(), &found);
+            let object = Object {
+                catalogue: self,
+                file_name,
+                image,
+                dynamic: &dynamic,
+                versions: &versions,
+                named: &found.named,
+            };
+            object.arm(&found.hits, &mut analysis);
+            analysis.libraries = object.libraries(&found.hits);
+        }
+        Ok(analysis)
+    }
+
+    fn looks_into(&self, rule: &Rule, file_name: &str) -> bool {
+        let globs = &self.libraries[rule.library].objects;
+        globs.is_empty() || globs.iter().any(|glob| glob.matches(file_name))
+    }
+
+    /// By library; those without a hit are left out of the work.
+    fn versions(
+        &self,
+        image: &Image,
+        build_id: Option<&BuildId>,
+        found: &Scan,
+    ) -> Vec<Option<Version>> {
+        let has_hit =
+            |index: usize| (found.hits.iter()).any(|hit| self.rules[hit.rule].library == index);
+        (self.libraries.iter().enumerate())
+            .map(|(index, library)| {
+                let address_of = |name: &str| found.named.get(name).copied();
+                has_hit(index)
+                    .then(|| library.version.find(image, build_id, address_of))
+                    .flatten()
+            })
+            .collect()
+    }
+}
+
+/// An object with hits.
+struct Object<'a> {
+    catalogue: &'a Catalogue,
+    file_name: String,
+    image: &'a Image,
+    dynamic: &'a SymbolTable,
+    versions: &'a [Option<Version>],
+    named: &'a HashMap<String, u64>,
+}
+
+impl Object<'_> {
+    fn arm(&self, hits: &[Hit], analysis: &mut Analysis) {
+        let unwind = Unwind::load(self.image);
+        let links = Links::load(self.image);
+        let searched = Searched {
+            image: self.image,
+            unwind: unwind.as_ref(),
+            dynamic: self.dynamic,
+            links: &links,
+        };
+        for hit in hits {
+            match self.place(&searched, hit, &analysis.regions) {
+                Ok(exits) => {
+                    let region = self.region(hit, exits, analysis.build_id.as_ref());
+                    analysis.regions.push(region);
+                }
+                Err(reason) => analysis.refused.push(RefusedRegion {
+                    name: self.catalogue.rules[hit.rule].name.clone(),
+                    symbol: hit.symbol.clone(),
+                    function: symbolize::function_name(&hit.symbol),
+                    address: hit.address,
+                    reason,
+                }),
+            }
+        }
+    }
+
+    fn place(
+        &self,
+        searched: &Searched<'_>,
+        hit: &Hit,
+        armed: &[FoundRegion],
+    ) -> Result<Exits, RefusedBecause> {
+        if hit.indirect {
+            return Err(Refusal::Indirect.into());
+        }
+        if let Some(other) = armed.iter().find(|other| other.address == hit.address) {
+            return Err(RefusedBecause::SameFunction(other.name.clone()));
+        }
+        let function = Function {
+            entry: hit.address,
+            size: hit.size,
+            fragments: hit.fragments.clone(),
+        };
+        match self.catalogue.rules[hit.rule].role {
+            RegionRole::Note => Ok(exits::entry_only(searched, &function)?),
+            _ => Ok(exits::find(searched, &function)?),
+        }
+    }
+
+    fn region(&self, hit: &Hit, exits: Exits, build_id: Option<&BuildId>) -> FoundRegion {
+        let rule = &self.catalogue.rules[hit.rule];
+        let version = self.versions[rule.library].as_ref();
+        let mut region = FoundRegion {
+            name: rule.name.clone(),
+            role: rule.role,
+            symbol: hit.symbol.clone(),
+            function: symbolize::function_name(&hit.symbol),
+            object: self.file_name.clone(),
+            address: hit.address,
+            entry: exits.entry_offset,
+            exits: exits.points,
+            min_ns: rule.min_ns,
+            limit_per_s: rule.limit_per_s,
+            flags: rule.flags,
+            group: rule.group,
+            reads: Vec::with_capacity(MAX_READS),
+            unread: Vec::new(),
+            attributes: rule.attributes.clone(),
+            failure: rule.failure.clone(),
+            only_if: rule.only_if.clone(),
+            event_of: rule.event_of.clone(),
+        };
+        let getter_offset =
+            |symbol: &str| constant::getter_offset(self.image, *self.named.get(symbol)?);
+        for read in &rule.reads {
+            let is_filled = |slot: u32| region.reads.iter().any(|read| read.slot == slot);
+            if !is_filled(read.number())
+                && let Some(spec) = read.resolve(version, build_id, getter_offset)
+            {
+                region.reads.push(spec);
+            }
+        }
+        for read in &rule.reads {
+            let filled = region.reads.iter().any(|done| done.slot == read.number());
+            if !filled && !region.unread.contains(&read.slot) {
+                region.unread.push(read.slot.clone());
+            }
+        }
+        region
+    }
+
+    fn libraries(&self, hits: &[Hit]) -> Vec<(String, Option<Version>)> {
+        let mut indices: Vec<usize> = hits
+            .iter()
+            .map(|hit| self.catalogue.rules[hit.rule].library)
+            .collect();
+        indices.sort_unstable();
+        indices.dedup();
+        indices
+            .into_iter()
+            .map(|index| {
+                let library = &self.catalogue.libraries[index];
+                (library.name.clone(), self.versions[index].clone())
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,144 @@
+//! A region of the catalogue in an object: what to arm, and what it means.
+
+use hotspan_common::{MAX_READS, ReadSpec, RegionSpec};
+use hotspan_synth::{
+    ids::RegionId,
+    region::{AttributeRule, Condition, FailureRule, Region, Role},
+};
+use serde::Serialize;
+
+use super::schema;
+use crate::object::exits::{ExitPoint, Refusal};
+
+/// What the entry of a region means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegionRole {
+    /// A crossing, which becomes a span.
+    Span,
+    /// A crossing of a worker thread.
+    Worker,
+    /// A crossing, which becomes an event on the span around it.
+    SpanEvent,
+    /// No crossing: it adds its reads to the open crossing of its group around it. It has no exits.
+    Note,
+}
+
+impl From<schema::Role> for RegionRole {
+    fn from(role: schema::Role) -> Self {
+        match role {
+            schema::Role::Span => Self::Span,
+            schema::Role::Worker => Self::Worker,
+            schema::Role::SpanEvent => Self::SpanEvent,
+            schema::Role::Note => Self::Note,
+        }
+    }
+}
+
+/// A region that can be armed. Offsets are file offsets, as uprobes want them.
+#[derive(Clone, Debug)]
+pub struct FoundRegion {
+    /// `library.operation`.
+    pub name: String,
+    /// What its entry means.
+    pub role: RegionRole,
+    /// The mangled symbol.
+    pub symbol: String,
+    /// The demangled function, without parameters: `code.function.name`.
+    pub function: String,
+    /// File name of the object.
+    pub object: String,
+    /// Address of the function in the object.
+    pub address: u64,
+    /// The entry probe.
+    pub entry: u64,
+    /// The exit probes; empty for a note.
+    pub exits: Vec<ExitPoint>,
+    /// Crossings shorter than this many nanoseconds are not emitted.
+    pub min_ns: u64,
+    /// Entries a second and thread beyond which it is disarmed; 0: no limit.
+    pub limit_per_s: u32,
+    /// `hotspan_common::RegionFlags`.
+    pub flags: u32,
+    /// Group number over the whole catalogue; 0: none.
+    pub group: u32,
+    /// What to read, for this very build.
+    pub reads: Vec<ReadSpec>,
+    /// Slots, by name, that no read is known for in this build: what depends on them is left out.
+    pub unread: Vec<String>,
+    /// What becomes of the reads.
+    pub attributes: Vec<AttributeRule>,
+    /// Which results are failures.
+    pub failure: Option<FailureRule>,
+    /// Which crossings count.
+    pub only_if: Option<Condition>,
+    /// For an event: the name of its span.
+    pub event_of: Option<String>,
+}
+
+/// A region that is there and can't be armed.
+#[derive(Clone, Debug)]
+pub struct RefusedRegion {
+    /// `library.operation`.
+    pub name: String,
+    /// The mangled symbol.
+    pub symbol: String,
+    /// The demangled function.
+    pub function: String,
+    /// Address of the function in the object.
+    pub address: u64,
+    /// Why not.
+    pub reason: RefusedBecause,
+}
+
+/// Why a region that was found is not armed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RefusedBecause {
+    /// Its function can't be followed.
+    #[error(transparent)]
+    Exits(#[from] Refusal),
+    /// Two crossings with one stack pointer can't be told apart.
+    #[error("{0} is armed on the same function")]
+    SameFunction(String),
+}
+
+impl FoundRegion {
+    /// For the kernel programs' map.
+    pub fn spec(&self) -> RegionSpec {
+        let mut reads = [ReadSpec::default(); MAX_READS];
+        for (to, read) in reads.iter_mut().zip(&self.reads) {
+            *to = *read;
+        }
+        RegionSpec {
+            min_ns: self.min_ns,
+            limit_per_s: self.limit_per_s,
+            flags: self.flags,
+            group: self.group,
+            n_reads: self.reads.len().min(MAX_READS) as u32,
+            epoch: 0,
+            generation: 0,
+            reads,
+        }
+    }
+
+    /// For the core; `None` for a note, which has no crossings.
+    pub fn describe(&self, id: RegionId) -> Option<Region> {
+        let role = match self.role {
+            RegionRole::Span => Role::Span,
+            RegionRole::Worker => Role::Worker,
+            RegionRole::SpanEvent => Role::SpanEvent,
+            RegionRole::Note => return None,
+        };
+        Some(Region {
+            id,
+            name: self.name.clone(),
+            role,
+            function: self.function.clone(),
+            object: self.object.clone(),
+            attributes: self.attributes.clone(),
+            failure: self.failure.clone(),
+            only_if: self.only_if.clone(),
+            event_of: self.event_of.clone(),
+        })
+    }
+}

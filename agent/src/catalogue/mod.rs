@@ -1,0 +1,31 @@
+//! Regions as data: TOML files that say what to look for, what to read there, and what it means.
+//!
+//! [`Catalogue::load`] reads and checks the files, [`Catalogue::analyse`] applies them to an object
+//! file, [`AnalysisCache`] keeps what came of it. The file format is documented in
+//! `agent/catalogue/README.md`.
+
+mod analysis;
+mod attributes;
+mod cache;
+mod error;
+mod found;
+mod matcher;
+mod reads;
+mod report;
+mod rules;
+mod scan;
+mod schema;
+mod shipped;
+mod slots;
+mod stacks;
+mod version;
+
+pub use analysis::Analysis;
+pub use cache::AnalysisCache;
+pub use error::CatalogueError;
+pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
+pub use report::{ObjectReport, RegionLine, Report, State};
+pub use rules::{Catalogue, Source};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+//! The checked catalogue: files merged, slots and groups numbered.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use glob::Pattern;
+use hotspan_common::{MAX_READS, RegionFlags};
+use hotspan_synth::region::{AttributeRule, Condition, FailureRule};
+use toml::Spanned;
+
+use super::{
+    analysis::BEGIN_CATCH,
+    attributes,
+    error::CatalogueError,
+    found::RegionRole,
+    matcher::Matcher,
+    reads::ReadRule,
+    schema::{File, Region, Role},
+    shipped,
+    slots::Slots,
+    version::VersionRule,
+};
+
+/// Crossings shorter than this are counted, not emitted, unless the region says otherwise.
+const DEFAULT_MIN_NS: u64 = 100_000;
+/// Entries a second and thread that a region may have unless it says otherwise.
+const DEFAULT_MAX_RATE: u32 = 2_000;
+
+/// A file's name and text.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As errors name it.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// All rules, ready to be applied to objects.
+#[derive(Debug)]
+pub struct Catalogue {
+    pub(super) libraries: Vec<Library>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) matcher: Matcher,
+}
+
+/// What a file says of its library as a whole.
+#[derive(Debug)]
+pub(super) struct Library {
+    pub name: String,
+    /// Globs over file names; empty: all.
+    pub objects: Vec<Pattern>,
+    pub version: VersionRule,
+}
+
+/// One region.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub library: usize,
+    pub name: String,
+    pub role: RegionRole,
+    pub min_ns: u64,
+    pub limit_per_s: u32,
+    pub flags: u32,
+    pub group: u32,
+    pub reads: Vec<ReadRule>,
+    pub attributes: Vec<AttributeRule>,
+    pub failure: Option<FailureRule>,
+    pub only_if: Option<Condition>,
+    pub event_of: Option<String>,
+}
+
+/// A region between parsing and checking.
+struct Pending {
+    library: usize,
+    region: Region,
+}
+
+impl Catalogue {
+    /// The shipped files, then these, in order.
+    pub fn load(files: &[PathBuf]) -> Result<Self, CatalogueError> {
+        let mut sources = shipped::sources();
+        for path in files {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|error| CatalogueError {
+                file: name.clone(),
+                line: None,
+                reason: error.to_string(),
+            })?;
+            sources.push(Source { name, text });
+        }
+        Self::from_sources(&sources)
+    }
+
+    /// Exactly these files, in order.
+    pub fn from_sources(sources: &[Source]) -> Result<Self, CatalogueError> {
+        let mut libraries = Vec::new();
+        let mut pending: Vec<Pending> = Vec::new();
+        for (index, source) in sources.iter().enumerate() {
+            let mut file: File = toml::from_str(&source.text)
+                .map_err(|error| CatalogueError::from_toml(source, &error))?;
+            let regions = std::mem::take(&mut file.regions);
+            libraries.push(library(source, &file)?);
+            pending.retain(|old| {
+                let replaced = |new: &Region| new.name.get_ref() == old.region.name.get_ref();
+                !regions.iter().any(replaced)
+            });
+            pending.extend(regions.into_iter().map(|region| Pending {
+                library: index,
+                region,
+            }));
+        }
+        pending.retain(|pending| pending.region.enabled);
+        check_regions(sources, libraries, &pending)
+    }
+
+    /// Names of the regions, each once, in order.
+    pub fn region_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for rule in &self.rules {
+            if !names.contains(&rule.name.as_str()) {
+                names.push(&rule.name);
+            }
+        }
+        names
+    }
+}
+
+fn check_regions(
+    sources: &[Source],
+    libraries: Vec<Library>,
+    pending: &[Pending],
+) -> Result<Catalogue, CatalogueError> {
+    let mut numbering = Numbering::default();
+    let mut reads = Vec::with_capacity(pending.len());
+    for Pending { library, region } in pending {
+        reads.push(numbering.reads(&sources[*library], region)?);
+    }
+    let mut matcher = Matcher::builder();
+    let mut rules = Vec::with_capacity(pending.len());
+    for (index, (Pending { library, region }, reads)) in pending.iter().zip(reads).enumerate() {
+        let source = &sources[*library];
+        rules.push(rule(source, *library, region, reads, &mut numbering)?);
+        matcher.add(index, source, region)?;
+    }
+    for getter in rules
+        .iter()
+        .flat_map(|rule| &rule.reads)
+        .filter_map(|read| read.offset_of.as_ref())
+    {
+        matcher.add_named(getter);
+    }
+    matcher.add_named(BEGIN_CATCH);
+    for library in &libraries {
+        matcher.add_version(&library.version);
+    }
+    Ok(Catalogue {
+        matcher: matcher.build()?,
+        libraries,
+        rules,
+    })
+}
+
+fn library(source: &Source, file: &File) -> Result<Library, CatalogueError> {
+    let objects = file
+        .objects
+        .iter()
+        .map(|glob| {
+            Pattern::new(glob.get_ref()).map_err(|error| {
+                CatalogueError::new(source, Some(glob.span()), format!("objects: {error}"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Library {
+        name: file.library.get_ref().clone(),
+        objects,
+        version: VersionRule::check(source, &file.version)?,
+    })
+}
+
+fn rule(
+    source: &Source,
+    library: usize,
+    region: &Region,
+    reads: Vec<ReadRule>,
+    numbering: &mut Numbering,
+) -> Result<Rule, CatalogueError> {
+    check_name(source, &region.name)?;
+    let group = numbering.group(region);
+    if region.role == Role::Note && group == 0 {
+        let reason = "a note needs the `group` of the regions that it adds to";
+        return Err(CatalogueError::new(
+            source,
+            Some(region.name.span()),
+            reason,
+        ));
+    }
+    let slots = numbering.slots(region);
+    Ok(Rule {
+        library,
+        name: region.name.get_ref().clone(),
+        role: RegionRole::from(region.role),
+        min_ns: min_ns(source, region)?,
+        limit_per_s: region.max_rate.unwrap_or(DEFAULT_MAX_RATE),
+        flags: flags(region),
+        group,
+        reads,
+        attributes: region
+            .attributes
+            .iter()
+            .map(|attribute| attributes::attribute(source, attribute, slots))
+            .collect::<Result<_, _>>()?,
+        failure: region
+            .failure
+            .as_ref()
+            .map(|failure| attributes::failure(source, failure, slots))
+            .transpose()?,
+        event_of: event_of(source, region)?,
+        only_if: region
+            .only_if
+            .as_ref()
+            .map(|condition| attributes::only_if(source, condition, slots))
+            .transpose()?,
+    })
+}
+
+fn event_of(source: &Source, region: &Region) -> Result<Option<String>, CatalogueError> {
+    let Some(name) = &region.event_of else {
+        return Ok(None);
+    };
+    if region.role == Role::SpanEvent {
+        return Ok(Some(name.get_ref().clone()));
+    }
+    let reason = "event_of: only an event (`role = \"span_event\"`) is one of a span";
+    Err(CatalogueError::new(source, Some(name.span()), reason))
+}
+
+fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueError> {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    };
+    let text = name.get_ref();
+    if text.split('.').count() >= 2 && text.split('.').all(part) {
+        return Ok(());
+    }
+    let reason = format!("`{text}` is no region name: `library.operation` in lower case is needed");
+    Err(CatalogueError::new(source, Some(name.span()), reason))
+}
+
+fn min_ns(source: &Source, region: &Region) -> Result<u64, CatalogueError> {
+    let Some(text) = &region.min_duration else {
+        return Ok(DEFAULT_MIN_NS);
+    };
+    let fail = |reason: String| CatalogueError::new(source, Some(text.span()), reason);
+    let duration: Duration = humantime::parse_duration(text.get_ref())
+        .map_err(|error| fail(format!("min_duration: {error}")))?;
+    u64::try_from(duration.as_nanos()).map_err(|_| fail("min_duration: too long".to_owned()))
+}
+
+fn flags(region: &Region) -> u32 {
+    let mut flags = 0;
+    if region.keep_all || region.role == Role::SpanEvent {
+        flags |= RegionFlags::KEEP_ALL;
+    }
+    if !region.on_workers {
+        flags |= RegionFlags::NOT_BY_LINEAGE;
+    }
+    flags
+}
+
+/// Numbers for groups and slots, over all files: a note may be in another file than its group.
+#[derive(Default)]
+struct Numbering {
+    groups: HashMap<String, (u32, Slots)>,
+    /// Slots of regions without a group, by the address of their name in the file.
+    own: HashMap<(String, usize), Slots>,
+}
+
+impl Numbering {
+    fn reads(&mut self, source: &Source, region: &Region) -> Result<Vec<ReadRule>, CatalogueError> {
+        let slots = self.slots(region);
+        let reads: Vec<ReadRule> = region
+            .reads
+            .iter()
+            .map(|read| ReadRule::check(source, read, slots))
+            .collect::<Result<_, _>>()?;
+        let mut slots: Vec<&str> = reads.iter().map(|read| read.slot.as_str()).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        if slots.len() > MAX_READS {
+            let reason = format!("more than {MAX_READS} slots are read");
+            return Err(CatalogueError::new(
+                source,
+                Some(region.name.span()),
+                reason,
+            ));
+        }
+        Ok(reads)
+    }
+
+    fn group(&mut self, region: &Region) -> u32 {
+        region
+            .group
+            .as_ref()
+            .map_or(0, |name| self.entry(name.get_ref()).0)
+    }
+
+    fn slots(&mut self, region: &Region) -> &mut Slots {
+        match &region.group {
+            Some(name) => &mut self.entry(name.get_ref()).1,
+            None => self
+                .own
+                .entry((region.name.get_ref().clone(), region.name.span().start))
+                .or_default(),
+        }
+    }
+
+    fn entry(&mut self, name: &str) -> &mut (u32, Slots) {
+        // 0 is "no group".
+        let next = self.groups.len() as u32 + 1;
+        self.groups
+            .entry(name.to_owned())
+            .or_insert_with(|| (next, Slots::default()))
+    }
+}

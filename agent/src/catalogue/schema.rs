@@ -1,0 +1,229 @@
+//! A catalogue file as it is written. What it may say is documented in `agent/catalogue/README.md`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// One file: one library.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Name of the library, the default prefix of nothing: it only says what replaces what.
+    pub library: Spanned<String>,
+    /// Globs over object file names; empty: every object.
+    #[serde(default)]
+    pub objects: Vec<Spanned<String>>,
+    /// How the library's version is known.
+    #[serde(default)]
+    pub version: Version,
+    /// The regions.
+    #[serde(default, rename = "region")]
+    pub regions: Vec<Region>,
+}
+
+/// Ways to know the version, tried in this order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Version {
+    /// Build id (or a prefix of it, in hexadecimal) to version.
+    #[serde(default)]
+    pub build_ids: BTreeMap<String, Spanned<String>>,
+    /// Functions that return the major, minor and patch number as a constant.
+    #[serde(default)]
+    pub functions: Vec<Spanned<String>>,
+    /// A function that returns the version as a constant C string.
+    pub text_function: Option<Spanned<String>>,
+    /// A regular expression over the read-only data; its groups are the numbers.
+    pub pattern: Option<Spanned<String>>,
+}
+
+/// One region.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Region {
+    pub name: Spanned<String>,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub symbols: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub patterns: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub functions: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub fragments: bool,
+    #[serde(default)]
+    pub role: Role,
+    pub min_duration: Option<Spanned<String>>,
+    pub max_rate: Option<u32>,
+    #[serde(default)]
+    pub keep_all: bool,
+    #[serde(default = "yes")]
+    pub on_workers: bool,
+    pub group: Option<Spanned<String>>,
+    #[serde(default, rename = "read")]
+    pub reads: Vec<Read>,
+    #[serde(default, rename = "attribute")]
+    pub attributes: Vec<Attribute>,
+    pub failure: Option<Failure>,
+    pub only_if: Option<Condition>,
+    pub event_of: Option<Spanned<String>>,
+}
+
+/// What a crossing becomes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Role {
+    #[default]
+    Span,
+    Worker,
+    SpanEvent,
+    Note,
+}
+
+/// One value read in the target.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Read {
+    pub slot: Spanned<String>,
+    pub when: Option<When>,
+    pub from: From,
+    #[serde(default)]
+    pub offsets: Vec<Spanned<i32>>,
+    pub offset_of: Option<Spanned<String>>,
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    pub versions: Option<Spanned<String>>,
+    #[serde(default)]
+    pub build_ids: Vec<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum When {
+    Entry,
+    Exit,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum From {
+    Arg0,
+    Arg1,
+    Arg2,
+    Arg3,
+    Arg4,
+    Arg5,
+    Stack,
+    Result,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    U8,
+    Bool,
+    I32,
+    U32,
+    I64,
+    U64,
+    F32,
+    F64,
+    Cstr,
+    StdString,
+}
+
+/// One attribute of the span.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Attribute {
+    pub key: Spanned<String>,
+    pub value: Value,
+}
+
+/// How slots become the attribute's value.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Value {
+    Int(Spanned<String>),
+    Float(Spanned<String>),
+    Bool(Spanned<String>),
+    Text(Spanned<String>),
+    Enum(Names),
+    OneOf(OneOf),
+    Reached(Reached),
+    Quotient(Quotient),
+    Scaled(Scaled),
+    Given(Given),
+}
+
+/// Names for numbers. The names are the keys, for numbers can't be keys of a TOML table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Names {
+    pub of: Spanned<String>,
+    pub names: BTreeMap<String, i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneOf {
+    pub of: Spanned<String>,
+    pub values: Vec<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reached {
+    pub of: Spanned<String>,
+    pub limit: Spanned<String>,
+    pub unless: Spanned<String>,
+    pub except: Vec<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Quotient {
+    pub of: Spanned<String>,
+    pub divisor: Spanned<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scaled {
+    pub of: Spanned<String>,
+    pub offset: Spanned<String>,
+    pub factor: Spanned<String>,
+}
+
+/// What a slot must hold; exactly one of `is` and `is_not` is given.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Condition {
+    pub of: Spanned<String>,
+    pub mask: Option<u32>,
+    pub is: Option<Vec<i64>>,
+    pub is_not: Option<Vec<i64>>,
+}
+
+/// A value under a condition.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Given {
+    #[serde(rename = "if")]
+    pub condition: Condition,
+    pub value: Box<Value>,
+}
+
+/// Results that are errors.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Failure {
+    pub of: Spanned<String>,
+    pub errors: BTreeMap<String, i64>,
+}
+
+fn yes() -> bool {
+    true
+}

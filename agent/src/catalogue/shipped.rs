@@ -1,0 +1,22 @@
+//! The catalogue that is built into the binary.
+
+use super::rules::Source;
+
+macro_rules! shipped {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("../../catalogue/", $file)))),+]
+    };
+}
+
+const FILES: &[(&str, &str)] = shipped!["blas.toml", "highs.toml", "ortools.toml", "python.toml"];
+
+/// The shipped files.
+pub(super) fn sources() -> Vec<Source> {
+    FILES
+        .iter()
+        .map(|(name, text)| Source {
+            name: format!("catalogue/{name}"),
+            text: (*text).to_owned(),
+        })
+        .collect()
+}

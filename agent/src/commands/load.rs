@@ -1,0 +1,36 @@
+//! Loading the kernel programs, and what to say if the kernel refuses.
+
+use tokio::runtime::Runtime;
+
+use crate::{
+    args::AgentError,
+    doctor::{KernelFeatures, Report, System, check_host},
+    kernel::{Kernel, KernelError},
+};
+
+/// Loads them.
+///
+/// # Errors
+/// What `doctor` would say of this host.
+pub fn kernel(runtime: &Runtime) -> anyhow::Result<Kernel> {
+    let _inside = runtime.enter();
+    Kernel::load().map_err(|error| refusal(error).into())
+}
+
+/// Loads them, as tracing would, and lets go of them.
+pub fn tried(runtime: &Runtime) -> KernelFeatures {
+    let _inside = runtime.enter();
+    features(Kernel::load().map(drop))
+}
+
+fn refusal(error: KernelError) -> AgentError {
+    let checks = check_host(&System::live(), Some(&features(Err(error))));
+    let unknown = "the kernel refuses hotspan's programs, and `hotspan doctor` finds no reason";
+    Report { checks }
+        .refusal()
+        .unwrap_or_else(|| AgentError::NotPermitted(unknown.to_owned()))
+}
+
+fn features(loaded: Result<(), KernelError>) -> KernelFeatures {
+    KernelFeatures::of_load(loaded.map_err(|error| format!("{:#}", anyhow::Error::new(error))))
+}

@@ -1,0 +1,180 @@
+//! `attach`, `run` and `record`: one engine, with other ways to come by a target.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use hotspan_synth::settings::Settings;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{exports, load, spawn, summary};
+use crate::{
+    args::{AgentError, AttachArgs, Exit, ExportArgs, RecordArgs, RunArgs, TraceArgs},
+    catalogue::Catalogue,
+    export::Exporters,
+    kernel::Kernel,
+    recording::RecordingWriter,
+    run::{self, ArmingRules, Outcome, Plan, Stop, Surveyor},
+    target::{Process, Selector, tree},
+};
+
+/// `hotspan attach`.
+pub fn attach(args: &AttachArgs) -> anyhow::Result<Exit> {
+    let process = open(args.target.selector())?;
+    let exporters = |process: &Process| exports::start(&args.export, Some(process));
+    watch(&args.trace, process, exporters, None)
+}
+
+/// `hotspan record`: exports nowhere unless asked to.
+pub fn record(args: &RecordArgs) -> anyhow::Result<Exit> {
+    let process = open(args.target.selector())?;
+    let silent = args.export == ExportArgs::default();
+    let exporters = |process: &Process| {
+        if silent {
+            exports::none()
+        } else {
+            exports::start(&args.export, Some(process))
+        }
+    };
+    watch(&args.trace, process, exporters, Some(&args.output))
+}
+
+/// `hotspan run`. A program that ends before it is armed was traced as far as it went.
+pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let surveyor = Surveyor::start(Catalogue::load(&args.trace.regions)?)?;
+    let runtime = runtime()?;
+    let mut kernel = load::kernel(&runtime)?;
+    let child = spawn::watched(&mut kernel, &args.command)?;
+    let process = Process::open(child.id())?;
+    let exporters = exports::start(&args.export, Some(&process))?;
+    let plan = plan(&args.trace, surveyor, exporters, None)?;
+    trace(
+        &runtime,
+        kernel,
+        plan,
+        vec![Arc::new(process)],
+        args.trace.duration,
+    )?;
+    Ok(Exit::Done)
+}
+
+fn open(selector: Option<Selector>) -> anyhow::Result<Process> {
+    let selector = selector
+        .ok_or_else(|| AgentError::Usage("name a process: --pid, --name, --port".into()))?;
+    Ok(selector.open()?)
+}
+
+fn watch(
+    args: &TraceArgs,
+    process: Process,
+    exporters: impl FnOnce(&Process) -> anyhow::Result<Exporters>,
+    recording: Option<&Path>,
+) -> anyhow::Result<Exit> {
+    let pid = process.pid();
+    let processes = family(process)?;
+    let surveyor = Surveyor::start(Catalogue::load(&args.regions)?)?;
+    // While the verifier is at work, large libraries are searched already.
+    for process in &processes {
+        surveyor.warm(Arc::clone(process));
+    }
+    let runtime = runtime()?;
+    let kernel = load::kernel(&runtime)?;
+    let exporters = exporters(&processes[0])?;
+    let plan = plan(args, surveyor, exporters, recording)?;
+    let outcome = trace(&runtime, kernel, plan, processes, args.duration)?;
+    if outcome.stop == Stop::TargetsEnded && !outcome.attached {
+        return Err(AgentError::EndedBeforeAttach { pid }.into());
+    }
+    Ok(Exit::Done)
+}
+
+fn trace(
+    runtime: &tokio::runtime::Runtime,
+    kernel: Kernel,
+    plan: Plan,
+    processes: Vec<Arc<Process>>,
+    duration: Option<Duration>,
+) -> anyhow::Result<Outcome> {
+    let outcome = runtime.block_on(async {
+        let stop = stop(duration)?;
+        run::trace(kernel, plan, processes, stop).await
+    })?;
+    summary::print(&outcome);
+    Ok(outcome)
+}
+
+/// The process and those that descend from it: the workers of a prefork server.
+fn family(process: Process) -> anyhow::Result<Vec<Arc<Process>>> {
+    let pid = process.pid();
+    let mut processes = vec![Arc::new(process)];
+    for descendant in tree(pid)? {
+        if descendant != pid
+            // One that has ended meanwhile, or that cannot be traced, is left out.
+            && let Ok(child) = Process::open(descendant)
+        {
+            processes.push(Arc::new(child));
+        }
+    }
+    Ok(processes)
+}
+
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the event loop")
+}
+
+fn plan(
+    args: &TraceArgs,
+    surveyor: Surveyor,
+    exporters: Exporters,
+    recording: Option<&Path>,
+) -> anyhow::Result<Plan> {
+    let settings = Settings {
+        seed: args.seed.unwrap_or_else(random_seed),
+        ..Settings::default()
+    };
+    let recording = recording
+        .map(|path| RecordingWriter::create(path, &settings))
+        .transpose()
+        .context("failed to create the recording")?;
+    Ok(Plan {
+        surveyor,
+        rules: ArmingRules {
+            min_ns: args.min_duration.map(|least| least.as_nanos() as u64),
+            rate_guard: !args.no_rate_guard,
+        },
+        settings,
+        exporters,
+        recording,
+    })
+}
+
+/// Two runs must not give one id to two spans. `RandomState` is seeded by the system.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// Ready at Ctrl-C, SIGTERM, or when `duration` has passed.
+fn stop(duration: Option<Duration>) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to watch for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?;
+    Ok(async move {
+        let passed = async {
+            match duration {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            () = passed => {}
+        }
+    })
+}

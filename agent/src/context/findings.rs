@@ -1,0 +1,139 @@
+//! All that is found out about a target's parents, in one go.
+
+use hotspan_common::{PythonLayout, ThreadContextLayout};
+use hotspan_synth::span::Value;
+
+use super::{
+    environment::TargetEnvironment,
+    memory::Memory,
+    python::{
+        self, ContextRefusal, OtelAddresses, PythonProcess,
+        heap::{Heap, HeapLayout},
+        modules::Modules,
+        otel::find_otel,
+        sdk::{SdkReport, read_sdk},
+    },
+    resource::resource,
+    thread_context::{self, ThreadContextRefusal},
+};
+use crate::target::{Process, mapping::Mapping};
+
+/// How a target's parents are read, and what it says of itself.
+#[derive(Debug, Default)]
+pub struct ContextFindings {
+    /// For the kernel programs: CPython.
+    pub python: PythonLayout,
+    /// For the kernel programs: the thread context record.
+    pub thread_context: ThreadContextLayout,
+    /// For people: where parents come from, or why there are none.
+    pub label: String,
+    /// Resource attributes for the target's spans.
+    pub resource: Vec<(String, Value)>,
+    /// What the target's SDK says of itself.
+    pub sdk: Option<SdkReport>,
+    /// Whether another look may find more.
+    pub may_change: bool,
+}
+
+/// Looks at a target.
+pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
+    // An environment that cannot be read says nothing, and the process may just have ended.
+    let environment = TargetEnvironment::read(process.pid()).unwrap_or_default();
+    let record = thread_context::inspect(process.pid(), mappings);
+    let python = python::inspect(process.pid(), mappings);
+    let heap = python
+        .as_ref()
+        .ok()
+        .map(|python| HeapFindings::read(process.pid(), python));
+    let otel = heap.as_ref().and_then(|heap| heap.otel);
+    let sdk = heap.as_ref().and_then(|heap| heap.sdk.as_ref());
+    ContextFindings {
+        label: label(&python, heap.as_ref(), &record),
+        resource: resource(
+            sdk.and_then(SdkReport::attributes),
+            &environment,
+            process.name(),
+        ),
+        may_change: may_change(&python, heap.as_ref())
+            || record.as_ref().is_err_and(ThreadContextRefusal::may_change),
+        python: python
+            .map(|python| python.layout(otel.as_ref()))
+            .unwrap_or_default(),
+        sdk: heap.and_then(|heap| heap.sdk),
+        thread_context: record.unwrap_or_default(),
+    }
+}
+
+/// What the interpreter's objects say.
+struct HeapFindings {
+    otel: Option<OtelAddresses>,
+    missing: Option<String>,
+    sdk: Option<SdkReport>,
+    may_change: bool,
+}
+
+impl HeapFindings {
+    fn read(pid: u32, python: &PythonProcess) -> Self {
+        match Self::try_read(pid, python) {
+            Ok(findings) => findings,
+            Err(reason) => Self {
+                otel: None,
+                missing: Some(reason),
+                sdk: None,
+                may_change: true,
+            },
+        }
+    }
+
+    fn try_read(pid: u32, python: &PythonProcess) -> Result<Self, String> {
+        let memory = Memory::open(pid).map_err(|error| error.to_string())?;
+        let layout =
+            HeapLayout::for_version(python.version.minor).map_err(|unknown| unknown.to_string())?;
+        let mut heap = Heap::new(&memory, layout);
+        let modules =
+            Modules::find(&mut heap, python.interpreter).map_err(|error| error.to_string())?;
+        let (otel, missing, may_change) = match find_otel(&heap, &modules) {
+            Ok(found) => (Some(found), None, false),
+            Err(missing) => (None, Some(missing.to_string()), missing.may_change()),
+        };
+        let sdk = read_sdk(&heap, &modules).ok();
+        Ok(Self {
+            otel,
+            missing,
+            may_change: may_change || sdk.as_ref().is_none_or(SdkReport::may_change),
+            sdk,
+        })
+    }
+}
+
+fn label(
+    python: &Result<PythonProcess, ContextRefusal>,
+    heap: Option<&HeapFindings>,
+    record: &Result<ThreadContextLayout, ThreadContextRefusal>,
+) -> String {
+    let mut sources = Vec::new();
+    match record {
+        Ok(_) => sources.push("otel.thread_context".to_owned()),
+        // Most processes have none, and nobody misses it there.
+        Err(ThreadContextRefusal::NotPublished) => {}
+        Err(refusal) => sources.push(format!("no otel.thread_context ({refusal})")),
+    }
+    match (python, heap) {
+        (Ok(python), Some(heap)) => match &heap.missing {
+            None => sources.push(format!("otel.python ({python})")),
+            Some(missing) => sources.push(format!("none yet ({python}: {missing})")),
+        },
+        (Err(refusal), _) if record.is_err() => sources.push(format!("none ({refusal})")),
+        _ => {}
+    }
+    sources.join(", ")
+}
+
+fn may_change(python: &Result<PythonProcess, ContextRefusal>, heap: Option<&HeapFindings>) -> bool {
+    match python {
+        Ok(_) => heap.is_some_and(|heap| heap.may_change),
+        // An interpreter that is mapped later brings a survey of its own.
+        Err(ContextRefusal::NotPython) => false,
+        Err(refusal) => refusal.may_change(),
+    }
+}

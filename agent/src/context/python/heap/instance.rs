@@ -1,0 +1,136 @@
+//! Attributes of instances: what `self.name = value` stored.
+
+use super::{Heap, HeapError, TypeInfo, confirmed, stable, word_at};
+use crate::context::python::layout::Attributes;
+
+/// `__dict__` of an object with a managed dict, before the object.
+const MANAGED_DICT: u64 = 24;
+/// 3.11's pointer to values, before the object.
+const MANAGED_VALUES: u64 = 32;
+/// `_dictvalues.capacity` and `.valid` of 3.13 on.
+const CAPACITY: usize = 0;
+const VALID: usize = 3;
+/// Most values that are kept without a dict: `SHARED_KEYS_MAX_SIZE` is 30.
+const MAX_VALUES: usize = 32;
+
+/// Where an instance keeps its attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Store {
+    /// Nothing is stored.
+    Nothing,
+    /// A dict.
+    Dict(u64),
+    /// A block of values (the first one's address), by the index of its type's shared keys.
+    Values(u64),
+}
+
+impl Heap<'_> {
+    /// The instance attribute of this (ASCII) name; `None` if the instance has none. Attributes of
+    /// the class, slots and properties are not looked at.
+    pub fn attribute(&self, object: u64, name: &str) -> Result<Option<u64>, HeapError> {
+        let class = self.type_of(object)?;
+        confirmed(|| self.stored(object, &class, name))
+    }
+
+    /// One look.
+    fn stored(&self, object: u64, class: &TypeInfo, name: &str) -> Result<Option<u64>, HeapError> {
+        stable(object, || {
+            let before = self.store(object, class)?;
+            let (value, same) = match before {
+                Store::Nothing => (None, true),
+                Store::Values(values) => (self.shared_value(class, values, name)?, true),
+                Store::Dict(dict) => {
+                    let state = self.dict_state(dict)?;
+                    let entry = self.look_up(dict, name)?;
+                    (
+                        entry.map(|entry| entry.value),
+                        self.dict_state(dict)? == state,
+                    )
+                }
+            };
+            Ok((same && self.store(object, class)? == before).then_some(value))
+        })
+    }
+
+    fn store(&self, object: u64, class: &TypeInfo) -> Result<Store, HeapError> {
+        if class.has_managed_dict() {
+            match self.layout.objects.attributes {
+                Attributes::DictOffset => {}
+                Attributes::TwoPointers => return self.two_pointers(object),
+                Attributes::Tagged => return self.tagged(object),
+                Attributes::Inline => return self.inline(object, class),
+            }
+        }
+        match class.dict_offset {
+            0 => Ok(Store::Nothing),
+            // Counted from the end of an object of variable size; no class of interest is one.
+            ..0 => Err(HeapError::Malformed {
+                address: object,
+                what: "its dict lies at the end of a variable size",
+            }),
+            offset => self
+                .word(object.wrapping_add(offset as u64))
+                .map(dict_or_nothing),
+        }
+    }
+
+    /// 3.11.
+    fn two_pointers(&self, object: u64) -> Result<Store, HeapError> {
+        let words = self.bytes::<16>(object.wrapping_sub(MANAGED_VALUES))?;
+        Ok(match (word_at(&words, 0), word_at(&words, 8)) {
+            (0, dict) => dict_or_nothing(dict),
+            (values, _) => Store::Values(values.wrapping_add(self.layout.objects.values_header)),
+        })
+    }
+
+    /// 3.12.
+    fn tagged(&self, object: u64) -> Result<Store, HeapError> {
+        let word = self.word(object.wrapping_sub(MANAGED_DICT))?;
+        Ok(if word & 1 == 1 {
+            Store::Values(word.wrapping_add(1 + self.layout.objects.values_header))
+        } else {
+            dict_or_nothing(word)
+        })
+    }
+
+    /// 3.13 on.
+    fn inline(&self, object: u64, class: &TypeInfo) -> Result<Store, HeapError> {
+        let dict = self.word(object.wrapping_sub(MANAGED_DICT))?;
+        if dict != 0 || !class.has_inline_values() {
+            return Ok(dict_or_nothing(dict));
+        }
+        let values = object.wrapping_add(class.basic_size);
+        let header = self.bytes::<4>(values)?;
+        let usable = header[VALID] == 1 && usize::from(header[CAPACITY]) <= MAX_VALUES;
+        Ok(if usable {
+            Store::Values(values.wrapping_add(self.layout.objects.values_header))
+        } else {
+            Store::Nothing
+        })
+    }
+
+    fn shared_value(
+        &self,
+        class: &TypeInfo,
+        values: u64,
+        name: &str,
+    ) -> Result<Option<u64>, HeapError> {
+        let keys = self
+            .shared_keys(self.word(class.address.wrapping_add(self.layout.objects.cached_keys))?)?;
+        for (index, &key) in keys.iter().enumerate().take(MAX_VALUES) {
+            if key != 0 && self.is_text(key, name)? {
+                let value = self.word(values.wrapping_add(8 * index as u64))?;
+                return Ok((value != 0).then_some(value));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn dict_or_nothing(dict: u64) -> Store {
+    if dict == 0 {
+        Store::Nothing
+    } else {
+        Store::Dict(dict)
+    }
+}

@@ -1,0 +1,91 @@
+//! The static type objects that the walk meets.
+
+use super::{ContextRefusal, layout::Version};
+use crate::context::{image::Image, memory::Memory};
+
+/// `PyTypeObject.tp_name` and `PyObject.ob_type`, the same in all versions.
+const TP_NAME: u64 = 24;
+const OB_TYPE: u64 = 8;
+
+/// Addresses of types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeAddresses {
+    /// `PyContext_Type`.
+    pub context: u64,
+    /// `_PyHamt_BitmapNode_Type`.
+    pub bitmap_node: u64,
+    /// `_PyHamt_ArrayNode_Type`.
+    pub array_node: u64,
+    /// `_PyHamt_CollisionNode_Type`.
+    pub collision_node: u64,
+}
+
+/// Finds the types by their names in the interpreter's own data: the nodes' types are not exported,
+/// and a stripped build has no other symbols.
+pub fn find(
+    memory: &Memory,
+    image: &Image<'_>,
+    version: Version,
+) -> Result<TypeAddresses, ContextRefusal> {
+    let missing = |what| ContextRefusal::LayoutMismatch { version, what };
+    let data = writable_data(memory, image)?;
+    let context = image
+        .symbol_address("PyContext_Type")
+        .ok_or(missing("there is no PyContext_Type"))?;
+    let metatype = memory.read_u64(context + OB_TYPE)?;
+    if metatype == 0 {
+        return Err(ContextRefusal::NotInitialised);
+    }
+    let find = |name, what| {
+        let names = image.find_constant(name);
+        data.iter()
+            .find_map(|part| part.type_named(&names, metatype))
+            .ok_or(missing(what))
+    };
+    Ok(TypeAddresses {
+        context,
+        bitmap_node: find(b"hamt_bitmap_node\0", "there is no type hamt_bitmap_node")?,
+        array_node: find(b"hamt_array_node\0", "there is no type hamt_array_node")?,
+        collision_node: find(
+            b"hamt_collision_node\0",
+            "there is no type hamt_collision_node",
+        )?,
+    })
+}
+
+/// A part of the live data.
+struct Part {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+fn writable_data(memory: &Memory, image: &Image<'_>) -> Result<Vec<Part>, ContextRefusal> {
+    image
+        .data_ranges()
+        .into_iter()
+        .map(|range| {
+            let mut bytes = vec![0; (range.end - range.start) as usize];
+            memory.read(range.start, &mut bytes)?;
+            Ok(Part {
+                start: range.start,
+                bytes,
+            })
+        })
+        .collect()
+}
+
+impl Part {
+    /// The object of type `metatype` whose `tp_name` is one of `names`.
+    fn type_named(&self, names: &[u64], metatype: u64) -> Option<u64> {
+        let skipped = (self.start.wrapping_neg() % 8) as usize;
+        let (words, _) = self.bytes.get(skipped..)?.as_chunks::<8>();
+        let word = |index: usize| words.get(index).map(|word| u64::from_le_bytes(*word));
+        let back = (TP_NAME - OB_TYPE) as usize / 8;
+        (back..words.len())
+            .find(|&index| {
+                word(index).is_some_and(|value| names.contains(&value))
+                    && word(index - back) == Some(metatype)
+            })
+            .map(|index| self.start + skipped as u64 + 8 * index as u64 - TP_NAME)
+    }
+}

@@ -1,0 +1,158 @@
+//! Loading the kernel programs.
+
+use std::io;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    programs::{TracePoint, UProbe},
+};
+use hotspan_common::{CrossingEvent, RegionSpec, Target, ThreadState};
+use tokio::io::unix::AsyncFd;
+
+use super::{tracefs, wire::Value};
+
+/// The kernel programs as `cargo xtask ebpf` built them.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../ebpf/object/hotspan.bpf.o"
+));
+
+/// The tracepoints, as (category, name); the program bears the same name.
+const TRACEPOINTS: &[(&str, &str)] = &[
+    ("task", "task_newtask"),
+    ("sched", "sched_process_exit"),
+    ("sched", "sched_process_exec"),
+    ("sched", "sched_switch"),
+    ("sched", "sched_wakeup"),
+    ("syscalls", "sys_enter_mmap"),
+    ("syscalls", "sys_exit_mmap"),
+];
+
+/// What the kernel refused.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// tracefs is neither mounted nor mountable.
+    #[error(
+        "tracefs is not mounted and could not be: {0}; try: mount -t tracefs tracefs /sys/kernel/tracing"
+    )]
+    Tracefs(#[source] io::Error),
+    /// The object was refused.
+    #[error("the kernel refused hotspan's programs")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// One program was refused.
+    #[error("the kernel refused the program {name}")]
+    Program {
+        /// Program.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A map operation failed.
+    #[error("the map {name}")]
+    Map {
+        /// Map.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: Box<aya::maps::MapError>,
+    },
+    /// The object lacks a program or map: it is not the one this agent was built with.
+    #[error("the BPF object has no {0}: it does not belong to this agent")]
+    Foreign(String),
+    /// The event ring cannot be polled.
+    #[error("the event ring")]
+    Poll(#[source] io::Error),
+}
+
+/// The loaded programs and their maps. Dropping it detaches everything.
+pub struct Kernel {
+    pub(super) programs: Ebpf,
+    pub(super) targets: HashMap<MapData, u32, Value<Target>>,
+    pub(super) regions: Array<MapData, Value<RegionSpec>>,
+    pub(super) threads: HashMap<MapData, u32, Value<ThreadState>>,
+    pub(super) parked: HashMap<MapData, u64, Value<CrossingEvent>>,
+    pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) crossings: AsyncFd<RingBuf<MapData>>,
+    pub(super) control: AsyncFd<RingBuf<MapData>>,
+}
+
+impl Kernel {
+    /// Loads the programs and attaches those that follow the scheduler and processes. Probes come
+    /// with [`Kernel::arm`]. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn load() -> Result<Self, KernelError> {
+        tracefs::ensure().map_err(KernelError::Tracefs)?;
+        let mut programs = EbpfLoader::new()
+            .load(OBJECT)
+            .map_err(|error| KernelError::Load(Box::new(error)))?;
+        load_probe(&mut programs)?;
+        for (category, name) in TRACEPOINTS {
+            attach_tracepoint(&mut programs, category, name)?;
+        }
+        Ok(Self {
+            targets: map(&mut programs, "TARGETS")?,
+            regions: map(&mut programs, "REGIONS")?,
+            threads: map(&mut programs, "THREADS")?,
+            parked: map(&mut programs, "PARKED")?,
+            counters: map(&mut programs, "COUNTERS")?,
+            crossings: ring(&mut programs, "CROSSINGS")?,
+            control: ring(&mut programs, "CONTROL")?,
+            programs,
+        })
+    }
+}
+
+/// The name of the one program that sits on armed instructions.
+pub(super) const CROSSING: &str = "crossing";
+
+fn load_probe(programs: &mut Ebpf) -> Result<(), KernelError> {
+    let program: &mut UProbe = program(programs, CROSSING)?;
+    program.load().map_err(refused(CROSSING))
+}
+
+fn attach_tracepoint(programs: &mut Ebpf, category: &str, name: &str) -> Result<(), KernelError> {
+    let program: &mut TracePoint = program(programs, name)?;
+    program.load().map_err(refused(name))?;
+    program.attach(category, name).map_err(refused(name))?;
+    Ok(())
+}
+
+pub(super) fn refused(name: &str) -> impl FnOnce(aya::programs::ProgramError) -> KernelError {
+    move |error| KernelError::Program {
+        name: name.to_owned(),
+        source: Box::new(error),
+    }
+}
+
+pub(super) fn program<'a, P>(programs: &'a mut Ebpf, name: &str) -> Result<&'a mut P, KernelError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program>,
+{
+    programs
+        .program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| KernelError::Foreign(format!("program {name}")))
+}
+
+fn map<M>(programs: &mut Ebpf, name: &'static str) -> Result<M, KernelError>
+where
+    M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
+{
+    let map = programs
+        .take_map(name)
+        .ok_or_else(|| KernelError::Foreign(format!("map {name}")))?;
+    M::try_from(map).map_err(|error| KernelError::Map {
+        name,
+        source: Box::new(error),
+    })
+}
+
+fn ring(programs: &mut Ebpf, name: &'static str) -> Result<AsyncFd<RingBuf<MapData>>, KernelError> {
+    // SAFETY: a ring buffer owns its map's descriptor, the same one until it is dropped.
+    unsafe { AsyncFd::register(map(programs, name)?) }
+        .map_err(|error| KernelError::Poll(error.into_parts().1))
+}

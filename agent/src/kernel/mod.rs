@@ -1,0 +1,16 @@
+//! The kernel's side: programs loaded, probes attached, events read. Only this module knows aya.
+
+mod counters;
+mod events;
+mod load;
+mod probes;
+mod sweep;
+mod tracefs;
+mod wire;
+
+pub use counters::KernelCounters;
+pub(crate) use counters::snake;
+pub use events::{Batch, Control, KernelEvent};
+pub use load::{Kernel, KernelError};
+pub use probes::{Armed, ProbePoint};
+pub use sweep::OpenFrame;

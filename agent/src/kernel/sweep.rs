@@ -1,0 +1,69 @@
+//! What is in maps rather than rings: crossings still open, and those that found the ring full.
+
+use hotspan_common::{CrossingEvent, MAX_DEPTH, RecordKind};
+
+use super::{Kernel, KernelError, probes::failed};
+
+/// A crossing that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenFrame {
+    /// The event in the making.
+    pub event: CrossingEvent,
+    /// The region's epoch at its entry.
+    pub epoch: u32,
+    /// Stack pointer at its entry.
+    pub sp: u64,
+    /// What lay there: the return address. While the frame lives, it still does.
+    pub return_address: u64,
+}
+
+impl Kernel {
+    /// The crossings that are open now. A thread's state is read while the thread may change it, so
+    /// an entry is taken only if a second read shows the same crossing.
+    pub fn open_crossings(&self) -> Vec<OpenFrame> {
+        let mut open = Vec::new();
+        for tid in self.thread_ids() {
+            let Some(first) = self.thread(tid) else {
+                continue;
+            };
+            if first.open == 0 {
+                continue;
+            }
+            let Some(second) = self.thread(tid) else {
+                continue;
+            };
+            for slot in 0..MAX_DEPTH {
+                let (one, two) = (&first.frames[slot].event, &second.frames[slot].event);
+                let in_both = first.open & second.open & (1 << slot) != 0;
+                if in_both && one.id == two.id && two.kind == RecordKind::Crossing.wire() {
+                    let mut event = *two;
+                    event.runqueue_ns = second.runqueue_ns.saturating_sub(event.runqueue_ns);
+                    event.blocked_ns = second.blocked_ns.saturating_sub(event.blocked_ns);
+                    open.push(OpenFrame {
+                        event,
+                        epoch: second.frames[slot].epoch,
+                        sp: second.frames[slot].sp,
+                        return_address: second.frames[slot].return_address,
+                    });
+                }
+            }
+        }
+        open
+    }
+
+    /// Takes the crossings that found the ring full.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn take_parked(&mut self) -> Result<Vec<CrossingEvent>, KernelError> {
+        let ids: Vec<u64> = self.parked.keys().filter_map(Result::ok).collect();
+        let mut taken = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Ok(event) = self.parked.get(&id, 0) {
+                taken.push(event.0);
+                self.parked.remove(&id).map_err(failed("PARKED"))?;
+            }
+        }
+        Ok(taken)
+    }
+}

@@ -1,0 +1,42 @@
+//! The one place where bytes become the types of `hotspan_common`, and back.
+
+use std::ptr;
+
+use aya::Pod;
+use hotspan_common::{ControlEvent, CrossingEvent, RegionSpec, Target, ThreadEvent, ThreadState};
+
+/// A wire type as a map value.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Value<T: Copy>(pub T);
+
+/// Types of which every bit pattern is a value and which have no padding.
+///
+/// # Safety
+/// `hotspan_common` promises this for its `repr(C)` types and asserts their sizes.
+pub unsafe trait Wire: Copy + 'static {}
+
+// SAFETY: see the promise above.
+unsafe impl Wire for ControlEvent {}
+// SAFETY: see the promise above.
+unsafe impl Wire for CrossingEvent {}
+// SAFETY: see the promise above.
+unsafe impl Wire for RegionSpec {}
+// SAFETY: see the promise above.
+unsafe impl Wire for Target {}
+// SAFETY: see the promise above.
+unsafe impl Wire for ThreadEvent {}
+// SAFETY: see the promise above.
+unsafe impl Wire for ThreadState {}
+
+// SAFETY: `Value` is transparent over a type of which every bit pattern is a value.
+unsafe impl<T: Wire> Pod for Value<T> {}
+
+/// Reads a `T` from the start of `bytes`; `None` if there are too few.
+pub fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: enough bytes, any pattern is a `T`, and the read does not ask for alignment.
+    Some(unsafe { ptr::read_unaligned(bytes.as_ptr().cast::<T>()) })
+}

@@ -1,0 +1,326 @@
+//! From a function to all the code that can run in its frame, or end it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use iced_x86::{Code, Decoder, DecoderOptions, Mnemonic};
+
+use super::{
+    ExitPoint, Exits, Function, Searched,
+    refusal::Refusal,
+    sweep::{self, Condition, Leave},
+};
+use crate::object::{
+    links::{self, Link},
+    unwind::FrameRows,
+};
+
+/// Levels of tail calls that are followed.
+pub(super) const MAX_LEVELS: u8 = 3;
+/// Exits, and pieces of code, that one region may have.
+const MAX_POINTS: usize = 512;
+
+/// Functions of other objects that take well under a microsecond: a jump to one ends the crossing.
+const SHORT: &[&str] = &[
+    "free",
+    "_ZdlPv",
+    "_ZdlPvm",
+    "_ZdlPvSt11align_val_t",
+    "_ZdlPvmSt11align_val_t",
+    "_ZdaPv",
+    "_ZdaPvm",
+    "memcpy",
+    "memmove",
+    "memset",
+    "pthread_mutex_unlock",
+    "__cxa_guard_release",
+    "__cxa_end_catch",
+];
+/// Functions of other objects that never return: a jump to one is no exit.
+const ENDLESS: &[&str] = &[
+    "abort",
+    "exit",
+    "_exit",
+    "__stack_chk_fail",
+    "__assert_fail",
+    "_Unwind_Resume",
+    "__cxa_throw",
+    "__cxa_rethrow",
+    "_ZSt9terminatev",
+    "pthread_exit",
+    "longjmp",
+    "__longjmp_chk",
+];
+
+/// A piece of code still to be searched.
+#[derive(Debug)]
+struct Piece {
+    range: Range<u64>,
+    /// Tail calls between the region's function and this one.
+    level: u8,
+}
+
+/// Where a jump out of a piece leads.
+enum Destination {
+    Code(u64),
+    Short,
+    Endless,
+}
+
+pub(super) struct Explorer<'a> {
+    searched: &'a Searched<'a>,
+    entry: u64,
+    /// Address of the entry probe.
+    probe: u64,
+    pending: Vec<Piece>,
+    known: Vec<Range<u64>>,
+    points: BTreeMap<u64, u8>,
+    tail_callees: BTreeSet<u64>,
+}
+
+impl<'a> Explorer<'a> {
+    pub(super) fn new(searched: &'a Searched<'a>, function: &Function) -> Result<Self, Refusal> {
+        let entry = function.entry;
+        let bounds = match function.size {
+            0 => bounds_at(searched, entry).ok_or(Refusal::NoBounds(entry))?,
+            size => entry..entry.saturating_add(size),
+        };
+        let mut explorer = Self {
+            searched,
+            entry,
+            probe: entry_probe(searched, entry)?,
+            pending: Vec::new(),
+            known: Vec::new(),
+            points: BTreeMap::new(),
+            tail_callees: BTreeSet::new(),
+        };
+        explorer.add(entry..bounds.end, 0)?;
+        for fragment in &function.fragments {
+            explorer.add(fragment.clone(), 0)?;
+        }
+        Ok(explorer)
+    }
+
+    pub(super) fn run(mut self) -> Result<Exits, Refusal> {
+        while let Some(piece) = self.pending.pop() {
+            self.search(&piece)?;
+        }
+        if self.points.is_empty() {
+            return Err(Refusal::NoExit);
+        }
+        let points = self
+            .points
+            .iter()
+            .map(|(&address, &condition)| {
+                Ok(ExitPoint {
+                    file_offset: probeable(self.searched, address)?,
+                    condition,
+                })
+            })
+            .collect::<Result<_, Refusal>>()?;
+        Ok(Exits {
+            entry_offset: probeable(self.searched, self.probe)?,
+            points,
+            tail_callees: self.tail_callees.into_iter().collect(),
+        })
+    }
+
+    fn search(&mut self, piece: &Piece) -> Result<(), Refusal> {
+        let Range { start, end } = piece.range;
+        let bytes = self
+            .searched
+            .image
+            .bytes_at(start, end - start)
+            .map_err(|_| Refusal::NoCode(start))?;
+        let found = sweep::sweep(&bytes, start)?;
+        if found.falls_through && !self.is_known(end) {
+            return Err(Refusal::FallsThrough(end));
+        }
+        let mut rows = Rows::default();
+        for (at, leave) in found.leaves {
+            self.leave(at, leave, piece, &mut rows)?;
+        }
+        Ok(())
+    }
+
+    fn leave(
+        &mut self,
+        at: u64,
+        leave: Leave,
+        piece: &Piece,
+        rows: &mut Rows,
+    ) -> Result<(), Refusal> {
+        match leave {
+            Leave::Return => self.exit(at, 0),
+            Leave::Jump { target, .. } if target == self.entry || target == self.probe => {
+                Err(Refusal::JumpsToItself(at))
+            }
+            Leave::Jump { target, .. } if self.is_known(target) => Ok(()),
+            Leave::Jump { target, condition } => {
+                if rows.is_bare(self.searched, at)? {
+                    self.tail_jump(at, target, condition, piece.level)
+                } else {
+                    self.follow(at, target, piece.level)
+                }
+            }
+            Leave::ThroughSlot { slot } => {
+                if rows.is_bare(self.searched, at)? {
+                    let destination = self.through_slot(at, slot)?;
+                    self.arrive(at, &destination, Condition::Always, piece.level)
+                } else {
+                    Ok(())
+                }
+            }
+            Leave::Indirect { is_switch: true } => Ok(()),
+            Leave::Indirect { is_switch: false } => {
+                if rows.is_bare(self.searched, at)? {
+                    Err(Refusal::TailPointer(at))
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn tail_jump(
+        &mut self,
+        at: u64,
+        target: u64,
+        condition: Condition,
+        level: u8,
+    ) -> Result<(), Refusal> {
+        let destination = match links::stub_slot(self.searched.image, target) {
+            Some(slot) => self.through_slot(at, slot)?,
+            None => Destination::Code(target),
+        };
+        self.arrive(at, &destination, condition, level)
+    }
+
+    fn through_slot(&self, at: u64, slot: u64) -> Result<Destination, Refusal> {
+        let Searched { links, dynamic, .. } = self.searched;
+        match links.target(slot, dynamic) {
+            Some(Link::Local(address)) => Ok(Destination::Code(address)),
+            Some(Link::Import(name)) if SHORT.contains(&name.as_str()) => Ok(Destination::Short),
+            Some(Link::Import(name)) if ENDLESS.contains(&name.as_str()) => {
+                Ok(Destination::Endless)
+            }
+            Some(Link::Import(name)) => Err(Refusal::TailImport { at, name }),
+            None => Err(Refusal::TailPointer(at)),
+        }
+    }
+
+    fn arrive(
+        &mut self,
+        at: u64,
+        destination: &Destination,
+        condition: Condition,
+        level: u8,
+    ) -> Result<(), Refusal> {
+        match *destination {
+            Destination::Endless => Ok(()),
+            Destination::Short => match condition {
+                Condition::Always => self.exit(at, 0),
+                Condition::Flags(code) => self.exit(at, code + 1),
+                Condition::Other => Err(Refusal::UnknownCondition(at)),
+            },
+            Destination::Code(target) if target == self.entry => Err(Refusal::JumpsToItself(at)),
+            Destination::Code(target) if self.is_known(target) => Ok(()),
+            Destination::Code(_) if level == MAX_LEVELS => Err(Refusal::TailTooDeep { at }),
+            Destination::Code(target) => {
+                self.tail_callees.insert(target);
+                self.follow(at, target, level + 1)
+            }
+        }
+    }
+
+    /// Searches the function or fragment around `target` too.
+    fn follow(&mut self, at: u64, target: u64, level: u8) -> Result<(), Refusal> {
+        let range =
+            bounds_at(self.searched, target).ok_or(Refusal::UnknownTarget { at, target })?;
+        self.add(range, level)
+    }
+
+    fn add(&mut self, range: Range<u64>, level: u8) -> Result<(), Refusal> {
+        if self.known.len() == MAX_POINTS {
+            return Err(Refusal::TooMany(MAX_POINTS));
+        }
+        self.known.push(range.clone());
+        self.pending.push(Piece { range, level });
+        Ok(())
+    }
+
+    fn exit(&mut self, at: u64, condition: u8) -> Result<(), Refusal> {
+        self.points.insert(at, condition);
+        if self.points.len() > MAX_POINTS {
+            return Err(Refusal::TooMany(MAX_POINTS));
+        }
+        Ok(())
+    }
+
+    fn is_known(&self, address: u64) -> bool {
+        self.known.iter().any(|range| range.contains(&address))
+    }
+}
+
+pub(super) fn entry_only(searched: &Searched<'_>, entry: u64) -> Result<Exits, Refusal> {
+    Ok(Exits {
+        entry_offset: probeable(searched, entry_probe(searched, entry)?)?,
+        points: Vec::new(),
+        tail_callees: Vec::new(),
+    })
+}
+
+/// The file offset of an instruction that the kernel can put a breakpoint on. It refuses lock
+/// and segment prefixes (`is_prefix_bad` in `arch/x86/kernel/uprobes.c`).
+fn probeable(searched: &Searched<'_>, address: u64) -> Result<u64, Refusal> {
+    let image = searched.image;
+    let offset = image.code_offset(address).ok_or(Refusal::NoCode(address))?;
+    let bytes = image.bytes_at(address, 1).unwrap_or_default();
+    match bytes.first() {
+        None => Err(Refusal::NoCode(address)),
+        Some(0x26 | 0x2e | 0x36 | 0x3e | 0xf0) => Err(Refusal::Unprobeable(address)),
+        Some(_) => Ok(offset),
+    }
+}
+
+/// The unwind entry of the piece at hand: looked up once.
+#[derive(Default)]
+struct Rows {
+    current: Option<FrameRows>,
+}
+
+impl Rows {
+    fn is_bare(&mut self, searched: &Searched<'_>, address: u64) -> Result<bool, Refusal> {
+        let holds = |rows: &FrameRows| rows.range.contains(&address);
+        if !self.current.as_ref().is_some_and(holds) {
+            self.current = searched.unwind.and_then(|unwind| unwind.rows_at(address));
+        }
+        match &self.current {
+            Some(rows) => Ok(rows.is_bare(address)),
+            None => Err(Refusal::NoUnwindInfo(address)),
+        }
+    }
+}
+
+fn bounds_at(searched: &Searched<'_>, address: u64) -> Option<Range<u64>> {
+    searched.unwind.and_then(|unwind| unwind.bounds_at(address))
+}
+
+fn entry_probe(searched: &Searched<'_>, entry: u64) -> Result<u64, Refusal> {
+    let bytes = searched
+        .image
+        .bytes_at(entry, 16)
+        .map_err(|_| Refusal::NoCode(entry))?;
+    let mut decoder = Decoder::with_ip(64, &bytes, entry, DecoderOptions::NONE);
+    if decoder.decode().code() != Code::Endbr64 {
+        return Ok(entry);
+    }
+    let second = decoder.decode();
+    Ok(if second.mnemonic() == Mnemonic::Push {
+        second.ip()
+    } else {
+        entry
+    })
+}

@@ -1,0 +1,86 @@
+//! Where a function is left: the instructions after which its frame is gone.
+//!
+//! A crossing is paired with its exit by the stack pointer: at the `ret` it is what it was at the
+//! entry. So a point too many is harmless (its stack pointer does not match), and a point that is
+//! missing loses exits. The rules, in the order they are tried for each instruction:
+//!
+//! - every `ret` is an exit;
+//! - a jump within what is known of the function is none;
+//! - a jump to the function's own entry refuses it: the entry probe could not tell a turn of the
+//!   loop from a new call;
+//! - a jump out of it with its frame in place leads to a fragment (`.cold`), which is searched too;
+//! - a jump out of it with its frame gone (CFA = rsp + 8) is a tail call: the callee's `ret` ends
+//!   the crossing, so the callee is searched too, a few levels deep. If the callee is in another
+//!   object and known to be short, the jump itself is the exit. Otherwise the region is refused,
+//!   for its end could not be seen;
+//! - an indirect jump is a switch if the frame is in place or a jump table is read just before it.
+//!
+//! Landing pads in fragments that no jump leads to are found by the fragment's symbol (`X.cold`).
+
+mod explore;
+mod refusal;
+mod sweep;
+
+use std::ops::Range;
+
+pub use refusal::Refusal;
+
+use super::{image::Image, links::Links, symbols::SymbolTable, unwind::Unwind};
+
+/// An object, open for the search.
+#[derive(Debug)]
+pub struct Searched<'a> {
+    /// The file.
+    pub image: &'a Image,
+    /// Its unwind information; without it, only functions that leave by `ret` alone can be followed.
+    pub unwind: Option<&'a Unwind>,
+    /// Its dynamic symbols, to which relocations refer.
+    pub dynamic: &'a SymbolTable,
+    /// Its relocations.
+    pub links: &'a Links,
+}
+
+/// A function to be searched.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its first address.
+    pub entry: u64,
+    /// Its size by the symbol table; 0: not known.
+    pub size: u64,
+    /// Its fragments by the symbol table (`X.cold`).
+    pub fragments: Vec<Range<u64>>,
+}
+
+/// Where to probe a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exits {
+    /// File offset of the entry probe: the first instruction, or the `push` behind an `endbr64`,
+    /// which the kernel emulates in place of a single step. The stack pointer is the same.
+    pub entry_offset: u64,
+    /// The exits, by file offset.
+    pub points: Vec<ExitPoint>,
+    /// Functions that it leaves through by tail jumps and whose exits are among the points.
+    pub tail_callees: Vec<u64>,
+}
+
+/// An exit instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExitPoint {
+    /// Its place in the file.
+    pub file_offset: u64,
+    /// As in `hotspan_common::Cookie`: 0 always, else 1 + the x86 condition code.
+    pub condition: u8,
+}
+
+/// Finds the exits of a function, or says why it can't be followed.
+pub fn find(searched: &Searched<'_>, function: &Function) -> Result<Exits, Refusal> {
+    explore::Explorer::new(searched, function)?.run()
+}
+
+/// The entry probe alone, for a region whose end does not matter.
+pub fn entry_only(searched: &Searched<'_>, function: &Function) -> Result<Exits, Refusal> {
+    explore::entry_only(searched, function.entry)
+}
+
+#[cfg(test)]
+mod tests;

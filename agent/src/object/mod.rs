@@ -1,0 +1,16 @@
+//! Object files: their symbols, functions, exits, build ids.
+//!
+//! An object is read piece by piece with `pread`, not mapped: a file that is cut short under a
+//! mapping would kill the agent with SIGBUS, and the tables that are needed are a small part of it.
+
+pub mod constant;
+pub mod exits;
+mod image;
+mod links;
+mod symbols;
+mod unwind;
+
+pub use image::{BuildId, FileKey, Image, OpenError};
+pub use links::Links;
+pub use symbols::{Symbol, SymbolKind, SymbolTable};
+pub use unwind::{FrameRows, Unwind};

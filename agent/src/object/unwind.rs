@@ -1,0 +1,116 @@
+//! Unwind information: the bounds of functions, and where in them the frame is gone.
+
+use std::ops::Range;
+
+use gimli::{
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, FrameDescriptionEntry, LittleEndian,
+    ParsedEhFrameHdr, UnwindContext, UnwindSection, X86_64,
+};
+use object::elf;
+
+use super::image::Image;
+
+type Bytes<'a> = EndianSlice<'a, LittleEndian>;
+
+/// `.eh_frame_hdr` and `.eh_frame` of an object.
+///
+/// Found by the program header, so that it works without section headers too.
+#[derive(Debug)]
+pub struct Unwind {
+    header: Vec<u8>,
+    frames: Vec<u8>,
+    bases: BaseAddresses,
+}
+
+/// One function, or one fragment of a function, as the unwind information describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameRows {
+    /// Its addresses.
+    pub range: Range<u64>,
+    /// Where the canonical frame address is `rsp + 8`: before the frame is set up and after it is gone.
+    bare: Vec<Range<u64>>,
+}
+
+impl FrameRows {
+    /// Whether the instruction at `address` runs with nothing on the stack but the return address.
+    pub fn is_bare(&self, address: u64) -> bool {
+        self.bare.iter().any(|range| range.contains(&address))
+    }
+}
+
+impl Unwind {
+    /// Reads the tables; `None` if the object has none that can be searched.
+    pub fn load(image: &Image) -> Option<Self> {
+        let segment = image.segment_of_kind(elf::PT_GNU_EH_FRAME)?;
+        let header = image.read(segment.offset, segment.file_size).ok()?;
+        let bases = BaseAddresses::default().set_eh_frame_hdr(segment.address);
+        let start = parse_header(&header, &bases)?
+            .eh_frame_ptr()
+            .direct()
+            .ok()?;
+        let len = match image.sections().iter().find(|s| s.address == start) {
+            Some(section) => section.size,
+            None => u64::MAX,
+        };
+        let frames = image.bytes_at(start, len).ok()?;
+        Some(Self {
+            header,
+            frames,
+            bases: bases.set_eh_frame(start),
+        })
+    }
+
+    /// The entry that covers `address`.
+    pub fn rows_at(&self, address: u64) -> Option<FrameRows> {
+        let frames = EhFrame::new(&self.frames, LittleEndian);
+        let entry = self.entry_at(&frames, address)?;
+        let mut context = UnwindContext::new();
+        let mut rows = entry.rows(&frames, &self.bases, &mut context).ok()?;
+        let mut bare = Vec::new();
+        // A row that can't be decoded ends the list: what follows counts as "frame in place",
+        // and a jump out of there is refused or followed as a fragment, never taken as an exit.
+        while let Ok(Some(row)) = rows.next_row() {
+            let cfa = CfaRule::RegisterAndOffset {
+                register: X86_64::RSP,
+                offset: 8,
+            };
+            if *row.cfa() == cfa {
+                bare.push(row.start_address()..row.end_address());
+            }
+        }
+        Some(FrameRows {
+            range: entry.initial_address()..entry.end_address(),
+            bare,
+        })
+    }
+
+    /// The addresses of the function or fragment around `address`.
+    pub fn bounds_at(&self, address: u64) -> Option<Range<u64>> {
+        let frames = EhFrame::new(&self.frames, LittleEndian);
+        let entry = self.entry_at(&frames, address)?;
+        Some(entry.initial_address()..entry.end_address())
+    }
+
+    fn entry_at<'a>(
+        &'a self,
+        frames: &EhFrame<Bytes<'a>>,
+        address: u64,
+    ) -> Option<FrameDescriptionEntry<Bytes<'a>>> {
+        let header = parse_header(&self.header, &self.bases)?;
+        match header.table() {
+            Some(table) => table
+                .fde_for_address(frames, &self.bases, address, EhFrame::cie_from_offset)
+                .ok(),
+            None => frames
+                .fde_for_address(&self.bases, address, EhFrame::cie_from_offset)
+                .ok(),
+        }
+    }
+}
+
+fn parse_header<'a>(
+    header: &'a [u8],
+    bases: &BaseAddresses,
+) -> Option<ParsedEhFrameHdr<Bytes<'a>>> {
+    EhFrameHdr::new(header, LittleEndian).parse(bases, 8).ok()
+}

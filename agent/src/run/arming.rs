@@ -1,0 +1,213 @@
+//! From what a survey found to armed probes.
+
+use std::time::Instant;
+
+use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ValueKind};
+use hotspan_synth::{event::Event, ids::RegionId};
+
+use super::{
+    armory::{Armory, Place, Plan},
+    say,
+    surveyor::Survey,
+    targets::Watched,
+};
+use crate::{
+    catalogue::{FoundRegion, RegionRole},
+    kernel::{Kernel, ProbePoint},
+};
+
+/// How regions are armed, and those that are.
+pub struct Arming {
+    /// What is armed.
+    pub armory: Armory,
+    rules: ArmingRules,
+    refused: u64,
+    numberless: u64,
+}
+
+/// What the command line says about arming.
+#[derive(Clone, Copy, Debug)]
+pub struct ArmingRules {
+    /// Replaces every region's minimum duration, in nanoseconds.
+    pub min_ns: Option<u64>,
+    /// Whether regions that are hit too often are given up.
+    pub rate_guard: bool,
+}
+
+impl Arming {
+    /// Nothing armed yet.
+    pub fn new(rules: ArmingRules) -> Self {
+        Self {
+            armory: Armory::default(),
+            rules,
+            refused: 0,
+            numberless: 0,
+        }
+    }
+
+    /// Arms what `survey` found. Returns the regions' descriptions for the core, each before its
+    /// first crossing. What the kernel refuses is said and counted.
+    pub fn arm_all(
+        &mut self,
+        kernel: &mut Kernel,
+        watched: &Watched,
+        survey: &Survey,
+    ) -> Vec<Event> {
+        let mut described = Vec::new();
+        let Some(pid) = watched.pid() else {
+            return described;
+        };
+        for object in &survey.objects {
+            let Ok(analysis) = &object.analysis else {
+                continue;
+            };
+            let place = Place {
+                target: survey.target,
+                pid,
+                object: object.mapping.map_file.clone(),
+            };
+            let catch = analysis.begin_catch.map(|offset| self.catch_plan(offset));
+            let found = analysis.regions.iter().map(|found| self.plan(found));
+            let plans: Vec<Plan> = found.chain(catch).collect();
+            if plans.is_empty() {
+                continue;
+            }
+            let numbers = self.arm(kernel, &place, plans);
+            for (found, number) in analysis.regions.iter().zip(numbers) {
+                described.extend(
+                    number
+                        .and_then(|number| found.describe(number))
+                        .map(Event::Region),
+                );
+            }
+        }
+        described
+    }
+
+    /// The guard of a region tripped: its probes go, for a while.
+    pub fn trip(&mut self, kernel: &mut Kernel, number: u32) {
+        match self.armory.pause(kernel, number, Instant::now()) {
+            Ok(Some(pause)) => say::line(&format!(
+                "{} in process {} is entered more than {} times a second and thread: disarmed for {:?}",
+                pause.name, pause.target, pause.limit_per_s, pause.length
+            )),
+            Ok(None) => {}
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Arms the regions again whose pause is over.
+    pub fn resume(&mut self, kernel: &mut Kernel) {
+        if let Err(error) = self.armory.resume_due(kernel, Instant::now()) {
+            self.refuse(&error);
+        }
+    }
+
+    /// What could not be armed, by name.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("agent.regions_refused_by_kernel", self.refused),
+            ("agent.regions_beyond_limit", self.numberless),
+        ]
+        .into_iter()
+        .filter(|(_, total)| *total != 0)
+    }
+
+    fn arm(
+        &mut self,
+        kernel: &mut Kernel,
+        place: &Place,
+        plans: Vec<Plan>,
+    ) -> Vec<Option<RegionId>> {
+        match self.armory.arm(kernel, place, plans) {
+            Ok(numbers) => {
+                self.numberless += numbers.iter().filter(|number| number.is_none()).count() as u64;
+                numbers
+            }
+            Err(error) => {
+                self.refuse(&error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &crate::kernel::KernelError) {
+        self.refused += 1;
+        say::error("a region could not be armed", error);
+    }
+
+    fn plan(&self, found: &FoundRegion) -> Plan {
+        let mut spec = found.spec();
+        if let Some(min_ns) = self.rules.min_ns {
+            spec.min_ns = min_ns;
+        }
+        if !self.rules.rate_guard {
+            spec.limit_per_s = 0;
+        }
+        if found.role == RegionRole::Worker {
+            spec.flags |= RegionFlags::WORKER;
+        }
+        Plan {
+            name: found.name.clone(),
+            points: points(found),
+            text_slot: text_slot(&spec),
+            spec,
+        }
+    }
+
+    /// `__cxa_begin_catch` is a point like others, in a region that has no crossings.
+    fn catch_plan(&self, offset: u64) -> Plan {
+        let limit_per_s = if self.rules.rate_guard {
+            CATCH_LIMIT
+        } else {
+            0
+        };
+        Plan {
+            name: "exception catch".to_owned(),
+            points: vec![point(offset, PointKind::Catch, 0)],
+            text_slot: None,
+            spec: RegionSpec {
+                limit_per_s,
+                ..RegionSpec::default()
+            },
+        }
+    }
+}
+
+/// The region's number is put in when it is known.
+fn points(found: &FoundRegion) -> Vec<ProbePoint> {
+    let entry = if found.role == RegionRole::Note {
+        PointKind::Note
+    } else {
+        PointKind::Entry
+    };
+    found
+        .exits
+        .iter()
+        .map(|exit| point(exit.file_offset, PointKind::Exit, exit.condition))
+        .chain([point(found.entry, entry, 0)])
+        .collect()
+}
+
+fn point(file_offset: u64, kind: PointKind, condition: u8) -> ProbePoint {
+    ProbePoint {
+        file_offset,
+        cookie: Cookie {
+            region: 0,
+            kind: kind.wire(),
+            condition,
+            generation: 0,
+        },
+    }
+}
+
+fn text_slot(spec: &RegionSpec) -> Option<u32> {
+    spec.reads[..spec.n_reads as usize]
+        .iter()
+        .find(|read| read.kind & ValueKind::TEXT != 0)
+        .map(|read| read.slot)
+}
+
+/// Exceptions a second and thread beyond which catches are no longer followed: crossings that one
+/// leaves are then closed by the next entry, less exactly.
+const CATCH_LIMIT: u32 = 2_000;

@@ -1,0 +1,341 @@
+//! The engine: one loop that owns the kernel's side, the targets and the pipeline.
+//!
+//! No locks: what other threads and tasks have to say comes through channels, and one `select!`
+//! takes it in turn. The rings are read at a steady pace rather than at each event, which costs a
+//! busy target nothing and the agent next to nothing; the kernel wakes the agent when a ring fills.
+
+use std::{io, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use hotspan_common::ControlKind;
+use hotspan_synth::{
+    event::{self, Event},
+    ids::TargetId,
+    time::KernelTime,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+use super::{
+    arming::Arming,
+    attached, clock,
+    intake::Intake,
+    pipeline::Pipeline,
+    say,
+    surveyor::{Request, Survey, Surveyor},
+    targets::{Targets, Watched},
+};
+use crate::{
+    kernel::{Control, Kernel},
+    target::Process,
+};
+
+/// Between two turns at the rings.
+const TURN: Duration = Duration::from_millis(100);
+/// Batches of the ring in one turn, at the most.
+const BATCHES_PER_TURN: usize = 4;
+/// Turns between two looks at what is open, and at pauses that are over.
+const TURNS_PER_SWEEP: u32 = 2;
+/// Turns between two comparisons of the clocks, and two readings of the counters.
+const TURNS_PER_CLOCK: u32 = 10;
+/// Ended processes that may wait to be noticed.
+const ENDS: usize = 1024;
+
+/// Why the engine stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It was asked to.
+    Asked,
+    /// No target is left.
+    TargetsEnded,
+}
+
+/// The loop and what it owns.
+pub struct Engine {
+    kernel: Kernel,
+    pub(super) pipeline: Pipeline,
+    targets: Targets,
+    arming: Arming,
+    intake: Intake,
+    surveyor: Surveyor,
+    ends: mpsc::Receiver<u32>,
+    tell_end: mpsc::Sender<u32>,
+    turns: u32,
+    attached: bool,
+}
+
+impl Engine {
+    /// An engine without targets.
+    pub fn new(kernel: Kernel, pipeline: Pipeline, arming: Arming, surveyor: Surveyor) -> Self {
+        let (tell_end, ends) = mpsc::channel(ENDS);
+        Self {
+            kernel,
+            pipeline,
+            targets: Targets::new(),
+            arming,
+            intake: Intake::default(),
+            surveyor,
+            ends,
+            tell_end,
+            turns: 0,
+            attached: false,
+        }
+    }
+
+    /// Begins to watch a process: its events are followed at once, its regions armed when they are
+    /// found.
+    ///
+    /// # Errors
+    /// The kernel's maps are full, or the recording cannot be written.
+    pub fn adopt(&mut self, process: Arc<Process>) -> anyhow::Result<()> {
+        self.watch(process, true)
+    }
+
+    fn watch(&mut self, process: Arc<Process>, is_asked_for: bool) -> anyhow::Result<()> {
+        let target = process.root_pid()?;
+        let watched = Watched::new(process, is_asked_for);
+        self.kernel.set_target(target, watched.wire)?;
+        self.watch_end(target, Arc::clone(&watched.process));
+        self.targets.insert(target, watched);
+        self.survey(target);
+        Ok(())
+    }
+
+    /// Runs until `stop` is ready or no target is left.
+    ///
+    /// # Errors
+    /// The kernel's side or the recording fails.
+    pub async fn run(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<Stop> {
+        tokio::pin!(stop);
+        let mut turn = interval(TURN);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.pipeline.feed(Event::Clock(clock::anchor()))?;
+        while !self.targets.is_empty() {
+            tokio::select! {
+                () = &mut stop => return Ok(Stop::Asked),
+                woken = self.kernel.woken() => {
+                    let events = woken.context("failed to poll the kernel's rings")?;
+                    self.control(&events)?;
+                    self.take_in()?;
+                }
+                Some(survey) = self.surveyor.next() => self.surveyed(&survey)?,
+                Some(target) = self.ends.recv() => self.ended(target)?,
+                _ = turn.tick() => self.turn()?,
+            }
+        }
+        Ok(Stop::TargetsEnded)
+    }
+
+    /// Disarms everything, and takes in what is left; afterwards nothing of hotspan's is in a target.
+    ///
+    /// # Errors
+    /// The kernel's side or the recording fails.
+    pub fn detach(&mut self) -> anyhow::Result<()> {
+        self.arming.armory.disarm_all();
+        let now = clock::now();
+        // Nothing is added any more, so this ends.
+        while self.intake.ring(&mut self.kernel, &self.arming.armory) {
+            self.pass_on()?;
+        }
+        self.taken_in(now)?;
+        for event in self.intake.detached(&self.kernel, &self.arming.armory, now) {
+            self.pipeline.feed(event)?;
+        }
+        self.read_counters()?;
+        Ok(())
+    }
+
+    /// Whether a process that was asked for was armed, or found to have nothing to arm.
+    pub fn has_attached(&self) -> bool {
+        self.attached
+    }
+
+    /// The pipeline, once the engine has detached.
+    pub fn into_pipeline(self) -> Pipeline {
+        self.pipeline
+    }
+
+    fn turn(&mut self) -> anyhow::Result<()> {
+        self.turns = self.turns.wrapping_add(1);
+        self.take_in()?;
+        if self.turns.is_multiple_of(TURNS_PER_SWEEP) {
+            self.sweep()?;
+        }
+        if self.turns.is_multiple_of(TURNS_PER_CLOCK) {
+            self.pipeline.feed(Event::Clock(clock::anchor()))?;
+            self.read_counters()?;
+        }
+        Ok(())
+    }
+
+    /// What the kernel has sent up to now, in order, and, if that was all, the news that it was. A
+    /// flood is taken in over several turns, so that it leaves the engine its other work.
+    fn take_in(&mut self) -> anyhow::Result<()> {
+        // Read before the rings: what happened up to here is in them.
+        let now = clock::now();
+        for _ in 0..BATCHES_PER_TURN {
+            if !self.intake.ring(&mut self.kernel, &self.arming.armory) {
+                return self.taken_in(now);
+            }
+            self.pass_on()?;
+        }
+        Ok(())
+    }
+
+    fn taken_in(&mut self, now: KernelTime) -> anyhow::Result<()> {
+        self.intake.parked(&mut self.kernel, &self.arming.armory)?;
+        self.pass_on()?;
+        self.pipeline.feed(Event::Tick { now })?;
+        Ok(())
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        for event in self.intake.drain() {
+            self.pipeline.feed(event)?;
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        for event in self
+            .intake
+            .announced(&self.kernel, &self.arming.armory, now)
+        {
+            self.pipeline.feed(event)?;
+        }
+        self.arming.resume(&mut self.kernel);
+        let due: Vec<u32> = self
+            .targets
+            .iter()
+            .filter(|(_, watched)| watched.context_due.is_some_and(|due| due <= Instant::now()))
+            .map(|(target, _)| *target)
+            .collect();
+        for target in due {
+            self.survey(target);
+        }
+        Ok(())
+    }
+
+    fn read_counters(&mut self) -> anyhow::Result<()> {
+        let counters = self.kernel.counters()?;
+        let own = self.intake.counters().chain(self.arming.counters());
+        let own: Vec<_> = own.collect();
+        let all = counters.iter().chain(own);
+        let all = all.map(|(name, total)| (name.to_owned(), total));
+        for (name, total) in all {
+            self.pipeline.feed(Event::Counter { name, total })?;
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, events: &[Control]) -> anyhow::Result<()> {
+        for event in events {
+            match event.kind {
+                ControlKind::Mapped => self.survey(event.tgid),
+                ControlKind::Exec => self.executed(event.tgid)?,
+                ControlKind::Fork => self.found(event.value, false)?,
+                ControlKind::Guard => self.arming.trip(&mut self.kernel, event.region),
+            }
+        }
+        Ok(())
+    }
+
+    /// A target's child, or what it has become. One that has ended already, or that cannot be
+    /// traced, is left alone.
+    fn found(&mut self, target: u32, is_asked_for: bool) -> anyhow::Result<()> {
+        match Process::open(target) {
+            Ok(process) => self.watch(Arc::new(process), is_asked_for),
+            Err(_) => Ok(self.kernel.remove_target(target)?),
+        }
+    }
+
+    /// Another program runs in the process: what was armed and known belongs to the old one.
+    fn executed(&mut self, target: u32) -> anyhow::Result<()> {
+        self.take_in()?;
+        self.arming.armory.release(target);
+        let was_asked_for = self
+            .targets
+            .remove(&target)
+            .is_some_and(|old| old.is_asked_for);
+        self.found(target, was_asked_for)
+    }
+
+    fn ended(&mut self, target: u32) -> anyhow::Result<()> {
+        let is_running = |watched: &Watched| watched.process.is_running();
+        if self.targets.get(&target).is_some_and(is_running) {
+            // The news is of a process that had this id before, or of what ran in it before an exec.
+            return Ok(());
+        }
+        self.take_in()?;
+        self.arming.armory.release(target);
+        self.targets.remove(&target);
+        self.kernel.remove_target(target)?;
+        Ok(())
+    }
+
+    fn watch_end(&self, target: u32, process: Arc<Process>) {
+        let tell = self.tell_end.clone();
+        tokio::spawn(async move {
+            // A descriptor that cannot be polled is treated as an end: `ended` looks again.
+            let _ = process.ended().await;
+            let _ = tell.send(target).await;
+        });
+    }
+
+    /// Asks for a survey, or for another one after that which is under way.
+    fn survey(&mut self, target: u32) {
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return;
+        };
+        if watched.surveying {
+            watched.stale = true;
+            return;
+        }
+        watched.surveying = self.surveyor.request(Request {
+            target,
+            process: Arc::clone(&watched.process),
+            searched: watched.searched.clone(),
+        });
+        watched.stale = false;
+        watched.context_due = None;
+        if !watched.surveying {
+            watched.look_again();
+        }
+    }
+
+    fn surveyed(&mut self, survey: &Survey) -> anyhow::Result<()> {
+        let target = survey.target;
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return Ok(());
+        };
+        watched.surveying = false;
+        if let Some(reason) = &survey.failed {
+            // As a rule it has ended, which is heard of elsewhere.
+            say::line(&format!("process {target} could not be searched: {reason}"));
+        }
+        watched.context_due = None;
+        if survey.context.may_change {
+            watched.look_again();
+        }
+        watched.learn(survey);
+        self.kernel.set_target(target, watched.wire)?;
+        self.pipeline.feed(Event::Target(event::Target {
+            id: TargetId(target),
+            ns_pid: watched.process.ns_pid(),
+            executable: watched.process.name().to_owned(),
+            resource: survey.context.resource.clone(),
+        }))?;
+        for event in self.arming.arm_all(&mut self.kernel, watched, survey) {
+            self.pipeline.feed(event)?;
+        }
+        self.attached |= watched.is_asked_for;
+        attached::announce(watched, self.arming.armory.armed(target));
+        if watched.stale {
+            self.survey(target);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! What the kernel has sent, as events of the core.
+
+use std::collections::HashSet;
+
+use hotspan_common::{CrossingEvent, Ending};
+use hotspan_synth::{event::Event, time::KernelTime};
+
+use super::{armory::Armory, translate};
+use crate::{
+    context::memory::Memory,
+    kernel::{Batch, Kernel, KernelError, KernelEvent, OpenFrame},
+};
+
+/// A crossing that is open this long is announced.
+const ANNOUNCED_AFTER_NS: u64 = 100_000_000;
+
+/// Takes from rings and maps, and remembers what was announced.
+#[derive(Default)]
+pub struct Intake {
+    batch: Batch,
+    events: Vec<Event>,
+    announced: HashSet<u64>,
+    unknown_entries: u64,
+}
+
+impl Intake {
+    /// One turn at the ring. Returns whether there was anything.
+    pub fn ring(&mut self, kernel: &mut Kernel, armory: &Armory) -> bool {
+        kernel.crossings(&mut self.batch);
+        self.unknown_entries += self.batch.unknown;
+        for index in 0..self.batch.events.len() {
+            match self.batch.events[index] {
+                KernelEvent::Crossing(crossing) => self.crossing(&crossing, armory),
+                KernelEvent::Thread(thread) => {
+                    self.events
+                        .push(Event::ThreadEnded(translate::thread_ended(&thread)));
+                }
+            }
+        }
+        !self.batch.events.is_empty()
+    }
+
+    /// The crossings that found the ring full.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn parked(&mut self, kernel: &mut Kernel, armory: &Armory) -> Result<(), KernelError> {
+        for crossing in kernel.take_parked()? {
+            self.crossing(&crossing, armory);
+        }
+        Ok(())
+    }
+
+    /// Takes out what has come in.
+    pub fn drain(&mut self) -> std::vec::IntoIter<Event> {
+        std::mem::take(&mut self.events).into_iter()
+    }
+
+    /// Crossings that have been open for a while, each once.
+    pub fn announced(&mut self, kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<Event> {
+        let open: Vec<CrossingEvent> = kernel
+            .open_crossings()
+            .into_iter()
+            .filter(|open| armory.is_current(open.event.region, open.epoch) && !is_gone(open))
+            .map(|open| open.event)
+            .collect();
+        let still: HashSet<u64> = open.iter().map(|event| event.id).collect();
+        self.announced.retain(|id| still.contains(id));
+        open.into_iter()
+            .filter(|event| now.0.saturating_sub(event.entry_ns) >= ANNOUNCED_AFTER_NS)
+            .filter(|event| self.announced.insert(event.id))
+            .map(|event| Event::Open(translate::open(&event, now)))
+            .collect()
+    }
+
+    /// What is open, as ended by the detach.
+    pub fn detached(&mut self, kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<Event> {
+        for open in kernel.open_crossings() {
+            let mut event = open.event;
+            let ending = if !armory.is_current(event.region, open.epoch) {
+                Ending::Disarmed
+            } else if is_gone(&open) {
+                Ending::Unwound
+            } else {
+                event.proven_ns = now.0;
+                Ending::Detached
+            };
+            event.ending = ending.wire();
+            event.exit_ns = now.0;
+            self.crossing(&event, armory);
+        }
+        std::mem::take(&mut self.events)
+    }
+
+    /// What went wrong here, by name.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [("agent.unknown_ring_entries", self.unknown_entries)]
+            .into_iter()
+            .filter(|(_, total)| *total != 0)
+    }
+
+    fn crossing(&mut self, event: &CrossingEvent, armory: &Armory) {
+        match translate::crossing(event, armory.text_slot(event.region)) {
+            Some(crossing) => self.events.push(Event::Crossing(crossing)),
+            None => self.unknown_entries += 1,
+        }
+    }
+}
+
+/// Whether the crossing's frame is gone: its return address has been overwritten. Memory that cannot
+/// be read proves nothing.
+fn is_gone(open: &OpenFrame) -> bool {
+    if open.return_address == 0 {
+        return false;
+    }
+    Memory::open(open.event.tgid)
+        .ok()
+        .and_then(|memory| memory.read_u64(open.sp).ok())
+        .is_some_and(|now| now != open.return_address)
+}

@@ -1,0 +1,20 @@
+//! The engine behind attach, run and record: targets in, events through the core, spans out.
+
+mod arming;
+mod armory;
+mod attached;
+mod clock;
+mod engine;
+mod intake;
+mod pipeline;
+pub mod say;
+mod session;
+mod surveyor;
+mod targets;
+mod translate;
+
+pub use arming::ArmingRules;
+pub use engine::Stop;
+pub use pipeline::Pipeline;
+pub use session::{Outcome, Plan, trace};
+pub use surveyor::Surveyor;

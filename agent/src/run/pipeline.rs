@@ -1,0 +1,84 @@
+//! The pipeline's second half: events through the core to the exporters, and into a recording.
+
+use std::{io, time::Duration};
+
+use hotspan_synth::{
+    event::Event, settings::Settings, span::Span, summary::Summary, synth::Synth, time::KernelTime,
+};
+
+use crate::{
+    export::{ExportSummary, Exporters},
+    recording::RecordingWriter,
+};
+
+/// The core, what feeds on it, and what listens in.
+pub struct Pipeline {
+    synth: Synth,
+    exporters: Exporters,
+    recording: Option<RecordingWriter>,
+    spans: Vec<Span>,
+}
+
+impl Pipeline {
+    /// A pipeline that has seen nothing.
+    pub fn new(
+        settings: Settings,
+        exporters: Exporters,
+        recording: Option<RecordingWriter>,
+    ) -> Self {
+        Self {
+            synth: Synth::new(settings),
+            exporters,
+            recording,
+            spans: Vec::new(),
+        }
+    }
+
+    /// Takes an event in; complete spans go out.
+    ///
+    /// # Errors
+    /// The recording cannot be written.
+    pub fn feed(&mut self, event: Event) -> io::Result<()> {
+        if let Some(recording) = &mut self.recording {
+            recording.write(&event)?;
+        }
+        if let Event::Target(target) = &event {
+            self.exporters.target(target);
+        }
+        self.synth.handle(event, &mut self.spans);
+        self.flush();
+        Ok(())
+    }
+
+    /// Waits, for at most `timeout`, until the exporters have caught up: for events that need not be
+    /// taken in at once.
+    pub async fn catch_up(&self, timeout: Duration) {
+        // A queue that stays full drops its oldest spans, and counts them.
+        let _ = tokio::time::timeout(timeout, self.exporters.room()).await;
+    }
+
+    /// Ends the run: what is open is said to have been detached from, what waits is sent for at
+    /// most `timeout`.
+    ///
+    /// # Errors
+    /// The recording cannot be completed.
+    pub async fn finish(
+        mut self,
+        now: KernelTime,
+        timeout: Duration,
+    ) -> io::Result<(Summary, ExportSummary)> {
+        self.synth.finish(now, &mut self.spans);
+        self.flush();
+        if let Some(recording) = self.recording.take() {
+            recording.finish(now)?;
+        }
+        let summary = self.synth.summary();
+        Ok((summary, self.exporters.shutdown(timeout).await))
+    }
+
+    fn flush(&mut self) {
+        if !self.spans.is_empty() {
+            self.exporters.export(std::mem::take(&mut self.spans));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One run, from the first target to the last span.
+
+use std::{sync::Arc, time::Duration};
+
+use hotspan_synth::{settings::Settings, summary::Summary};
+
+use super::{
+    arming::{Arming, ArmingRules},
+    clock,
+    engine::{Engine, Stop},
+    pipeline::Pipeline,
+    surveyor::Surveyor,
+};
+use crate::{
+    export::{ExportSummary, Exporters},
+    kernel::Kernel,
+    recording::RecordingWriter,
+    target::Process,
+};
+
+/// How long exporters may take to send what waits when a run ends.
+const LAST_EXPORT: Duration = Duration::from_secs(5);
+
+/// What a run is made of.
+pub struct Plan {
+    /// Who searches the targets.
+    pub surveyor: Surveyor,
+    /// How they are armed.
+    pub rules: ArmingRules,
+    /// The core's.
+    pub settings: Settings,
+    /// Where spans go.
+    pub exporters: Exporters,
+    /// Where events go, too.
+    pub recording: Option<RecordingWriter>,
+}
+
+/// What came of a run.
+pub struct Outcome {
+    /// Why it ended.
+    pub stop: Stop,
+    /// Whether a process that was asked for was armed, or found to have nothing to arm.
+    pub attached: bool,
+    /// What became of the events.
+    pub summary: Summary,
+    /// What became of the spans.
+    pub exports: ExportSummary,
+}
+
+/// Traces `processes` and what descends from them until `stop` is ready or all have ended.
+///
+/// # Errors
+/// The kernel's side or the recording fails. Whatever happens, nothing stays in a target.
+pub async fn trace(
+    kernel: Kernel,
+    plan: Plan,
+    processes: Vec<Arc<Process>>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Outcome> {
+    let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
+    let arming = Arming::new(plan.rules);
+    let mut engine = Engine::new(kernel, pipeline, arming, plan.surveyor);
+    for process in processes {
+        engine.adopt(process)?;
+    }
+    let stop = engine.run(stop).await?;
+    engine.detach()?;
+    let attached = engine.has_attached();
+    let (summary, exports) = engine
+        .into_pipeline()
+        .finish(clock::now(), LAST_EXPORT)
+        .await?;
+    Ok(Outcome {
+        stop,
+        attached,
+        summary,
+        exports,
+    })
+}

@@ -1,0 +1,114 @@
+//! From the kernel's words to the core's.
+
+use hotspan_common::{
+    ContextOutcome, CrossingEvent, Ending as WireEnding, MAX_VALUES, Parent as WireParent,
+    ParentSource as WireSource, ThreadEvent,
+};
+use hotspan_synth::{
+    event::{Crossing, Ending, OpenCrossing, Parent, ParentRead, ParentSource, ThreadEnded},
+    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
+    time::KernelTime,
+};
+
+use crate::kernel::snake;
+
+/// The W3C "sampled" flag.
+const SAMPLED: u8 = 1;
+
+/// An ended crossing. `text_slot` is the slot that the region's text marks. `None` if the event
+/// speaks of an ending that this build does not know.
+pub fn crossing(event: &CrossingEvent, text_slot: Option<u32>) -> Option<Crossing> {
+    Some(Crossing {
+        id: CrossingId(event.id),
+        target: TargetId(event.tgid),
+        region: RegionId(event.region),
+        thread: event.ns_tid,
+        enclosing: enclosing(event),
+        entry: KernelTime(event.entry_ns),
+        exit: KernelTime(event.exit_ns),
+        proven: KernelTime(event.proven_ns),
+        ending: ending(WireEnding::from_wire(event.ending)?),
+        runqueue_ns: event.runqueue_ns,
+        blocked_ns: event.blocked_ns,
+        parent: parent(&event.parent),
+        values: values(event, text_slot),
+        text: text(event, text_slot),
+    })
+}
+
+/// A crossing that is still open at `seen`.
+pub fn open(event: &CrossingEvent, seen: KernelTime) -> OpenCrossing {
+    OpenCrossing {
+        id: CrossingId(event.id),
+        target: TargetId(event.tgid),
+        region: RegionId(event.region),
+        thread: event.ns_tid,
+        enclosing: enclosing(event),
+        entry: KernelTime(event.entry_ns),
+        seen,
+        parent: parent(&event.parent),
+    }
+}
+
+/// A thread that was born under a crossing.
+pub fn thread_ended(event: &ThreadEvent) -> ThreadEnded {
+    ThreadEnded {
+        target: TargetId(event.tgid),
+        thread: event.ns_tid,
+        birth: CrossingId(event.birth_crossing),
+        started: KernelTime(event.started_ns),
+        ended: KernelTime(event.ended_ns),
+        runqueue_ns: event.runqueue_ns,
+        blocked_ns: event.blocked_ns,
+    }
+}
+
+fn enclosing(event: &CrossingEvent) -> Option<CrossingId> {
+    (event.enclosing != 0).then_some(CrossingId(event.enclosing))
+}
+
+fn ending(wire: WireEnding) -> Ending {
+    match wire {
+        WireEnding::Returned => Ending::Returned,
+        WireEnding::Caught => Ending::Caught,
+        WireEnding::Replaced => Ending::Replaced,
+        WireEnding::Unwound => Ending::Unwound,
+        WireEnding::ThreadExit => Ending::ThreadExit,
+        WireEnding::Disarmed => Ending::Disarmed,
+        WireEnding::Detached => Ending::Detached,
+    }
+}
+
+fn parent(wire: &WireParent) -> ParentRead {
+    let source = match WireSource::from_wire(wire.source) {
+        Some(WireSource::ThreadContext) => ParentSource::ThreadContext,
+        Some(WireSource::Python) => ParentSource::Python,
+        Some(WireSource::None) | None => return ParentRead::None(reason(wire.outcome)),
+    };
+    ParentRead::Found(Parent {
+        trace_id: TraceId(wire.trace_id),
+        span_id: SpanId(wire.span_id),
+        sampled: wire.flags & SAMPLED != 0,
+        remote: wire.remote != 0,
+        source,
+        by_lineage: wire.lineage != 0,
+    })
+}
+
+fn reason(outcome: u8) -> String {
+    ContextOutcome::from_wire(outcome).map_or_else(|| format!("outcome_{outcome}"), snake)
+}
+
+fn values(event: &CrossingEvent, text_slot: Option<u32>) -> Vec<(u32, u64)> {
+    (0..MAX_VALUES as u32)
+        .filter(|slot| event.valid & (1 << slot) != 0 && Some(*slot) != text_slot)
+        .map(|slot| (slot, event.values[slot as usize]))
+        .collect()
+}
+
+/// Bytes that are no UTF-8 are replaced: a name is for reading.
+fn text(event: &CrossingEvent, text_slot: Option<u32>) -> Option<(u32, String)> {
+    let slot = text_slot.filter(|slot| event.valid & (1 << slot) != 0)?;
+    let bytes = event.text.get(..event.text_len as usize)?;
+    Some((slot, String::from_utf8_lossy(bytes).into_owned()))
+}

@@ -1,0 +1,6 @@
+//! The readers of `CPython`'s heap against live interpreters, which print the truth about themselves.
+
+mod churn;
+mod interpreters;
+mod objects;
+mod opentelemetry;
