@@ -1,0 +1,91 @@
+//! The rate guard: a region that is hit too often costs the target next to nothing.
+
+use std::{process::Command, time::Duration};
+
+use hotspan_tests::{
+    agent::Attach,
+    gate::require_bpf,
+    native,
+    service::{Batch, Options},
+};
+
+/// Tiny matrix products in one request: at full speed, some 200,000 a second and more.
+const CALLS: u32 = 400_000;
+
+#[test]
+fn tiny_matrix_products_disarm_their_region() {
+    let Some(_turn) = require_bpf("rate guard on BLAS") else {
+        return;
+    };
+    let service = Options::default().start().unwrap();
+    let seconds = || {
+        service.get(&format!("/tiny?calls={CALLS}")).unwrap();
+        let call = service.truth().unwrap().pop().unwrap();
+        call.duration_ns() as f64 / 1e9
+    };
+    seconds();
+    let without = seconds();
+    let mut agent = Attach::pid(service.pid()).start().unwrap();
+    // The first request trips the guard; it must not last longer than that allows: 100 ms at the
+    // price of the probes, and the rest at full speed.
+    let tripping = seconds();
+    agent
+        .process()
+        .wait_stderr("hotspan: ", Duration::from_secs(2))
+        .unwrap();
+    let after = seconds();
+    let outcome = agent.stop().unwrap();
+    eprintln!(
+        "  {CALLS} calls: {without:.3} s alone, {tripping:.3} s while the guard trips, {after:.3} s after"
+    );
+    assert!(
+        outcome.stderr.contains("blas.gemm"),
+        "not announced:\n{}",
+        outcome.stderr
+    );
+    assert!(
+        tripping < without + 0.3,
+        "{tripping} s against {without} s alone"
+    );
+    assert!(
+        after < without * 1.25 + 0.05,
+        "{after} s against {without} s alone"
+    );
+}
+
+#[test]
+fn a_native_region_at_full_speed_is_disarmed_and_the_agent_goes_on() {
+    let Some(_turn) = require_bpf("rate guard on C") else {
+        return;
+    };
+    let mut batch = Batch::start(&mut Command::new(native::program("rate").unwrap())).unwrap();
+    let crossings = |batch: &mut Batch| -> f64 {
+        batch.process().tell("500").unwrap();
+        let line = batch
+            .process()
+            .wait_stdout("", Duration::from_secs(10))
+            .unwrap();
+        line.trim().parse().unwrap()
+    };
+    let alone = crossings(&mut batch);
+    let regions = [
+        std::ffi::OsString::from("--regions"),
+        native::catalogue("guarded").into(),
+    ];
+    let agent = Attach::pid(batch.pid()).with(regions).start().unwrap();
+    crossings(&mut batch);
+    let guarded = crossings(&mut batch);
+    let outcome = agent.stop().unwrap();
+    eprintln!("  {alone:.0} crossings in 0.5 s alone, {guarded:.0} guarded");
+    assert!(
+        outcome.stderr.contains("torture.fast"),
+        "not announced:\n{}",
+        outcome.stderr
+    );
+    assert!(
+        guarded > alone * 0.5,
+        "{guarded} crossings against {alone} alone\n{}",
+        outcome.stderr
+    );
+    batch.finish().unwrap();
+}

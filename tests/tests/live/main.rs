@@ -1,0 +1,16 @@
+//! The live tests: real services on real libraries, the real binary, root and BPF.
+//!
+//! Where `hotspan doctor` says that live probes are possible, they run; elsewhere each says loudly
+//! that it was not covered. They run one at a time, by a lock.
+
+mod attributes;
+mod export;
+mod faults;
+mod guard;
+mod interpreters;
+mod lifecycle;
+mod parents;
+mod recording;
+mod scene;
+mod thread_context;
+mod torture;
