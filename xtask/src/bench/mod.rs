@@ -1,0 +1,74 @@
+//! `cargo xtask bench`: the figures that the project promises, each with the command that shows it.
+
+mod cost;
+mod crossings;
+mod lifecycle;
+mod parents;
+mod usage;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::cargo;
+
+/// `cargo xtask bench`.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// What to measure; all of it unless given.
+    #[arg(value_enum)]
+    what: Vec<What>,
+    /// Requests of the parents' figure.
+    #[arg(long, default_value_t = 2000)]
+    requests: usize,
+    /// Pairs of rounds, without and with the agent, of the cost's figure.
+    #[arg(long, default_value_t = 12)]
+    rounds: usize,
+    /// Catalogue files for the cost's figure, besides those built in.
+    #[arg(long, value_name = "FILE")]
+    regions: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Spans under the right span, and their bounds.
+    Parents,
+    /// The service's throughput and latency with the agent against without.
+    Cost,
+    /// Start to armed, and SIGKILL to a clean kernel.
+    Lifecycle,
+    /// How many crossings a second the kernel allows.
+    Crossings,
+    /// What a process pays that is no target and maps the same library.
+    Bystander,
+}
+
+const ALL: &[What] = &[
+    What::Parents,
+    What::Cost,
+    What::Lifecycle,
+    What::Crossings,
+    What::Bystander,
+];
+
+/// Measures.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    cargo::release_agent()?;
+    let wanted = if arguments.what.is_empty() {
+        ALL
+    } else {
+        &arguments.what
+    };
+    for what in wanted {
+        let command = format!("cargo xtask bench {what:?}").to_lowercase();
+        cargo::say(&command);
+        match what {
+            What::Parents => parents::run(arguments.requests)?,
+            What::Cost => cost::run(arguments.rounds, &arguments.regions)?,
+            What::Lifecycle => lifecycle::run()?,
+            What::Crossings => crossings::rate()?,
+            What::Bystander => crossings::bystander()?,
+        }
+    }
+    Ok(())
+}
