@@ -3,12 +3,14 @@
 use crate::{MAX_VALUES, Parent, TEXT_LEN, wire_enum};
 
 wire_enum! {
-    /// First field of every entry of the crossings ring.
+    /// First field of every entry of the crossings and samples rings.
     RecordKind: u32 {
         /// A [`CrossingEvent`].
         Crossing = 1,
         /// A [`ThreadEvent`].
         Thread = 2,
+        /// A [`SampleEvent`](crate::SampleEvent), on the samples ring.
+        Sample = 3,
     }
 }
 

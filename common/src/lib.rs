@@ -9,6 +9,7 @@ mod cookie;
 mod counters;
 mod event;
 mod region;
+mod sample;
 mod thread;
 
 pub use context::{
@@ -19,6 +20,7 @@ pub use cookie::{Cookie, PointKind};
 pub use counters::Counter;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
+pub use sample::{PythonFrame, SampleEvent, SampleFlags, SampleReason};
 pub use thread::{Frame, FrameFlags, Target, TargetFlags, ThreadState};
 
 /// Open crossings that one thread can have at once; deeper ones are counted and not followed. A power
@@ -30,6 +32,8 @@ pub const MAX_VALUES: usize = 16;
 pub const TEXT_LEN: usize = 64;
 /// Reads that a region can ask for at its entry and its exit together.
 pub const MAX_READS: usize = 16;
+/// Python frames that a sample carries; outer ones are cut off, and said to be.
+pub const MAX_PYTHON_FRAMES: usize = 64;
 /// Pointers that one read can follow.
 pub const MAX_HOPS: usize = 5;
 /// Regions over all targets of one agent; each target has its own numbers, and so its own guard.

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
+    ids::{CrossingId, FunctionId, RegionId, SpanId, TargetId, TraceId},
     region::Region,
     span::Value,
-    time::{ClockAnchor, KernelTime},
+    time::{ClockAnchor, KernelTime, UnixTime},
 };
 
 /// Everything that a live run feeds to the core.
@@ -25,6 +25,14 @@ pub enum Event {
     Open(OpenCrossing),
     /// A thread that was born under a crossing ended.
     ThreadEnded(ThreadEnded),
+    /// Stacks may name a function from now on.
+    Function(Function),
+    /// A stack at an instant.
+    Sample(Sample),
+    /// A thread, or a coroutine, did not run for a while.
+    Wait(Wait),
+    /// More is known of a span of the target's own.
+    Span(TargetSpan),
     /// Time has passed; every event of the kernel before `now` has been delivered.
     Tick {
         /// The instant.
@@ -181,4 +189,139 @@ pub struct ThreadEnded {
     pub runqueue_ns: u64,
     /// Blocked, in nanoseconds, over its life.
     pub blocked_ns: u64,
+}
+
+/// A function that stacks name by its number, announced before the first stack that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Identity, unique over a run.
+    pub id: FunctionId,
+    /// What it is written in.
+    pub language: Language,
+    /// Short name, for spans: `build_model`, `Highs::run`; for a native function without a symbol,
+    /// its object and offset.
+    pub name: String,
+    /// Qualified name, for `code.function.name`.
+    pub qualified: String,
+    /// Source file; empty: not known.
+    pub file: String,
+    /// File name of the object, or of the Python module's file.
+    pub object: String,
+}
+
+/// What a function is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// Python.
+    Python,
+    /// Compiled code with a name.
+    Native,
+    /// Compiled code of which only the place is known.
+    Unnamed,
+    /// The kernel.
+    Kernel,
+}
+
+/// A frame of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Frame {
+    /// The function.
+    pub function: FunctionId,
+    /// Line in its file; 0: not known.
+    pub line: u32,
+}
+
+/// A stack at an instant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Target.
+    pub target: TargetId,
+    /// Thread id in the target's own pid namespace.
+    pub thread: u32,
+    /// When.
+    pub time: KernelTime,
+    /// Why it was taken.
+    pub reason: SampleReason,
+    /// The thread's innermost open crossing, or the one that it descends from.
+    pub enclosing: Option<CrossingId>,
+    /// The parent read at that instant, or inherited.
+    pub parent: ParentRead,
+    /// Which Python context was current (tells the requests on one event loop apart); 0: none.
+    pub context: u64,
+    /// Frames, outermost first; the interpreter's own are folded away.
+    pub stack: Vec<Frame>,
+    /// Whether the stack reaches the thread's start.
+    pub is_complete: bool,
+}
+
+/// Why a stack was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleReason {
+    /// By the timer, while the thread ran; it stands for so many nanoseconds.
+    Timer(u64),
+    /// The thread entered the region of this crossing at this instant.
+    Entry(CrossingId),
+}
+
+/// A thread or a coroutine that did not run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Target.
+    pub target: TargetId,
+    /// Thread id in the target's own pid namespace.
+    pub thread: u32,
+    /// It stopped.
+    pub start: KernelTime,
+    /// It ran again.
+    pub end: KernelTime,
+    /// What shows why.
+    pub evidence: WaitEvidence,
+    /// The innermost crossing around it.
+    pub enclosing: Option<CrossingId>,
+    /// The parent in whose service it waited.
+    pub parent: ParentRead,
+    /// Which Python context was current; 0: none.
+    pub context: u64,
+    /// Frames, outermost first.
+    pub stack: Vec<Frame>,
+}
+
+/// What shows why something did not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitEvidence {
+    /// It could have run, and no CPU was free.
+    RunQueue,
+    /// It waited on the interpreter's own lock.
+    Gil,
+    /// It was blocked in this system call.
+    Syscall {
+        /// Name, as the kernel spells it.
+        name: String,
+        /// It asked for no descriptor at all: a `select` or `poll` that only sleeps.
+        is_idle: bool,
+    },
+    /// It was blocked outside of a system call (a page fault).
+    Fault,
+    /// A coroutine was suspended; the stack is its chain of awaits.
+    Suspended,
+    /// Nothing does.
+    Unknown,
+}
+
+/// A span of the target's own, read out of its SDK.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetSpan {
+    /// Target.
+    pub target: TargetId,
+    /// Trace.
+    pub trace_id: TraceId,
+    /// Span.
+    pub span_id: SpanId,
+    /// Name.
+    pub name: String,
+    /// Start, by the target's own clock.
+    pub start: UnixTime,
 }

@@ -79,6 +79,10 @@ number_id!(
     RegionId(u32)
 );
 number_id!(
+    /// A function that stacks name.
+    FunctionId(u32)
+);
+number_id!(
     /// A crossing. Unique over a run; later crossings of a thread have higher numbers.
     CrossingId(u64)
 );

@@ -138,5 +138,7 @@ fn decode(bytes: &[u8]) -> Option<KernelEvent> {
     match RecordKind::from_wire(kind)? {
         RecordKind::Crossing => wire::read(bytes).map(KernelEvent::Crossing),
         RecordKind::Thread => wire::read(bytes).map(KernelEvent::Thread),
+        // On a ring of its own.
+        RecordKind::Sample => None,
     }
 }

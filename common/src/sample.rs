@@ -1,0 +1,100 @@
+//! Stacks and waits, as the kernel programs send them.
+
+use crate::{MAX_PYTHON_FRAMES, Parent, wire_enum};
+
+wire_enum! {
+    /// Why a stack was taken.
+    SampleReason: u32 {
+        /// The sampler's timer fired while the thread ran.
+        Timer = 1,
+        /// The thread entered an outermost region (`crossing` is the one it entered).
+        Entry = 2,
+        /// The thread was off the CPU from `time_ns` to `end_ns`; the stack is that of the switch-out.
+        Off = 3,
+        /// A coroutine was suspended from `time_ns` to `end_ns`; the frames are those of its chain of awaits.
+        Await = 4,
+    }
+}
+
+/// Bits of [`SampleEvent::flags`].
+pub struct SampleFlags;
+
+impl SampleFlags {
+    /// The walk through the Python frames ended before the thread's first frame.
+    pub const PYTHON_CUT: u32 = 1;
+    /// The stack copy ended before the stack did: unwinding wants more than the entry's size.
+    pub const STACK_CUT: u32 = 2;
+    /// The thread was in the kernel (a system call or a fault) when the sample was taken.
+    pub const IN_KERNEL: u32 = 4;
+    /// [`SampleReason::Off`]: it waited for a CPU, it was not blocked.
+    pub const RUN_QUEUE: u32 = 8;
+    /// [`SampleReason::Off`]: it waited on a futex inside of the GIL's structure.
+    pub const GIL: u32 = 16;
+    /// `crossing` is the one that the thread descends from, not one on its own stack.
+    pub const BY_LINEAGE: u32 = 32;
+}
+
+/// A Python frame, as it stood in the interpreter.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PythonFrame {
+    /// Address of the code object.
+    pub code: u64,
+    /// The instruction: an address inside of the code object (3.11 on), or an index (`f_lasti`) before.
+    pub instruction: u64,
+    /// First line, flags and argument counts of the code object, folded: it may be freed, and another
+    /// be there, before the agent reads it.
+    pub checksum: u32,
+    /// 1 if the interpreter entered this frame by a new C call of the eval loop: where native and
+    /// Python stacks meet.
+    pub is_entry: u32,
+}
+
+/// A stack at an instant. In the ring, `stack_len` bytes of user stack from `sp` upwards follow it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SampleEvent {
+    /// `RecordKind::Sample`.
+    pub kind: u32,
+    /// A [`SampleReason`].
+    pub reason: u32,
+    /// Process id in the root pid namespace.
+    pub tgid: u32,
+    /// Thread id in the root pid namespace.
+    pub tid: u32,
+    /// Thread id in the target's own pid namespace.
+    pub ns_tid: u32,
+    /// [`SampleFlags`].
+    pub flags: u32,
+    /// When, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// `Timer`: the sampling period that it stands for, in nanoseconds. `Off`, `Await`: the end's time.
+    pub period_or_end_ns: u64,
+    /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
+    pub crossing: u64,
+    /// The thread's Python context pointer; 0: none.
+    pub context: u64,
+    /// Address of the SDK's span object that the parent was read from; 0: none was.
+    pub span_object: u64,
+    /// User instruction pointer.
+    pub ip: u64,
+    /// User stack pointer.
+    pub sp: u64,
+    /// User frame pointer.
+    pub bp: u64,
+    /// System call that the thread is in, and its first argument; `u64::MAX`: none.
+    pub syscall: u64,
+    /// First argument of that system call.
+    pub syscall_arg: u64,
+    /// Python frames in use.
+    pub python_len: u32,
+    /// Bytes of user stack that follow.
+    pub stack_len: u32,
+    /// The parent in whose service the thread is.
+    pub parent: Parent,
+    /// Python frames, innermost first.
+    pub python: [PythonFrame; MAX_PYTHON_FRAMES],
+}
+
+const _: () = assert!(size_of::<PythonFrame>() == 24);
+const _: () = assert!(size_of::<SampleEvent>() == 24 + 80 + 8 + 32 + 24 * MAX_PYTHON_FRAMES);
