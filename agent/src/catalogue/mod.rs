@@ -9,6 +9,7 @@ mod attributes;
 mod cache;
 mod error;
 mod found;
+mod hot;
 mod matcher;
 mod reads;
 mod report;
@@ -24,6 +25,7 @@ pub use analysis::Analysis;
 pub use cache::AnalysisCache;
 pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
+pub use hot::{HotFunction, NotProbed};
 pub use report::{ObjectReport, RegionLine, Report, State};
 pub use rules::{Catalogue, Source};
 

@@ -7,6 +7,7 @@ mod clock;
 mod engine;
 mod intake;
 mod pipeline;
+mod promotion;
 pub mod say;
 mod session;
 mod surveyor;

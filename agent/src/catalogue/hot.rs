@@ -1,0 +1,98 @@
+//! A function that no catalogue names and that sampling found hot: where to probe it.
+
+use std::{io, path::Path};
+
+use super::found::{FoundRegion, RegionRole};
+use crate::object::{
+    Image, Links, OpenError, SymbolTable, Unwind,
+    exits::{self, Function, Refusal, Searched},
+};
+
+/// Calls shorter than this are not sent: they are no phases of a request.
+const MIN_NS: u64 = 1_000_000;
+/// Entries a second and thread beyond which it is given up again.
+const LIMIT_PER_S: u32 = 200;
+
+/// A function of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HotFunction {
+    /// Short name, for its spans.
+    pub name: String,
+    /// Qualified name, for `code.function.name`.
+    pub function: String,
+    /// Its first address in the object.
+    pub address: u64,
+}
+
+/// Why a hot function gets no probes.
+#[derive(Debug, thiserror::Error)]
+pub enum NotProbed {
+    /// The object can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The object can't be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// Its calls can't be followed to their end.
+    #[error(transparent)]
+    Exits(#[from] Refusal),
+}
+
+impl HotFunction {
+    /// A region for it. `file` opens the object that the target maps, `name` is its path there.
+    ///
+    /// # Errors
+    /// The object cannot be read, or the function has no safe exits.
+    pub fn region(&self, file: &Path, name: &Path) -> Result<FoundRegion, NotProbed> {
+        let image = Image::open(file)?;
+        let dynamic = SymbolTable::dynamic(&image)?;
+        let full = SymbolTable::full(&image)?;
+        let table = if full.is_empty() { &dynamic } else { &full };
+        let (unwind, links) = (Unwind::load(&image), Links::load(&image));
+        let searched = Searched {
+            image: &image,
+            unwind: unwind.as_ref(),
+            dynamic: &dynamic,
+            links: &links,
+        };
+        let exits = exits::find(&searched, &self.bounds(table))?;
+        let object = name.file_name().unwrap_or_default().to_string_lossy();
+        Ok(FoundRegion {
+            name: self.name.clone(),
+            role: RegionRole::Span,
+            symbol: self.function.clone(),
+            function: self.function.clone(),
+            object: object.into_owned(),
+            address: self.address,
+            entry: exits.entry_offset,
+            exits: exits.points,
+            min_ns: MIN_NS,
+            limit_per_s: LIMIT_PER_S,
+            flags: 0,
+            group: 0,
+            reads: Vec::new(),
+            unread: Vec::new(),
+            attributes: Vec::new(),
+            failure: None,
+            only_if: None,
+            event_of: None,
+        })
+    }
+
+    /// By the symbol at its address; without one, the search goes by the unwind information.
+    fn bounds(&self, table: &SymbolTable) -> Function {
+        let symbol = table
+            .functions()
+            .find(|symbol| symbol.address == self.address);
+        let cold = symbol.map(|symbol| [symbol.name, b".cold"].concat());
+        let fragments = cold.map_or_else(Vec::new, |cold| {
+            let fragments = table.functions().filter(|part| part.name == cold);
+            fragments.map(|part| part.range()).collect()
+        });
+        Function {
+            entry: self.address,
+            size: symbol.map_or(0, |symbol| symbol.size),
+            fragments,
+        }
+    }
+}
