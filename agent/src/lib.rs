@@ -16,3 +16,5 @@ pub mod recording;
 pub mod run;
 pub mod symbolize;
 pub mod target;
+pub mod terminal;
+pub mod top;

@@ -13,6 +13,8 @@ use super::{
     Row, Style,
     pending::{Pending, Tree},
     render,
+};
+use crate::terminal::{
     style::{Part, terminal_width},
     text::{clip, printable},
 };

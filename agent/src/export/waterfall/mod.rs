@@ -8,18 +8,15 @@ mod layout;
 pub(super) mod live;
 mod pending;
 mod render;
-mod style;
 mod tags;
 #[cfg(test)]
 mod tests;
-mod text;
 mod tree;
-mod units;
 
 use hotspan_synth::{ids::SpanId, span::Span, time::UnixTime};
 
 pub use render::render;
-pub use style::Style;
+pub use crate::terminal::style::Style;
 pub use tags::tags;
 
 /// One line of a waterfall.

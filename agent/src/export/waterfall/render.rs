@@ -4,9 +4,11 @@ use super::{
     Row,
     bar::Scale,
     layout::{GAP, Layout, Wanted},
+    tree::{Placed, place},
+};
+use crate::terminal::{
     style::{Part, Style},
     text::{clip, printable, width},
-    tree::{Placed, place},
     units::duration,
 };
 

@@ -21,9 +21,9 @@ use super::{
     Row, Style,
     live::{draw, start_on},
     pending::Pending,
-    render, tags, text,
-    units::duration,
+    render, tags,
 };
+use crate::terminal::{text, units::duration};
 
 const PLAIN: Style = Style { colour: false };
 

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdout};
 
 use anstyle::{AnsiColor, Effects};
 
-/// How a waterfall looks.
+/// How text looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// Whether to colour.
@@ -13,7 +13,7 @@ pub struct Style {
 
 /// What a piece of text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Plain,
     Faint,
     Sdk,
@@ -31,7 +31,7 @@ impl Style {
     }
 
     /// Appends `text` as `part`.
-    pub(super) fn paint(self, out: &mut String, part: Part, text: &str) {
+    pub(crate) fn paint(self, out: &mut String, part: Part, text: &str) {
         let style = match part {
             Part::Plain => anstyle::Style::new(),
             Part::Faint => anstyle::Style::new().effects(Effects::DIMMED),
@@ -50,6 +50,6 @@ impl Style {
 }
 
 /// Columns of the terminal; without one, a width that suits logs.
-pub(super) fn terminal_width() -> usize {
+pub(crate) fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0))
 }

@@ -1,7 +1,7 @@
 //! Durations for people: three digits and a unit.
 
 /// `nanos` in the unit that suits it, at most eight columns wide up to 99 hours.
-pub(super) fn duration(nanos: u64) -> String {
+pub(crate) fn duration(nanos: u64) -> String {
     const MINUTE: u64 = 60 * 1_000_000_000;
     // Rounded first, so that 999.96 ms is 1.00 s and not 1000 ms.
     match nanos {
