@@ -6,7 +6,7 @@ use hotspan_common::{ControlEvent, ControlKind, Counter};
 use crate::{
     counters::count,
     maps::{CONTROL, MAPPING, TARGETS},
-    threads::current,
+    threads::{self, current},
 };
 
 /// `PROT_EXEC` of `mman.h`.
@@ -46,10 +46,18 @@ pub fn sys_exit_mmap(_ctx: TracePointContext) -> u32 {
 
 /// `sched:sched_process_exec`: everything that was known of the process is void.
 #[tracepoint]
-pub fn sched_process_exec(_ctx: TracePointContext) -> u32 {
+pub fn sched_process_exec(ctx: TracePointContext) -> u32 {
     let (tgid, tid) = current();
     // SAFETY: only whether it is there matters.
     if unsafe { TARGETS.get(&tgid) }.is_some() {
+        // The stack is another one now, and regions that the new program maps too stay armed.
+        threads::end(tgid, tid);
+        // SAFETY: offset of `old_pid` in `events/sched/sched_process_exec/format`.
+        if let Ok(old) = unsafe { ctx.read_at::<u32>(16) }
+            && old != tid
+        {
+            threads::renamed(old);
+        }
         tell(ControlKind::Exec, tgid, 0, tid);
     }
     0

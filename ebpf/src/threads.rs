@@ -148,20 +148,7 @@ fn innermost_non_worker(state: &mut ThreadState) -> Option<u32> {
 #[tracepoint]
 pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     let (tgid, tid) = current();
-    if let Some(state) = get(tid) {
-        // SAFETY: a plain helper.
-        let now = unsafe { bpf_ktime_get_ns() };
-        emit::close_all(state, Ending::ThreadExit, now);
-        // SAFETY: the value is read at once.
-        if let Some(target) = unsafe { TARGETS.get(&tgid) }
-            && state.ns_tid == 0
-        {
-            state.ns_tid = current_ns_tid(target, tid);
-        }
-        tell_end(state, tgid, tid, now);
-        // The entry exists, as it was just found; nobody else removes it.
-        let _ = THREADS.remove(&tid);
-    }
+    end(tgid, tid);
     // SAFETY: offset of `group_dead` in `events/sched/sched_process_exit/format`; kernels before
     // 6.16 have no such field, and there the leader's exit stands for the process's.
     let group_dead = unsafe { ctx.read_at::<u8>(32) }.map_or(tgid == tid, |dead| dead != 0);
@@ -171,6 +158,36 @@ pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     }
     let _ = ctx.as_ptr();
     0
+}
+
+/// The current thread has taken over its leader's id at an exec: what it had under its own is void.
+#[inline(always)]
+pub fn renamed(old: u32) {
+    if get(old).is_some_and(|state| state.open != 0) {
+        count(Counter::CrossingsLost);
+    }
+    // Most threads have no state.
+    let _ = THREADS.remove(&old);
+}
+
+/// What the current thread had open ends now, and it descends from nothing any more.
+#[inline(always)]
+pub fn end(tgid: u32, tid: u32) {
+    let Some(state) = get(tid) else {
+        return;
+    };
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
+    emit::close_all(state, Ending::ThreadExit, now);
+    // SAFETY: the value is read at once.
+    if let Some(target) = unsafe { TARGETS.get(&tgid) }
+        && state.ns_tid == 0
+    {
+        state.ns_tid = current_ns_tid(target, tid);
+    }
+    tell_end(state, tgid, tid, now);
+    // The entry exists, as it was just found; nobody else removes it.
+    let _ = THREADS.remove(&tid);
 }
 
 #[inline(always)]

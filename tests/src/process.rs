@@ -181,17 +181,27 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
     let mut open = vec![pid];
     while let Some(pid) = open.pop() {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let children = text.unwrap_or_default();
-        let children = children
-            .split_whitespace()
-            .filter_map(|word| word.parse().ok());
-        for child in children {
-            found.push(child);
-            open.push(child);
-        }
+        let below = children(pid);
+        found.extend(&below);
+        open.extend(below);
     }
     found
+}
+
+/// Each thread has children of its own. What ends meanwhile has none.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let lists =
+        threads.into_iter().flatten().flatten().map(|thread| {
+            std::fs::read_to_string(thread.path().join("children")).unwrap_or_default()
+        });
+    lists
+        .flat_map(|list| {
+            let ids = list.split_whitespace().map(str::to_owned);
+            ids.collect::<Vec<_>>()
+        })
+        .filter_map(|id| id.parse().ok())
+        .collect()
 }
 
 impl Lines {

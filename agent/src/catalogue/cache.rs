@@ -5,7 +5,16 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc};
 use lru::LruCache;
 
 use super::{Analysis, Catalogue};
-use crate::object::{FileKey, Image, OpenError};
+use crate::object::{FileId, FileKey, Image, OpenError};
+
+/// What is in a file.
+#[derive(Clone, Debug)]
+pub struct Analysed {
+    /// The file.
+    pub file: FileId,
+    /// What the catalogue finds there.
+    pub analysis: Arc<Analysis>,
+}
 
 /// Analyses by the state of the file; the least recently used goes first.
 #[derive(Debug)]
@@ -27,13 +36,15 @@ impl AnalysisCache {
         catalogue: &Catalogue,
         file: &Path,
         name: &Path,
-    ) -> Result<Arc<Analysis>, OpenError> {
+    ) -> Result<Analysed, OpenError> {
         let image = Image::open(file)?;
+        let file = image.key().id();
         if let Some(known) = self.analyses.get(&image.key()) {
-            return Ok(Arc::clone(known));
+            let analysis = Arc::clone(known);
+            return Ok(Analysed { file, analysis });
         }
         let analysis = Arc::new(catalogue.analyse_image(&image, name)?);
         self.analyses.put(image.key(), Arc::clone(&analysis));
-        Ok(analysis)
+        Ok(Analysed { file, analysis })
     }
 }

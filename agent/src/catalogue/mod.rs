@@ -22,7 +22,7 @@ mod stacks;
 mod version;
 
 pub use analysis::Analysis;
-pub use cache::AnalysisCache;
+pub use cache::{Analysed, AnalysisCache};
 pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
 pub use hot::{HotFunction, NotProbed};

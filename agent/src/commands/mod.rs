@@ -6,6 +6,7 @@ mod load;
 mod regions;
 mod replay;
 mod spawn;
+mod startup;
 mod summary;
 mod trace;
 

@@ -11,14 +11,14 @@ use anyhow::Context as _;
 use hotspan_synth::settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{exports, load, spawn, summary};
+use super::{exports, load, spawn, startup, summary};
 use crate::{
     args::{AgentError, AttachArgs, Exit, ExportArgs, RecordArgs, RunArgs, TraceArgs},
     catalogue::Catalogue,
     export::Exporters,
     kernel::Kernel,
     recording::RecordingWriter,
-    run::{self, ArmingRules, Outcome, Plan, Stop, Surveyor},
+    run::{self, ArmingRules, Begin, Held as _, Outcome, Plan, Stop, Surveyor},
     target::{Process, Selector, tree},
 };
 
@@ -43,22 +43,17 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<Exit> {
     watch(&args.trace, process, exporters, Some(&args.output))
 }
 
-/// `hotspan run`. A program that ends before it is armed was traced as far as it went.
+/// `hotspan run`. The program waits for its first instruction until what it is going to map is armed.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let surveyor = Surveyor::start(Catalogue::load(&args.trace.regions)?)?;
+    surveyor.look_ahead(startup::files(&args.command));
     let runtime = runtime()?;
-    let mut kernel = load::kernel(&runtime)?;
-    let child = spawn::watched(&mut kernel, &args.command)?;
-    let process = Process::open(child.id())?;
-    let exporters = exports::start(&args.export, Some(&process))?;
+    let kernel = load::kernel(&runtime)?;
+    let child = spawn::hold(&args.command)?;
+    let exporters = exports::start(&args.export, Some(&child.process()))?;
     let plan = plan(&args.trace, surveyor, exporters, None)?;
-    trace(
-        &runtime,
-        kernel,
-        plan,
-        vec![Arc::new(process)],
-        args.trace.duration,
-    )?;
+    let begin = Begin::Held(Box::new(child));
+    trace(&runtime, kernel, plan, begin, args.trace.duration)?;
     Ok(Exit::Done)
 }
 
@@ -85,7 +80,8 @@ fn watch(
     let kernel = load::kernel(&runtime)?;
     let exporters = exporters(&processes[0])?;
     let plan = plan(args, surveyor, exporters, recording)?;
-    let outcome = trace(&runtime, kernel, plan, processes, args.duration)?;
+    let begin = Begin::Running(processes);
+    let outcome = trace(&runtime, kernel, plan, begin, args.duration)?;
     if outcome.stop == Stop::TargetsEnded && !outcome.attached {
         return Err(AgentError::EndedBeforeAttach { pid }.into());
     }
@@ -96,12 +92,12 @@ fn trace(
     runtime: &tokio::runtime::Runtime,
     kernel: Kernel,
     plan: Plan,
-    processes: Vec<Arc<Process>>,
+    begin: Begin,
     duration: Option<Duration>,
 ) -> anyhow::Result<Outcome> {
     let outcome = runtime.block_on(async {
         let stop = stop(duration)?;
-        run::trace(kernel, plan, processes, stop).await
+        run::trace(kernel, plan, begin, stop).await
     })?;
     summary::print(&outcome);
     Ok(outcome)

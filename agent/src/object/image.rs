@@ -49,6 +49,25 @@ pub struct FileKey {
     pub modified_ns: i128,
 }
 
+/// Which file, whatever its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// Device.
+    pub device: u64,
+    /// Inode.
+    pub inode: u64,
+}
+
+impl FileKey {
+    /// The file alone.
+    pub fn id(self) -> FileId {
+        FileId {
+            device: self.device,
+            inode: self.inode,
+        }
+    }
+}
+
 /// The linker's build id.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BuildId(Vec<u8>);

@@ -10,7 +10,7 @@ mod links;
 mod symbols;
 mod unwind;
 
-pub use image::{BuildId, FileKey, Image, OpenError};
+pub use image::{BuildId, FileId, FileKey, Image, OpenError};
 pub use links::Links;
 pub use symbols::{Symbol, SymbolKind, SymbolTable};
 pub use unwind::{FrameRows, Unwind};

@@ -1,6 +1,6 @@
 //! From what a survey found to armed probes.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
@@ -8,11 +8,11 @@ use hotspan_synth::{event::Event, ids::RegionId};
 use super::{
     armory::{Armory, Place, Plan},
     say,
-    surveyor::Survey,
+    surveyor::SurveyedObject,
     targets::Watched,
 };
 use crate::{
-    catalogue::{FoundRegion, RegionRole},
+    catalogue::{Analysed, FoundRegion, RegionRole},
     kernel::{Kernel, ProbePoint},
 };
 
@@ -23,6 +23,15 @@ pub struct Arming {
     rules: ArmingRules,
     refused: u64,
     numberless: u64,
+}
+
+/// What was armed in one go.
+#[derive(Default)]
+pub struct NewlyArmed {
+    /// The regions for the core, each before its first crossing.
+    pub described: Vec<Event>,
+    /// Names of the objects that have regions.
+    pub objects: Vec<String>,
 }
 
 /// What the command line says about arming.
@@ -45,43 +54,49 @@ impl Arming {
         }
     }
 
-    /// Arms what `survey` found. Returns the regions' descriptions for the core, each before its
-    /// first crossing. What the kernel refuses is said and counted.
-    pub fn arm_all(
+    /// Arms what was found in `objects`. What the kernel refuses is said and counted.
+    pub(super) fn arm_all(
         &mut self,
         kernel: &mut Kernel,
+        target: u32,
         watched: &Watched,
-        survey: &Survey,
-    ) -> Vec<Event> {
-        let mut described = Vec::new();
+        objects: &[SurveyedObject],
+    ) -> NewlyArmed {
+        let mut armed = NewlyArmed::default();
         let Some(pid) = watched.pid() else {
-            return described;
+            return armed;
         };
-        for object in &survey.objects {
-            let Ok(analysis) = &object.analysis else {
+        for object in objects {
+            let Ok(Analysed { file, analysis }) = &object.analysed else {
                 continue;
             };
             let place = Place {
-                target: survey.target,
+                target,
                 pid,
-                object: object.mapping.map_file.clone(),
+                file: *file,
             };
+            if self.armory.meets(&place, &object.file) {
+                continue;
+            }
             let catch = analysis.begin_catch.map(|offset| self.catch_plan(offset));
             let found = analysis.regions.iter().map(|found| self.plan(found));
             let plans: Vec<Plan> = found.chain(catch).collect();
             if plans.is_empty() {
                 continue;
             }
-            let numbers = self.arm(kernel, &place, plans);
+            let numbers = self.arm(kernel, &place, &object.file, plans);
+            if !analysis.regions.is_empty() && !numbers.is_empty() {
+                armed.objects.push(object.name());
+            }
             for (found, number) in analysis.regions.iter().zip(numbers) {
-                described.extend(
+                armed.described.extend(
                     number
                         .and_then(|number| found.describe(number))
                         .map(Event::Region),
                 );
             }
         }
-        described
+        armed
     }
 
     /// The guard of a region tripped: its probes go, for a while.
@@ -117,9 +132,10 @@ impl Arming {
         &mut self,
         kernel: &mut Kernel,
         place: &Place,
+        object: &Path,
         plans: Vec<Plan>,
     ) -> Vec<Option<RegionId>> {
-        match self.armory.arm(kernel, place, plans) {
+        match self.armory.arm(kernel, place, object, plans) {
             Ok(numbers) => {
                 self.numberless += numbers.iter().filter(|number| number.is_none()).count() as u64;
                 numbers

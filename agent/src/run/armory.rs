@@ -3,14 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use hotspan_common::{MAX_REGIONS, RegionSpec};
 use hotspan_synth::ids::RegionId;
 
-use crate::kernel::{Armed, Kernel, KernelError, ProbePoint};
+use crate::{
+    kernel::{Armed, Kernel, KernelError, ProbePoint},
+    object::FileId,
+};
 
 /// First pause of a region that was hit too often; each further trip doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -18,16 +21,20 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A region that stayed armed this long is forgiven its earlier trips.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
+/// Programs that a process may execute in a row without mapping an object before its links are let
+/// go: between a script and its interpreter stand a launcher or two.
+const KEPT_EXECS: u8 = 3;
 
-/// An object of a target: what its regions share.
+/// An object of a target: what its regions share. By file, so that it stays the same when the target
+/// executes another program that maps the file, too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Process id in the root pid namespace, as the kernel's events name it.
     pub target: u32,
     /// Process id as `/proc` names it here.
     pub pid: NonZeroU32,
-    /// The object, by a path that opens its inode.
-    pub object: PathBuf,
+    /// The object.
+    pub file: FileId,
 }
 
 /// A region to arm.
@@ -55,6 +62,11 @@ struct Entry {
 #[derive(Default)]
 struct Links {
     generation: u16,
+    /// Opens the object.
+    object: PathBuf,
+    /// Programs that the target executed since the object was last seen mapped, and one more if it
+    /// has not been seen in the present one.
+    unseen: u8,
     /// Held for its drop.
     armed: Option<Armed>,
 }
@@ -91,8 +103,10 @@ impl Armory {
         &mut self,
         kernel: &mut Kernel,
         place: &Place,
+        object: &Path,
         plans: Vec<Plan>,
     ) -> Result<Vec<Option<RegionId>>, KernelError> {
+        self.links.entry(place.clone()).or_default().object = object.to_owned();
         let numbers: Vec<Option<u32>> = plans
             .into_iter()
             .map(|plan| self.enter(place, plan))
@@ -104,6 +118,30 @@ impl Armory {
             return Err(error);
         }
         Ok(numbers.into_iter().map(|n| n.map(RegionId)).collect())
+    }
+
+    /// Whether the place is armed already. If so, it is mapped in the target's present program, and
+    /// `object` opens it.
+    pub fn meets(&mut self, place: &Place, object: &Path) -> bool {
+        let is_armed = self.entries.values().any(|entry| entry.place == *place);
+        if let Some(links) = self.links.get_mut(place).filter(|_| is_armed) {
+            object.clone_into(&mut links.object);
+            links.unseen = 0;
+        }
+        is_armed
+    }
+
+    /// The target executes another program. Links are by file: where the new program maps one of
+    /// these files, it is armed from the first instruction. Files that no longer occur are let go.
+    pub fn executed(&mut self, target: u32) {
+        for links in self.links_of(target) {
+            links.unseen += 1;
+        }
+        self.links
+            .retain(|place, links| place.target != target || links.unseen <= KEPT_EXECS);
+        let links = &self.links;
+        self.entries
+            .retain(|_, entry| links.contains_key(&entry.place));
     }
 
     /// Takes the probes away from a region whose guard tripped; `None` if they are gone already.
@@ -151,7 +189,11 @@ impl Armory {
     pub fn resume_due(&mut self, kernel: &mut Kernel, now: Instant) -> Result<(), KernelError> {
         let mut places = BTreeSet::new();
         for entry in self.entries.values_mut() {
-            if entry.paused_until.is_some_and(|until| until <= now) {
+            let is_mapped = self
+                .links
+                .get(&entry.place)
+                .is_some_and(|links| links.unseen == 0);
+            if is_mapped && entry.paused_until.is_some_and(|until| until <= now) {
                 entry.paused_until = None;
                 entry.since = now;
                 places.insert(entry.place.clone());
@@ -185,10 +227,14 @@ impl Armory {
             .is_some_and(|entry| entry.plan.spec.epoch == epoch)
     }
 
-    /// Regions of a target that are armed now.
+    /// Regions of a target that are armed now, in objects that it maps.
     pub fn armed(&self, target: u32) -> usize {
         self.of(target)
             .filter(|entry| entry.paused_until.is_none())
+            .filter(|entry| {
+                let links = self.links.get(&entry.place);
+                links.is_some_and(|links| links.unseen == 0)
+            })
             .count()
     }
 
@@ -235,7 +281,7 @@ impl Armory {
                 point
             })
             .collect();
-        let armed = kernel.arm(place.pid, &place.object, &points);
+        let armed = kernel.arm(place.pid, &links.object, &points);
         for (number, entry) in &mut regions {
             entry.plan.spec.generation = u32::from(generation);
             kernel.set_region(**number, entry.plan.spec)?;
@@ -253,6 +299,13 @@ impl Armory {
     fn next_epoch(&mut self) -> u32 {
         self.epoch = self.epoch.wrapping_add(1);
         self.epoch
+    }
+
+    fn links_of(&mut self, target: u32) -> impl Iterator<Item = &mut Links> {
+        self.links
+            .iter_mut()
+            .filter(move |(place, _)| place.target == target)
+            .map(|(_, links)| links)
     }
 
     fn of(&self, target: u32) -> impl Iterator<Item = &Entry> {

@@ -8,11 +8,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use hotspan_common::ControlKind;
-use hotspan_synth::{
-    event::{self, Event},
-    ids::TargetId,
-    time::KernelTime,
-};
+use hotspan_synth::{event::Event, time::KernelTime};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
@@ -20,11 +16,11 @@ use tokio::{
 
 use super::{
     arming::Arming,
-    attached, clock,
+    clock,
     intake::Intake,
     pipeline::Pipeline,
     say,
-    surveyor::{Request, Survey, Surveyor},
+    surveyor::Surveyor,
     targets::{Targets, Watched},
 };
 use crate::{
@@ -54,16 +50,16 @@ pub enum Stop {
 
 /// The loop and what it owns.
 pub struct Engine {
-    kernel: Kernel,
+    pub(super) kernel: Kernel,
     pub(super) pipeline: Pipeline,
-    targets: Targets,
-    arming: Arming,
+    pub(super) targets: Targets,
+    pub(super) arming: Arming,
     intake: Intake,
-    surveyor: Surveyor,
+    pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
     turns: u32,
-    attached: bool,
+    pub(super) attached: bool,
 }
 
 impl Engine {
@@ -90,17 +86,24 @@ impl Engine {
     /// # Errors
     /// The kernel's maps are full, or the recording cannot be written.
     pub fn adopt(&mut self, process: Arc<Process>) -> anyhow::Result<()> {
-        self.watch(process, true)
+        let target = self.watch(process, true)?;
+        self.survey(target);
+        self.look(target);
+        Ok(())
     }
 
-    fn watch(&mut self, process: Arc<Process>, is_asked_for: bool) -> anyhow::Result<()> {
+    /// Begins to follow a process's events. Returns what the kernel's events call it.
+    pub(super) fn watch(
+        &mut self,
+        process: Arc<Process>,
+        is_asked_for: bool,
+    ) -> anyhow::Result<u32> {
         let target = process.root_pid()?;
         let watched = Watched::new(process, is_asked_for);
         self.kernel.set_target(target, watched.wire)?;
         self.watch_end(target, Arc::clone(&watched.process));
         self.targets.insert(target, watched);
-        self.survey(target);
-        Ok(())
+        Ok(target)
     }
 
     /// Runs until `stop` is ready or no target is left.
@@ -120,7 +123,7 @@ impl Engine {
                     self.control(&events)?;
                     self.take_in()?;
                 }
-                Some(survey) = self.surveyor.next() => self.surveyed(&survey)?,
+                Some(finding) = self.surveyor.next() => self.found_out(finding)?,
                 Some(target) = self.ends.recv() => self.ended(target)?,
                 _ = turn.tick() => self.turn()?,
             }
@@ -214,7 +217,7 @@ impl Engine {
             .map(|(target, _)| *target)
             .collect();
         for target in due {
-            self.survey(target);
+            self.look(target);
         }
         Ok(())
     }
@@ -234,7 +237,7 @@ impl Engine {
     fn control(&mut self, events: &[Control]) -> anyhow::Result<()> {
         for event in events {
             match event.kind {
-                ControlKind::Mapped => self.survey(event.tgid),
+                ControlKind::Mapped => self.mapped(event.tgid, KernelTime(event.time_ns)),
                 ControlKind::Exec => self.executed(event.tgid)?,
                 ControlKind::Fork => self.found(event.value, false)?,
                 ControlKind::Guard => self.arming.trip(&mut self.kernel, event.region),
@@ -247,15 +250,26 @@ impl Engine {
     /// traced, is left alone.
     fn found(&mut self, target: u32, is_asked_for: bool) -> anyhow::Result<()> {
         match Process::open(target) {
-            Ok(process) => self.watch(Arc::new(process), is_asked_for),
-            Err(_) => Ok(self.kernel.remove_target(target)?),
+            Ok(process) => {
+                self.watch(Arc::new(process), is_asked_for)?;
+                self.survey(target);
+                self.look(target);
+                Ok(())
+            }
+            Err(reason) => {
+                if is_asked_for {
+                    say::error("cannot be traced any longer", &reason);
+                }
+                self.arming.armory.release(target);
+                Ok(self.kernel.remove_target(target)?)
+            }
         }
     }
 
-    /// Another program runs in the process: what was armed and known belongs to the old one.
+    /// Another program runs in the process: what was known belongs to the old one.
     fn executed(&mut self, target: u32) -> anyhow::Result<()> {
         self.take_in()?;
-        self.arming.armory.release(target);
+        self.arming.armory.executed(target);
         let was_asked_for = self
             .targets
             .remove(&target)
@@ -283,59 +297,5 @@ impl Engine {
             let _ = process.ended().await;
             let _ = tell.send(target).await;
         });
-    }
-
-    /// Asks for a survey, or for another one after that which is under way.
-    fn survey(&mut self, target: u32) {
-        let Some(watched) = self.targets.get_mut(&target) else {
-            return;
-        };
-        if watched.surveying {
-            watched.stale = true;
-            return;
-        }
-        watched.surveying = self.surveyor.request(Request {
-            target,
-            process: Arc::clone(&watched.process),
-            searched: watched.searched.clone(),
-        });
-        watched.stale = false;
-        watched.context_due = None;
-        if !watched.surveying {
-            watched.look_again();
-        }
-    }
-
-    fn surveyed(&mut self, survey: &Survey) -> anyhow::Result<()> {
-        let target = survey.target;
-        let Some(watched) = self.targets.get_mut(&target) else {
-            return Ok(());
-        };
-        watched.surveying = false;
-        if let Some(reason) = &survey.failed {
-            // As a rule it has ended, which is heard of elsewhere.
-            say::line(&format!("process {target} could not be searched: {reason}"));
-        }
-        watched.context_due = None;
-        if survey.context.may_change {
-            watched.look_again();
-        }
-        watched.learn(survey);
-        self.kernel.set_target(target, watched.wire)?;
-        self.pipeline.feed(Event::Target(event::Target {
-            id: TargetId(target),
-            ns_pid: watched.process.ns_pid(),
-            executable: watched.process.name().to_owned(),
-            resource: survey.context.resource.clone(),
-        }))?;
-        for event in self.arming.arm_all(&mut self.kernel, watched, survey) {
-            self.pipeline.feed(event)?;
-        }
-        self.attached |= watched.is_asked_for;
-        attached::announce(watched, self.arming.armory.armed(target));
-        if watched.stale {
-            self.survey(target);
-        }
-        Ok(())
     }
 }

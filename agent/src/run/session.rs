@@ -35,6 +35,26 @@ pub struct Plan {
     pub recording: Option<RecordingWriter>,
 }
 
+/// What a run begins with.
+pub enum Begin {
+    /// These processes run.
+    Running(Vec<Arc<Process>>),
+    /// This one is held back until it is armed.
+    Held(Box<dyn Held>),
+}
+
+/// A process that has not come to its program's first instruction.
+pub trait Held {
+    /// The process.
+    fn process(&self) -> Arc<Process>;
+
+    /// Lets it execute its program.
+    ///
+    /// # Errors
+    /// The program cannot be executed.
+    fn release(self: Box<Self>) -> anyhow::Result<()>;
+}
+
 /// What came of a run.
 pub struct Outcome {
     /// Why it ended.
@@ -47,21 +67,29 @@ pub struct Outcome {
     pub exports: ExportSummary,
 }
 
-/// Traces `processes` and what descends from them until `stop` is ready or all have ended.
+/// Traces the processes of `begin` and what descends from them until `stop` is ready or all have ended.
 ///
 /// # Errors
 /// The kernel's side or the recording fails. Whatever happens, nothing stays in a target.
 pub async fn trace(
     kernel: Kernel,
     plan: Plan,
-    processes: Vec<Arc<Process>>,
+    begin: Begin,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Outcome> {
     let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
     let arming = Arming::new(plan.rules);
     let mut engine = Engine::new(kernel, pipeline, arming, plan.surveyor);
-    for process in processes {
-        engine.adopt(process)?;
+    match begin {
+        Begin::Running(processes) => {
+            for process in processes {
+                engine.adopt(process)?;
+            }
+        }
+        Begin::Held(held) => {
+            engine.adopt_held(held.process()).await?;
+            held.release()?;
+        }
     }
     let stop = engine.run(stop).await?;
     engine.detach()?;

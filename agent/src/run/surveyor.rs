@@ -1,19 +1,23 @@
-//! The surveyor: a thread that searches objects and reads interpreters, so that a large library does
-//! not keep the engine from its events.
+//! The surveyor: two threads that look at targets, so that a large library does not keep the engine
+//! from its events, nor an interpreter's heap the libraries from being armed.
 
 use std::{
     collections::HashSet,
     io,
     num::NonZeroUsize,
-    path::Path,
-    sync::{Arc, mpsc as std_mpsc},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
 };
 
+use hotspan_synth::time::KernelTime;
 use tokio::sync::mpsc;
 
 use crate::{
-    catalogue::{Analysis, AnalysisCache, Catalogue},
+    catalogue::{Analysed, AnalysisCache, Catalogue},
     context::{self, ContextFindings},
     target::{
         Process,
@@ -21,13 +25,13 @@ use crate::{
     },
 };
 
-/// Surveys that may wait; more are not accepted until one is done.
+/// Jobs that may wait on each thread; more are not accepted until one is done.
 const QUEUE: usize = 1024;
 
 /// Objects whose analyses are kept: a Python service maps some hundred.
 const CACHED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// What is to be looked at.
+/// What is to be searched.
 pub(super) struct Request {
     /// Process id in the root pid namespace.
     pub target: u32,
@@ -35,52 +39,92 @@ pub(super) struct Request {
     pub process: Arc<Process>,
     /// Objects that were searched before.
     pub searched: HashSet<ObjectId>,
+    /// When the first of the new mappings was made, if an event told.
+    pub mapped: Option<KernelTime>,
 }
 
-/// What was found.
+/// What came of a job.
+pub(super) enum Finding {
+    /// What a process maps.
+    Objects(Survey),
+    /// What a program is going to map.
+    Ahead(Vec<SurveyedObject>),
+    /// How to read a process's parents, and what it says of itself.
+    Context(u32, Box<ContextFindings>),
+}
+
+/// What a process maps.
 pub(super) struct Survey {
     /// Process id in the root pid namespace.
     pub target: u32,
     /// Objects that were not searched before, with what is in them.
     pub objects: Vec<SurveyedObject>,
-    /// How to read parents, and what the target says of itself.
-    pub context: ContextFindings,
+    /// As in the request.
+    pub mapped: Option<KernelTime>,
     /// Why the mappings could not be read: as a rule, the process has ended.
     pub failed: Option<String>,
 }
 
 /// One object of a target.
 pub(super) struct SurveyedObject {
-    /// Its first executable mapping.
-    pub mapping: Mapping,
+    /// Its identity in the target's mappings; `None`: it is not mapped yet.
+    pub mapped_as: Option<ObjectId>,
+    /// Its path as the target names it.
+    pub path: PathBuf,
+    /// Opens it.
+    pub file: PathBuf,
     /// What is in it, or why it could not be read.
-    pub analysis: Result<Arc<Analysis>, String>,
+    pub analysed: Result<Analysed, String>,
 }
 
-/// The handle to the thread; dropping it ends the thread after the work under way.
+impl SurveyedObject {
+    /// The file's name, for people.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+}
+
+/// The handle to the threads; dropping it ends them after the work under way.
 pub struct Surveyor {
-    jobs: std_mpsc::SyncSender<Job>,
-    surveys: mpsc::Receiver<Survey>,
+    jobs: SyncSender<Job>,
+    looks: SyncSender<Look>,
+    findings: mpsc::Receiver<Finding>,
 }
 
 enum Job {
     /// Search the process's objects, so that a survey finds them searched.
     Warm(Arc<Process>),
     Survey(Request),
+    Ahead(Vec<PathBuf>),
+}
+
+struct Look {
+    target: u32,
+    process: Arc<Process>,
 }
 
 impl Surveyor {
-    /// Starts the thread.
+    /// Starts the threads.
     ///
     /// # Errors
     /// No more threads.
     pub fn start(catalogue: Catalogue) -> io::Result<Self> {
-        let (jobs, inbox) = std_mpsc::sync_channel(QUEUE);
-        let (outbox, surveys) = mpsc::channel(QUEUE);
+        let (jobs, inbox) = sync_channel(QUEUE);
+        let (looks, look_inbox) = sync_channel(QUEUE);
+        let (outbox, findings) = mpsc::channel(QUEUE);
+        let search_outbox = outbox.clone();
         thread::Builder::new()
             .name("surveyor".to_owned())
-            .spawn(move || work(&catalogue, &inbox, &outbox))?;
-        Ok(Self { jobs, surveys })
+            .spawn(move || search(&catalogue, &inbox, &search_outbox))?;
+        thread::Builder::new()
+            .name("inspector".to_owned())
+            .spawn(move || inspect(&look_inbox, &outbox))?;
+        Ok(Self {
+            jobs,
+            looks,
+            findings,
+        })
     }
 
     /// Searches a process's objects ahead of time. A full queue, or a process that ends, only means
@@ -89,28 +133,56 @@ impl Surveyor {
         let _ = self.jobs.try_send(Job::Warm(process));
     }
 
-    /// Asks for a survey; `false` if too many are waiting.
+    /// Searches the files that a program is going to map. The engine waits for what is found before
+    /// it lets the program begin.
+    pub fn look_ahead(&self, files: Vec<PathBuf>) {
+        // It is the first job of all, so there is room, and the thread is there.
+        let _ = self.jobs.try_send(Job::Ahead(files));
+    }
+
+    /// Asks for a search of what is mapped; `false` if too many are waiting.
     pub(super) fn request(&self, request: Request) -> bool {
         self.jobs.try_send(Job::Survey(request)).is_ok()
     }
 
-    /// The next survey, in the order of the requests.
-    pub(super) async fn next(&mut self) -> Option<Survey> {
-        self.surveys.recv().await
+    /// Asks for a look at the context; `false` if too many are waiting.
+    pub(super) fn inspect(&self, target: u32, process: Arc<Process>) -> bool {
+        self.looks.try_send(Look { target, process }).is_ok()
+    }
+
+    /// What is found next: of each kind in the order of the requests.
+    pub(super) async fn next(&mut self) -> Option<Finding> {
+        self.findings.recv().await
     }
 }
 
-fn work(catalogue: &Catalogue, inbox: &std_mpsc::Receiver<Job>, outbox: &mpsc::Sender<Survey>) {
+fn search(catalogue: &Catalogue, inbox: &Receiver<Job>, outbox: &mpsc::Sender<Finding>) {
     let mut cache = AnalysisCache::new(CACHED);
     while let Ok(job) = inbox.recv() {
-        match job {
-            Job::Warm(process) => warm(catalogue, &mut cache, &process),
-            Job::Survey(request) => {
-                let survey = survey(catalogue, &mut cache, &request);
-                if outbox.blocking_send(survey).is_err() {
-                    return;
-                }
+        let finding = match job {
+            Job::Warm(process) => {
+                warm(catalogue, &mut cache, &process);
+                continue;
             }
+            Job::Survey(request) => Finding::Objects(survey(catalogue, &mut cache, request)),
+            Job::Ahead(files) => Finding::Ahead(ahead(catalogue, &mut cache, files)),
+        };
+        if outbox.blocking_send(finding).is_err() {
+            return;
+        }
+    }
+}
+
+fn inspect(inbox: &Receiver<Look>, outbox: &mpsc::Sender<Finding>) {
+    while let Ok(Look { target, process }) = inbox.recv() {
+        // A process that has ended says nothing of itself; its end is heard of elsewhere.
+        let mappings = process.mappings().unwrap_or_default();
+        let findings = Box::new(context::inspect(&process, &mappings));
+        if outbox
+            .blocking_send(Finding::Context(target, findings))
+            .is_err()
+        {
+            return;
         }
     }
 }
@@ -122,24 +194,38 @@ fn warm(catalogue: &Catalogue, cache: &mut AnalysisCache, process: &Process) {
     }
 }
 
-fn survey(catalogue: &Catalogue, cache: &mut AnalysisCache, request: &Request) -> Survey {
+fn ahead(
+    catalogue: &Catalogue,
+    cache: &mut AnalysisCache,
+    files: Vec<PathBuf>,
+) -> Vec<SurveyedObject> {
+    let searched = files.into_iter().map(|file| SurveyedObject {
+        mapped_as: None,
+        analysed: analyse(catalogue, cache, &file, &file),
+        path: file.clone(),
+        file,
+    });
+    searched.collect()
+}
+
+fn survey(catalogue: &Catalogue, cache: &mut AnalysisCache, request: Request) -> Survey {
     let (mappings, failed) = match request.process.mappings() {
         Ok(mappings) => (mappings, None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let mut searched = request.searched.clone();
-    let objects = mappings
-        .iter()
-        .filter(|mapping| searched.insert(mapping.object))
-        .map(|mapping| SurveyedObject {
-            mapping: mapping.clone(),
-            analysis: analyse(catalogue, cache, &mapping.map_file, &mapping.path),
-        })
-        .collect();
+    let mut searched = request.searched;
+    let is_new = |mapping: &Mapping| searched.insert(mapping.object);
+    let objects = mappings.into_iter().filter(is_new);
+    let objects = objects.map(|mapping| SurveyedObject {
+        mapped_as: Some(mapping.object),
+        analysed: analyse(catalogue, cache, &mapping.map_file, &mapping.path),
+        path: mapping.path,
+        file: mapping.map_file,
+    });
     Survey {
         target: request.target,
-        objects,
-        context: context::inspect(&request.process, &mappings),
+        objects: objects.collect(),
+        mapped: request.mapped,
         failed,
     }
 }
@@ -149,7 +235,7 @@ fn analyse(
     cache: &mut AnalysisCache,
     file: &Path,
     name: &Path,
-) -> Result<Arc<Analysis>, String> {
+) -> Result<Analysed, String> {
     cache
         .analyse(catalogue, file, name)
         .map_err(|error| error.to_string())

@@ -8,14 +8,45 @@ use std::{
 };
 
 use hotspan_common::{Target as WireTarget, TargetFlags};
+use hotspan_synth::time::KernelTime;
 use tokio::time::Instant;
 
-use super::surveyor::Survey;
-use crate::target::{Process, mapping::ObjectId};
+use super::surveyor::SurveyedObject;
+use crate::{
+    context::ContextFindings,
+    target::{Process, mapping::ObjectId},
+};
 
-/// Between the first two looks for a target's context, and the longest wait between two.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Between the first two looks for a target's context after something was mapped (a program that
+/// starts imports OpenTelemetry within tens of milliseconds of it), and the longest wait between two.
+const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Something that the surveyor does for a process, once at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Errand {
+    /// Nothing is under way.
+    #[default]
+    Idle,
+    /// Under way.
+    Running,
+    /// Under way, and to be done again, as something was mapped since it began.
+    Stale,
+}
+
+impl Errand {
+    /// Whether it is to be asked for now. If not, it is done again after the one under way.
+    pub fn begin(&mut self) -> bool {
+        let is_idle = *self == Self::Idle;
+        *self = if is_idle { Self::Running } else { Self::Stale };
+        is_idle
+    }
+
+    /// It is done; whether it is to be done again.
+    pub fn end(&mut self) -> bool {
+        std::mem::take(self) == Self::Stale
+    }
+}
 
 /// One process.
 pub struct Watched {
@@ -25,10 +56,17 @@ pub struct Watched {
     pub wire: WireTarget,
     /// Objects that were searched for regions already.
     pub searched: HashSet<ObjectId>,
-    /// A survey is under way.
-    pub surveying: bool,
-    /// Something was mapped since the survey under way began.
-    pub stale: bool,
+    /// A search of what is mapped.
+    pub search: Errand,
+    /// When the first of those mappings was made that no search has covered.
+    pub mapped: Option<KernelTime>,
+    /// A look at the context.
+    pub look: Errand,
+    /// What was found before the first look was over: armed then, as a crossing has the parent that
+    /// could be read when it was entered.
+    pub(super) held: Vec<SurveyedObject>,
+    /// Whether a look has come to its end.
+    pub is_looked_at: bool,
     /// When the context is to be looked for again; `None` once it is known, or known to be missing.
     pub context_due: Option<Instant>,
     /// The wait before the next look; it grows, as most programs never change.
@@ -53,8 +91,11 @@ impl Watched {
             },
             process,
             searched: HashSet::new(),
-            surveying: false,
-            stale: false,
+            search: Errand::Idle,
+            mapped: None,
+            look: Errand::Idle,
+            held: Vec::new(),
+            is_looked_at: false,
             context_due: None,
             context_wait: FIRST_WAIT,
             context: "none".to_owned(),
@@ -69,17 +110,32 @@ impl Watched {
         self.context_wait = (self.context_wait * 2).min(LONGEST_WAIT);
     }
 
-    /// Takes in what a survey has found about the process itself.
-    pub(super) fn learn(&mut self, survey: &Survey) {
-        self.wire.python = survey.context.python;
-        self.wire.thread_context = survey.context.thread_context;
-        self.context.clone_from(&survey.context.label);
-        for object in &survey.objects {
-            self.searched.insert(object.mapping.object);
+    /// Something was mapped: what is known of the context may be out of date.
+    pub fn map(&mut self, when: KernelTime) {
+        self.mapped.get_or_insert(when);
+        self.context_wait = FIRST_WAIT;
+    }
+
+    /// Takes in what a look has found.
+    pub fn learn_context(&mut self, context: &ContextFindings) {
+        self.is_looked_at = true;
+        self.wire.python = context.python;
+        self.wire.thread_context = context.thread_context;
+        self.context.clone_from(&context.label);
+        self.context_due = None;
+        if context.may_change {
+            self.look_again();
+        }
+    }
+
+    /// Takes in what the objects say about the process itself.
+    pub(super) fn learn_objects(&mut self, objects: &[SurveyedObject]) {
+        for object in objects {
+            self.searched.extend(object.mapped_as);
             let switches = object
-                .analysis
+                .analysed
                 .as_ref()
-                .is_ok_and(|analysis| analysis.switches_stacks.is_some());
+                .is_ok_and(|analysed| analysed.analysis.switches_stacks.is_some());
             if switches {
                 self.wire.flags |= TargetFlags::SWITCHES_STACKS;
             }

@@ -90,6 +90,12 @@ REGION int hs_interrupted(int n) {
     return n;
 }
 
+// The one piece of work of a short program.
+REGION int hs_once(int n) {
+    spin(20000000);
+    return n + 1;
+}
+
 static void timed(const char *region, const char *route, int (*work)(int), int n) {
     Span span;
     uint64_t start = now_ns();
@@ -204,7 +210,6 @@ static void late(int n) {
         work = reinterpret_cast<int (*)(int)>(dlsym(library, "hs_library"));
     }
     timed("torture.library", "late", work, n);
-    usleep(5000); // The calls last longer than it takes to arm a library.
 }
 
 // Stays open until the next line of input.
@@ -234,7 +239,8 @@ static const Mode MODES[] = {{"plain", plain},           {"throws", throws},   {
 
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "once")) {
-        plain(0);
+        spin(50000000); // As long as a quick program takes to start.
+        timed("torture.once", "once", hs_once, 0);
         return 0;
     }
     if (argc > 1 && !strcmp(argv[1], "again")) {

@@ -1,14 +1,22 @@
 //! Bad input and faults: a clear message, the right exit code, nothing left in the kernel.
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use hotspan_tests::{
     agent::{self, Attach},
     gate::{require_bpf, turn},
-    kernel_state, load, native, paths,
+    kernel_state, load, native,
+    otlp::Span,
+    paths,
     process::Process,
     service::{Batch, Options},
 };
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 /// Runs the binary; its exit code must be `code` and its stderr name every one of `words`.
@@ -271,4 +279,164 @@ fn a_process_that_ends_while_it_is_observed() {
     let outcome = agent.ended().unwrap();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     kernel_state::wait_until_clean(&before, Duration::from_secs(1)).unwrap();
+}
+
+#[test]
+fn a_process_that_ends_during_attach() {
+    let Some(_turn) = require_bpf("end during attach") else {
+        return;
+    };
+    let before = kernel_state::now().unwrap();
+    let mut sleeper = Process::start(Command::new("sleep").arg("60")).unwrap();
+    let pid = sleeper.pid();
+    let mut agent = Process::start(Command::new(paths::agent().unwrap()).args([
+        "attach",
+        "--pid",
+        &pid.to_string(),
+    ]))
+    .unwrap();
+    // It is held by then, and the kernel's programs are still to be loaded, which takes far longer.
+    wait_until(|| holds(agent.pid(), pid));
+    sleeper.signal(Signal::KILL).unwrap();
+    sleeper.wait(Duration::from_secs(5)).unwrap();
+    let status = agent.wait(Duration::from_secs(20)).unwrap();
+    let said = agent.stderr();
+    assert_eq!(status.code(), Some(4), "{said}");
+    assert!(said.contains(&pid.to_string()), "{said}");
+    kernel_state::wait_until_clean(&before, Duration::from_secs(5)).unwrap();
+}
+
+/// Whether `agent` has a pidfd of `pid`.
+fn holds(agent: u32, pid: u32) -> bool {
+    // Descriptors come and go while they are listed.
+    let infos = fs::read_dir(format!("/proc/{agent}/fdinfo"));
+    infos.into_iter().flatten().flatten().any(|info| {
+        let text = fs::read_to_string(info.path()).unwrap_or_default();
+        text.lines()
+            .any(|line| line.split_whitespace().eq(["Pid:", &pid.to_string()]))
+    })
+}
+
+/// There is no event for what another process does to itself, so it looks again and again.
+fn wait_until(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it does not come about");
+        std::thread::yield_now();
+    }
+}
+
+/// A 32-bit program that waits for a signal, without a compiler that can make one: a header, one
+/// segment, `mov $29, %eax; int $0x80; jmp` (system call 29 is `pause`).
+fn program_of_32_bits() -> Vec<u8> {
+    const BASE: u32 = 0x0804_8000;
+    const HEADERS: u32 = 52 + 32;
+    let code = [0xb8, 29, 0, 0, 0, 0xcd, 0x80, 0xeb, 0xf7];
+    let size = HEADERS + code.len() as u32;
+    let mut file = vec![0x7f, b'E', b'L', b'F', 1, 1, 1];
+    file.resize(16, 0);
+    let halves = |file: &mut Vec<u8>, values: &[u16]| {
+        file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    };
+    let words = |file: &mut Vec<u8>, values: &[u32]| {
+        file.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    };
+    // An executable for the i386; entry, program headers, no sections, no flags; sizes and counts.
+    halves(&mut file, &[2, 3]);
+    words(&mut file, &[1, BASE + HEADERS, 52, 0, 0]);
+    halves(&mut file, &[52, 32, 1, 40, 0, 0]);
+    // One loaded segment, readable and executable: the whole file.
+    words(&mut file, &[1, 0, BASE, BASE, size, size, 5, 0x1000]);
+    file.extend(code);
+    file
+}
+
+#[test]
+fn a_process_of_another_bitness() {
+    let Some(_turn) = require_bpf("32-bit target") else {
+        return;
+    };
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("narrow");
+    fs::write(&file, program_of_32_bits()).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let Ok(mut narrow) = Process::start(&mut Command::new(&file)) else {
+        eprintln!("NOT COVERED: 32-bit target: this kernel runs none");
+        return;
+    };
+    let pid = narrow.pid().to_string();
+    check(&["attach", "--pid", &pid], 2, &["32-bit", &pid]);
+    check(&["doctor", "--pid", &pid], 2, &["32-bit", &pid]);
+    assert!(narrow.runs().unwrap());
+}
+
+#[test]
+fn sigkill_at_any_moment_of_an_attach() {
+    let Some(_turn) = require_bpf("SIGKILL while arming") else {
+        return;
+    };
+    let before = kernel_state::now().unwrap();
+    let service = Options::default().start().unwrap();
+    // From the start of the program over the verifier and the arming to the first turns.
+    for moment in (50..=500).step_by(50) {
+        let mut agent = Process::start(Command::new(paths::agent().unwrap()).args([
+            "attach",
+            "--pid",
+            &service.pid().to_string(),
+        ]))
+        .unwrap();
+        // The moment itself is what is tested: no event marks it.
+        std::thread::sleep(Duration::from_millis(moment));
+        agent.signal(Signal::KILL).unwrap();
+        agent.wait(Duration::from_secs(5)).unwrap();
+        load::send(service.port, 4, 2, load::mixed).unwrap();
+        kernel_state::wait_until_clean(&before, Duration::from_secs(20)).unwrap();
+    }
+    load::send(service.port, 12, 4, load::mixed).unwrap();
+}
+
+#[test]
+fn a_ring_that_fills_up_while_the_agent_stands_still() {
+    let Some(_turn) = require_bpf("full ring") else {
+        return;
+    };
+    let mut batch = Batch::start(&mut Command::new(native::program("rate").unwrap())).unwrap();
+    let crossings = |batch: &mut Batch, milliseconds: &str| -> u64 {
+        batch.process().tell(milliseconds).unwrap();
+        let line = batch.process().wait_stdout("", Duration::from_secs(60));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let regions: [std::ffi::OsString; 2] = ["--regions".into(), native::catalogue("rate").into()];
+    let mut agent = Attach::pid(batch.pid()).with(regions).start().unwrap();
+    agent.process().signal(Signal::STOP).unwrap();
+    let unread = crossings(&mut batch, "2000");
+    agent.process().signal(Signal::CONT).unwrap();
+    let traces = |spans: &[Span]| -> BTreeSet<String> {
+        spans.iter().map(|span| span.trace_id.clone()).collect()
+    };
+    // It has recovered when it makes spans of what it finds in the ring.
+    wait_until(|| agent.spans_so_far().is_ok_and(|spans| !spans.is_empty()));
+    let read = crossings(&mut batch, "100");
+    let outcome = agent.stop().unwrap();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    batch.finish().unwrap();
+    let [sent, parked, lost] = ["kernel.sent", "kernel.parked", "kernel.crossings_lost"]
+        .map(|name| counter(&outcome.stderr, name));
+    eprintln!(
+        "  {unread} crossings unread, {read} read: {sent} sent, {parked} parked, {lost} lost"
+    );
+    assert!(lost > 0, "the ring did not fill up\n{}", outcome.stderr);
+    assert_eq!(sent + parked + lost, unread + read, "{}", outcome.stderr);
+    // Each thread of both bursts has a trace of its own, whose one span is every crossing's parent.
+    assert_eq!(traces(&outcome.spans).len(), 4, "{}", outcome.stderr);
+    let parents: BTreeSet<_> = outcome.spans.iter().map(|span| &span.parent).collect();
+    assert_eq!(parents.len(), 4, "{parents:?}");
+}
+
+/// A counter of the summary; 0 if it is not there.
+fn counter(summary: &str, name: &str) -> u64 {
+    let line = summary
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(name));
+    line.map_or(0, |value| value.trim().parse().unwrap())
 }

@@ -1,0 +1,172 @@
+//! What the engine does with what the surveyor finds: objects are armed, contexts are made known.
+
+use std::sync::Arc;
+
+use hotspan_synth::{
+    event::{self, Event},
+    ids::TargetId,
+    time::KernelTime,
+};
+
+use super::{
+    attached::{self, Late},
+    clock,
+    engine::Engine,
+    say,
+    surveyor::{Finding, Request, Survey, SurveyedObject},
+};
+use crate::{context::ContextFindings, target::Process};
+
+impl Engine {
+    /// Begins to watch a process that has been held back before its program's first instruction, and
+    /// arms what the program is going to map ([`Surveyor::look_ahead`](super::Surveyor::look_ahead)).
+    ///
+    /// # Errors
+    /// The kernel's maps are full, or the recording cannot be written.
+    pub async fn adopt_held(&mut self, process: Arc<Process>) -> anyhow::Result<()> {
+        let target = self.watch(process, true)?;
+        while let Some(finding) = self.surveyor.next().await {
+            let Finding::Ahead(objects) = finding else {
+                self.found_out(finding)?;
+                continue;
+            };
+            self.arm(target, &objects)?;
+            break;
+        }
+        Ok(())
+    }
+
+    pub(super) fn found_out(&mut self, finding: Finding) -> anyhow::Result<()> {
+        match finding {
+            Finding::Objects(survey) => self.surveyed(survey),
+            Finding::Context(target, context) => self.looked(target, &context),
+            // Only `adopt_held` knows whose they are, and it has had them.
+            Finding::Ahead(_) => Ok(()),
+        }
+    }
+
+    /// New code is mapped: it is searched, and it may be an interpreter's or a publisher's.
+    pub(super) fn mapped(&mut self, target: u32, when: KernelTime) {
+        if let Some(watched) = self.targets.get_mut(&target) {
+            watched.map(when);
+        }
+        self.survey(target);
+        self.look(target);
+    }
+
+    /// Asks for a search of what is mapped, or for another one after that which is under way.
+    pub(super) fn survey(&mut self, target: u32) {
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return;
+        };
+        if !watched.search.begin() {
+            return;
+        }
+        let accepted = self.surveyor.request(Request {
+            target,
+            process: Arc::clone(&watched.process),
+            searched: watched.searched.clone(),
+            mapped: watched.mapped.take(),
+        });
+        if !accepted {
+            watched.search.end();
+            watched.look_again();
+        }
+    }
+
+    /// Asks for a look at the context, or for another one after that which is under way.
+    pub(super) fn look(&mut self, target: u32) {
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return;
+        };
+        watched.context_due = None;
+        if watched.look.begin() && !self.surveyor.inspect(target, Arc::clone(&watched.process)) {
+            watched.look.end();
+            watched.look_again();
+        }
+    }
+
+    fn surveyed(&mut self, survey: Survey) -> anyhow::Result<()> {
+        let Survey {
+            target,
+            objects,
+            mapped,
+            failed,
+        } = survey;
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return Ok(());
+        };
+        let is_stale = watched.search.end();
+        if let Some(reason) = failed {
+            // As a rule it has ended, which is heard of elsewhere.
+            say::line(&format!("process {target} could not be searched: {reason}"));
+        }
+        watched.learn_objects(&objects);
+        self.kernel.set_target(target, watched.wire)?;
+        if watched.is_looked_at {
+            // Its event may still be on its way.
+            let mapped = mapped.or(watched.mapped);
+            let armed = self.arm(target, &objects)?;
+            self.announce(target, mapped, armed);
+        } else {
+            watched.held.extend(objects);
+        }
+        if is_stale {
+            self.survey(target);
+        }
+        Ok(())
+    }
+
+    fn looked(&mut self, target: u32, context: &ContextFindings) -> anyhow::Result<()> {
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return Ok(());
+        };
+        let is_stale = watched.look.end();
+        watched.learn_context(context);
+        self.kernel.set_target(target, watched.wire)?;
+        self.pipeline.feed(Event::Target(event::Target {
+            id: TargetId(target),
+            ns_pid: watched.process.ns_pid(),
+            executable: watched.process.name().to_owned(),
+            resource: context.resource.clone(),
+        }))?;
+        let held = std::mem::take(&mut watched.held);
+        self.arm(target, &held)?;
+        self.announce(target, None, Vec::new());
+        if is_stale {
+            self.look(target);
+        }
+        Ok(())
+    }
+
+    /// Arms objects. Returns the names of those that were not armed before.
+    fn arm(&mut self, target: u32, objects: &[SurveyedObject]) -> anyhow::Result<Vec<String>> {
+        let Some(watched) = self.targets.get(&target) else {
+            return Ok(Vec::new());
+        };
+        let armed = self
+            .arming
+            .arm_all(&mut self.kernel, target, watched, objects);
+        for event in armed.described {
+            self.pipeline.feed(event)?;
+        }
+        Ok(armed.objects)
+    }
+
+    fn announce(&mut self, target: u32, mapped: Option<KernelTime>, objects: Vec<String>) {
+        let regions = self.arming.armory.armed(target);
+        let Some(watched) = self.targets.get_mut(&target) else {
+            return;
+        };
+        // Until it has been searched, there is nothing to say.
+        if watched.searched.is_empty() {
+            return;
+        }
+        self.attached |= watched.is_asked_for;
+        let late = mapped.map(|mapped| Late {
+            by_ns: clock::now().0.saturating_sub(mapped.0),
+            objects,
+        });
+        attached::announce(watched, regions, late);
+    }
+}
