@@ -119,7 +119,7 @@ impl Chooser<'_> {
         let holds = self.holds(node, place);
         if holds.0 || holds.1 {
             let below = Place {
-                takes_libraries: true,
+                takes_libraries: false,
                 is_handlers: false,
                 holds,
                 ..place

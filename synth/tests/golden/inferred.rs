@@ -90,7 +90,7 @@ fn frameworks_and_functions_without_a_name_become_no_spans() {
         "
         f     = fw:run fw:call
         n     = fw:run handler <listcomp> <lambda>
-        u     = fw:run c:start ?:0x123
+        u     = c:start_thread c:work ?:0x123
         1/a @ | ffff
         1/b @ | nnnn
         2/c @ | uuuu
@@ -99,7 +99,7 @@ fn frameworks_and_functions_without_a_name_become_no_spans() {
         b
           handler 0..4
         c
-          start 0..4
+          work 0..4
         ",
     );
 }

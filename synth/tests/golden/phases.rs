@@ -46,7 +46,7 @@ fn phases_are_named_after_who_works_there() {
         ",
         "
         a
-          build 0..5 samples=5 origin=gap error_ns=5000 code.line.number=31
+          build 0..5 origin=gap error_ns=5000 code.line.number=31
           cpsat.solve 5..11 origin=probe error_ns=5000
           report 11..15 origin=gap error_ns=1005000 code.line.number=52
         ",
@@ -88,8 +88,8 @@ fn several_functions_before_a_region_are_several_spans() {
         a
           load 0..4
           handler.before_build 4..7
-          build 7..13
-          cpsat.solve 13..19
+          build 7..12
+          cpsat.solve 12..18
         ",
     );
 }
