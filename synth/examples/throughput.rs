@@ -42,7 +42,11 @@ fn main() {
 }
 
 fn run(what: &str, limits: Limits, has_parent: bool) {
-    let mut synth = Synth::new(Settings { seed: 1, limits });
+    let mut synth = Synth::new(Settings {
+        seed: 1,
+        limits,
+        ..Settings::default()
+    });
     let mut spans = Count(0);
     header(&mut synth, &mut spans);
     let mut busy = 0;

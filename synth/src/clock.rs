@@ -64,6 +64,17 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// The kernel's time of an instant that the target stamped, by the latest anchor; `None` before
+    /// the first one.
+    pub fn kernel_time(&self, time: UnixTime) -> Option<KernelTime> {
+        let anchor = self.anchors.back()?;
+        let since = i128::from(time.0) - i128::from(anchor.unix.0);
+        let kernel = i128::from(anchor.kernel.0) + since;
+        Some(KernelTime(u64::try_from(kernel).unwrap_or(0)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

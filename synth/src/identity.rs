@@ -16,6 +16,14 @@ pub(crate) fn span_id(seed: u64, key: Key) -> SpanId {
     SpanId(hasher.finish().max(1).to_be_bytes())
 }
 
+/// The id of the span of that number among those that are inferred in a run.
+pub(crate) fn inferred_span_id(seed: u64, serial: u64) -> SpanId {
+    // Another key than crossings have, whose hash is of other bytes.
+    let mut hasher = SipHasher13::new_with_keys(seed, 1);
+    hasher.write(&serial.to_le_bytes());
+    SpanId(hasher.finish().max(1).to_be_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

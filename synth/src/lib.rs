@@ -11,6 +11,7 @@ mod decide;
 pub mod event;
 mod identity;
 pub mod ids;
+mod inference;
 mod item;
 mod known;
 mod limits;
@@ -30,6 +31,6 @@ mod threads;
 pub mod time;
 mod values;
 
-pub use settings::{Limits, Settings};
+pub use settings::{Inference, Limits, Settings};
 pub use summary::Summary;
 pub use synth::{Sink, Synth};

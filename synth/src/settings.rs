@@ -10,6 +10,49 @@ pub struct Settings {
     pub seed: u64,
     /// Limits; each is counted when it is met.
     pub limits: Limits,
+    /// What becomes of samples and waits.
+    pub inference: Inference,
+}
+
+/// What becomes of samples and waits. Times are in nanoseconds of the events' time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inference {
+    /// A function becomes a span if it may have been at work for as long.
+    pub min_span_ns: u64,
+    /// A wait of this length becomes a span, and so does the rest of a function beside its spans.
+    pub min_wait_ns: u64,
+    /// The time between a crossing and what lies beside it becomes a span from this length on.
+    pub min_phase_ns: u64,
+    /// Spans that are inferred for one request.
+    pub spans_per_request: u32,
+    /// Inferred spans above each other.
+    pub depth: u32,
+    /// How long a request must be quiet before its spans are made: samples come later than
+    /// crossings, and a wait comes at its end.
+    pub settle_ns: u64,
+    /// Requests held at a time; of more, the one that has been quiet longest ends at once.
+    pub requests: u32,
+    /// Samples, waits and crossings held for all requests, with the same effect.
+    pub held_evidence: u32,
+    /// Functions that stacks may name in a run.
+    pub functions: u32,
+}
+
+impl Default for Inference {
+    fn default() -> Self {
+        Self {
+            min_span_ns: 10_000_000,
+            min_wait_ns: 1_000_000,
+            min_phase_ns: 250_000,
+            spans_per_request: 256,
+            depth: 8,
+            settle_ns: 1_000_000_000,
+            requests: 4_096,
+            held_evidence: 32_768,
+            functions: 65_536,
+        }
+    }
 }
 
 /// Bounds on what goes out and on what is held in memory. Zero means zero, not "no limit".

@@ -200,7 +200,7 @@ fn error_ns(draft: &Draft, end: &End, ended: Instant) -> u64 {
 
 impl End {
     /// The end that can be proven.
-    fn last(&self, item: &Item) -> KernelTime {
+    pub fn last(&self, item: &Item) -> KernelTime {
         let last = if self.is_exact() {
             self.exit
         } else {

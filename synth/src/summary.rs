@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+pub use crate::inference::Coverage;
 use crate::{
     ids::{RegionId, TargetId},
+    inference::{CoverageTally, Origin},
     regions::KnownRegion,
 };
 
@@ -92,6 +94,64 @@ counts! {
     }
 }
 
+counts! {
+    /// What became of a sample or a wait.
+    SampleUse {
+        /// It is evidence of a request.
+        Used = "samples.used",
+        /// It is a worker's, by lineage: its time is that of the region around it.
+        Worker = "samples.of_workers",
+        /// Its parent is not sampled.
+        Unsampled = "samples.unsampled",
+        /// Its stack does not reach the thread's start, nor a framework above a handler.
+        Incomplete = "samples.incomplete_stack",
+        /// Nobody is known that it worked for.
+        Nobodys = "samples.unattributed",
+        /// A wait that is evidence of a request.
+        WaitUsed = "waits.used",
+        /// A worker's wait: it says nothing of the request.
+        WorkersWait = "waits.of_workers",
+        /// A wait in nobody's service.
+        NobodysWait = "waits.unattributed",
+        /// A wait that ended before it began.
+        EmptyWait = "waits.bad_times",
+        /// A framework awaited a handler, which is the handler's time.
+        FrameworkWait = "waits.of_frameworks",
+        /// A function beyond those that stacks may name.
+        FunctionsLimit = "limit.functions",
+        /// A request ended early, because too much was held.
+        RequestEvicted = "limit.held_requests",
+    }
+}
+
+counts! {
+    /// Why something that was inferred became no span.
+    NotInferred {
+        /// No comparison of the clocks has come in.
+        NoClock = "no_clock",
+        /// Nothing of it lies inside of its parent.
+        Empty = "empty",
+        /// The request has as many inferred spans as it may.
+        SpansPerRequest = "limit.spans_per_request",
+        /// It lies too deep in synthetic spans.
+        Depth = "limit.depth",
+        /// The trace has as many spans as it may.
+        SpansPerTrace = "limit.spans_per_trace",
+        /// The second has as many spans as it may.
+        SpansPerSecond = "limit.spans_per_second",
+    }
+}
+
+impl From<Dropped> for NotInferred {
+    fn from(reason: Dropped) -> Self {
+        match reason {
+            Dropped::Depth => Self::Depth,
+            Dropped::SpansPerSecond => Self::SpansPerSecond,
+            _ => Self::SpansPerTrace,
+        }
+    }
+}
+
 /// Crossings and their time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Work {
@@ -121,7 +181,7 @@ pub struct Unattributed {
 
 /// What became of everything. Every map is sorted by its key, every list by its first fields.
 ///
-/// `crossings` is the sum of `spans`, `span_events`, all of `unattributed` and all of `dropped` but
+/// `crossings` is the sum of `by_origin`'s `probe`, `span_events`, all of `unattributed` and all of `dropped` but
 /// `duplicate_crossing`, once `finish` has been called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -147,6 +207,15 @@ pub struct Summary {
     pub noted: BTreeMap<&'static str, u64>,
     /// Counters of the kernel programs and of the agent, as they stood last.
     pub counters: BTreeMap<String, u64>,
+    /// What became of samples and waits. Only what occurred.
+    pub evidence: BTreeMap<&'static str, u64>,
+    /// Samples that nobody is known for, by the outermost function of theirs that has a name, and
+    /// its object.
+    pub nobodys_samples: BTreeMap<String, u64>,
+    /// What was inferred and became no span, by reason. Only reasons that occurred.
+    pub not_inferred: BTreeMap<&'static str, u64>,
+    /// How much of the requests' time has a name, by the name of the target's span.
+    pub coverage: BTreeMap<String, Coverage>,
 }
 
 /// The summary in the making, without allocation on the common path.
@@ -162,9 +231,48 @@ pub(crate) struct Tally {
     dropped: BTreeMap<Dropped, u64>,
     noted: BTreeMap<Noted, u64>,
     counters: BTreeMap<String, u64>,
+    by_origin: BTreeMap<Origin, u64>,
+    evidence: BTreeMap<SampleUse, u64>,
+    nobodys_samples: BTreeMap<String, u64>,
+    not_inferred: BTreeMap<NotInferred, u64>,
+    pub coverage: CoverageTally,
 }
 
+/// Names under which samples that nobody is known for are counted.
+const NOBODYS_NAMES: usize = 100;
+
 impl Tally {
+    pub fn sampled(&mut self, what: SampleUse) {
+        *self.evidence.entry(what).or_default() += 1;
+    }
+
+    /// Counts a sample that nobody is known for, by object and function.
+    pub fn nobodys_sample(&mut self, place: Option<(&str, &str)>) {
+        self.sampled(SampleUse::Nobodys);
+        let name = place.map(|(object, function)| format!("{function} ({object})"));
+        let name = name.unwrap_or_else(|| "(unnamed)".to_owned());
+        let is_known = self.nobodys_samples.contains_key(&name);
+        let has_room = is_known || self.nobodys_samples.len() < NOBODYS_NAMES;
+        let name = if has_room { name } else { "(other)".to_owned() };
+        *self.nobodys_samples.entry(name).or_default() += 1;
+    }
+
+    pub fn not_inferred(&mut self, reason: NotInferred, spans: usize) {
+        *self.not_inferred.entry(reason).or_default() += spans as u64;
+    }
+
+    /// Counts a span that is not a crossing's.
+    pub fn inferred(&mut self, target: TargetId, origin: Origin, source: &'static str) {
+        self.emitted(target, origin, source);
+    }
+
+    fn emitted(&mut self, target: TargetId, origin: Origin, source: &'static str) {
+        self.spans += 1;
+        *self.by_origin.entry(origin).or_default() += 1;
+        *self.by_source.entry(source).or_default() += 1;
+        *self.by_target.entry(target).or_default() += 1;
+    }
+
     pub fn dropped(&mut self, reason: Dropped) {
         *self.dropped.entry(reason).or_default() += 1;
     }
@@ -181,9 +289,7 @@ impl Tally {
     }
 
     pub fn span(&mut self, target: TargetId, region: &KnownRegion, source: &'static str, ns: u64) {
-        self.spans += 1;
-        *self.by_source.entry(source).or_default() += 1;
-        *self.by_target.entry(target).or_default() += 1;
+        self.emitted(target, Origin::Probe, source);
         let (_, work) = self
             .by_region
             .entry(region.region.id)
@@ -214,10 +320,10 @@ impl Tally {
             crossings: self.crossings,
             spans: self.spans,
             span_events: self.span_events,
-            // All that this core makes so far; samples, waits and gaps count beside it.
-            by_origin: (self.spans > 0)
-                .then_some(("probe", self.spans))
-                .into_iter()
+            by_origin: self
+                .by_origin
+                .iter()
+                .map(|(origin, &n)| (origin.name(), n))
                 .collect(),
             by_source: self.by_source.clone(),
             by_region,
@@ -234,6 +340,18 @@ impl Tally {
                 .map(|(what, &n)| (what.name(), n))
                 .collect(),
             counters: self.counters.clone(),
+            evidence: self
+                .evidence
+                .iter()
+                .map(|(what, &n)| (what.name(), n))
+                .collect(),
+            nobodys_samples: self.nobodys_samples.clone(),
+            not_inferred: self
+                .not_inferred
+                .iter()
+                .map(|(reason, &n)| (reason.name(), n))
+                .collect(),
+            coverage: self.coverage.by_name(),
         }
     }
 }

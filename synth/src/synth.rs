@@ -1,8 +1,11 @@
 //! The pipeline: takes events in, drives the stages, hands spans out.
 
+use std::sync::Arc;
+
 use crate::{
     clock::Clock,
     event::{Ending, Event, ThreadEnded},
+    inference::{Exact, Inference, Means},
     item::{End, Item, Key},
     known::KnownCrossings,
     limits::Budget,
@@ -46,6 +49,7 @@ pub struct Synth {
     pub(crate) threads: EndedThreads,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
+    inference: Inference,
     /// The last tick.
     pub(crate) now: KernelTime,
 }
@@ -62,6 +66,7 @@ impl Synth {
             threads: EndedThreads::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
+            inference: Inference::default(),
             now: KernelTime::default(),
             settings,
         }
@@ -78,11 +83,14 @@ impl Synth {
             Event::Tick { now } => self.tick(now, out),
             Event::Counter { name, total } => self.tally.counter(name, total),
             // Spans name their target; only exporters need to know more of it.
-            Event::Target(_)
-            | Event::Function(_)
-            | Event::Sample(_)
-            | Event::Wait(_)
-            | Event::Span(_) => {}
+            Event::Target(_) => {}
+            Event::Function(function) => {
+                let rules = &self.settings.inference;
+                self.inference.function(function, rules, &mut self.tally);
+            }
+            Event::Sample(sample) => self.inference.sample(sample, self.now, &mut self.tally),
+            Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
+            Event::Span(span) => self.inference.target_span(span, &self.settings.inference),
         }
     }
 
@@ -105,6 +113,8 @@ impl Synth {
         while let Some((seen, key)) = self.making.stalest(0) {
             self.detach(key, seen, now, Noted::NeverEnded, out);
         }
+        let (inference, _, mut means) = self.inferring();
+        inference.finish(&mut means, out);
         self.forget();
     }
 
@@ -116,6 +126,11 @@ impl Synth {
     /// Crossings that are held: undecided, or announced and not ended.
     pub fn held(&self) -> usize {
         self.pending.len() + self.making.len()
+    }
+
+    /// Samples, waits and crossings that are held as evidence of requests under way.
+    pub fn held_evidence(&self) -> usize {
+        self.inference.held()
     }
 
     fn take(&mut self, mut item: Item, out: &mut impl Sink) {
@@ -154,7 +169,20 @@ impl Synth {
         queue.push(self.pending.settled(now), Turn::MayWait);
         queue.push(self.pending.expired(now), Turn::Overdue);
         self.decide_all(queue, out);
+        let (inference, known, mut means) = self.inferring();
+        inference.tick(known, &mut means, out);
         self.forget();
+    }
+
+    fn inferring(&mut self) -> (&mut Inference, &KnownCrossings, Means<'_>) {
+        let means = Means {
+            clock: &self.clock,
+            settings: &self.settings,
+            budget: &mut self.budget,
+            tally: &mut self.tally,
+            now: self.now,
+        };
+        (&mut self.inference, &self.known, means)
     }
 
     fn decide_all(&mut self, mut queue: Queue, out: &mut impl Sink) {
@@ -189,7 +217,26 @@ impl Synth {
             known: &mut self.known,
             tally: &mut self.tally,
         };
-        out.span(surroundings.build(draft, &end));
+        let (thread, parent) = (draft.item.thread, draft.parent);
+        let (entry, region) = (draft.item.entry, Arc::clone(&draft.region));
+        let depth = draft
+            .around
+            .map_or(1, |around| around.depth.saturating_add(1));
+        let exit = end.last(&draft.item);
+        let span = surroundings.build(draft, &end);
+        let exact = Exact {
+            key,
+            name: Arc::clone(&span.name),
+            function: region.region.function.clone(),
+            entry,
+            exit,
+            start: span.start,
+            end: span.end,
+            depth,
+            span_id: span.span_id,
+        };
+        self.inference.exact(thread, parent, exact, self.now);
+        out.span(span);
     }
 
     /// Ends a crossing that was announced and of which no end has come.

@@ -214,6 +214,7 @@ fn run(events: &[Event], limits: &Limits) -> (Vec<Span>, Synth) {
     let mut synth = Synth::new(Settings {
         seed: 7,
         limits: limits.clone(),
+        ..Settings::default()
     });
     let mut spans = Vec::new();
     for event in events {

@@ -16,7 +16,12 @@ fn workers_beyond_the_limit_are_summed_on_the_parent() {
         "hotspan.workers.summed",
         "hotspan.workers.summed_ns",
     ];
-    Case { limits, shown }.check(
+    Case {
+        limits,
+        shown,
+        ..Case::default()
+    }
+    .check(
         "
         1/a | SSSSSSSSSSSSSSSSSSSS
         2<1 |  WWWWWWWWWWWWWWWW
@@ -44,7 +49,10 @@ fn limits_are_met_from_the_inside() {
         1   |  LLLLLLLL PPP
         1   |   HH  HH
         ";
-    let case = |limits| Case { limits, shown: &[] };
+    let case = |limits| Case {
+        limits,
+        ..Case::default()
+    };
     case(Limits {
         spans_per_trace: 2,
         ..Limits::default()
@@ -123,6 +131,7 @@ fn too_many_open_crossings_are_closed() {
     Case {
         limits,
         shown: &["hotspan.exit"],
+        ..Case::default()
     }
     .check(
         "

@@ -1,14 +1,18 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
 mod endings;
+mod evidence;
+mod inferred;
 mod limits;
 mod nesting;
 mod parents;
+mod phases;
 mod timeline;
 mod tree;
+mod waits;
 
 use hotspan_synth::{
-    Limits, Settings, Synth,
+    Inference, Limits, Settings, Synth,
     event::Event,
     ids::RegionId,
     region::{AttributeRule, Condition, FailureRule, Region, Role, ValueRule},
@@ -58,6 +62,7 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
 /// What a drawing gives, with limits and with attributes shown.
 struct Case<'a> {
     limits: Limits,
+    inference: Inference,
     shown: &'a [&'a str],
 }
 
@@ -67,6 +72,12 @@ impl Default for Case<'_> {
             limits: Limits {
                 child_wait_ns: 100 * MS,
                 ..Limits::default()
+            },
+            // Drawings are narrow: a column is a millisecond.
+            inference: Inference {
+                min_span_ns: 3 * MS,
+                settle_ns: 20 * MS,
+                ..Inference::default()
             },
             shown: &[],
         }
@@ -79,6 +90,7 @@ impl Case<'_> {
         let settings = Settings {
             seed: 1,
             limits: self.limits.clone(),
+            inference: self.inference.clone(),
         };
         let mut synth = Synth::new(settings);
         let mut spans = Vec::new();

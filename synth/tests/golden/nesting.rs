@@ -93,7 +93,11 @@ fn children_of_an_announced_crossing_do_not_wait_for_its_end() {
         child_wait_ns: 3 * MS,
         ..Limits::default()
     };
-    Case { limits, shown: &[] }.check(
+    Case {
+        limits,
+        ..Case::default()
+    }
+    .check(
         "
         1/a  | SSSSSSSSSSSSSSSSSSSS
         1    |  PPP LLLLLLLLLLLLL
@@ -117,7 +121,10 @@ fn without_the_enclosing_crossing_children_go_to_the_nearest_ancestor() {
         child_wait_ns: 3 * MS,
         ..Limits::default()
     };
-    let case = Case { limits, shown: &[] };
+    let case = Case {
+        limits,
+        ..Case::default()
+    };
     case.check(
         "
         1/a lost | SSSSSSSSSSSS
@@ -188,7 +195,11 @@ fn solutions_become_events_of_the_solve() {
         events_per_span: 2,
         ..Limits::default()
     };
-    Case { limits, shown: &[] }.check(
+    Case {
+        limits,
+        ..Case::default()
+    }
+    .check(
         "
         1/a | SSSSSSSSSSSSSSSSSSSS
         1   |  E E E E E

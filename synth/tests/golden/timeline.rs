@@ -8,6 +8,8 @@
 //! - `tick` marks when time is told (each column, if there is no such row), `open` announces the
 //!   crossing of that letter, `clock` compares the clocks, which are that many milliseconds apart.
 //!
+//! Rows of samples and waits, and what stands behind their letters: `evidence.rs`.
+//!
 //! After a run: `!` it ends there by an exception, `~` it was found gone after these columns, `}`
 //! hotspan detached after these columns, `>` no end is delivered.
 
@@ -26,6 +28,8 @@ pub const MS: u64 = 1_000_000;
 
 /// What column 0 is in Unix time.
 pub const BASE: u64 = 1_700_000_000_000 * MS;
+
+use crate::evidence::{self, Stacks, What, Whose};
 
 struct Row<'a> {
     target: u32,
@@ -55,17 +59,35 @@ pub fn events(drawing: &str) -> (Vec<Event>, KernelTime) {
         .max()
         .unwrap_or(0);
     let mut drawn = Drawn::default();
-    for (label, cells) in &lines {
-        let (label, cells) = (label.trim(), cells.strip_prefix(' ').unwrap_or(cells));
-        if !matches!(label, "tick" | "open" | "clock") {
-            drawn.row(&row(label, cells));
-        }
+    let rows = lines
+        .iter()
+        .map(|(label, cells)| (label.trim(), cells.strip_prefix(' ').unwrap_or(cells)));
+    let is_row = |label: &str| !matches!(label, "tick" | "open" | "clock" | "span");
+    for (label, cells) in rows
+        .clone()
+        .filter(|(label, _)| is_row(label) && !has_evidence(label))
+    {
+        drawn.row(&row(label, cells));
+    }
+    let stacks = Stacks::read(drawing);
+    for event in stacks.announcements() {
+        drawn.deliver(0, 0, event);
+    }
+    for (label, cells) in rows.filter(|(label, _)| is_row(label) && has_evidence(label)) {
+        drawn.evidence(label, cells, &stacks);
     }
     drawn.threads();
     let marks = |name: &str| lines.iter().find(|(label, _)| label.trim() == name);
     let marks = |name: &str| marks(name).map(|(_, cells)| cells.strip_prefix(' ').unwrap_or(cells));
     drawn.clock(marks("clock").unwrap_or("0"));
     drawn.open(marks("open").unwrap_or(""));
+    for (run, letter) in runs(marks("span").unwrap_or("")) {
+        drawn.deliver(
+            run.start * MS + MS / 4,
+            1,
+            evidence::span(letter, run.start),
+        );
+    }
     let every = "|".repeat(width as usize + 1);
     for (column, _) in runs(marks("tick").unwrap_or(&every)) {
         let now = KernelTime(column.start * MS + MS / 2);
@@ -106,6 +128,29 @@ impl Drawn {
                 Delivery::Late(column) => self.deliver(column * MS + MS / 4, 1, event),
                 Delivery::Lost => {}
             }
+        }
+    }
+
+    fn evidence(&mut self, label: &str, cells: &str, stacks: &Stacks) {
+        let (whose, rest) = label.split_once(' ').expect("evidence has a word");
+        let (what, late) = rest.split_once(" late=").unwrap_or((rest, ""));
+        let row = row(whose, cells);
+        let whose = Whose {
+            target: row.target,
+            thread: row.thread,
+            parent: row.parent,
+        };
+        let late = late.parse::<u64>().ok().map(|column| column * MS + MS / 4);
+        let events = evidence::events(
+            &whose,
+            What::of(what),
+            cells,
+            runs(cells),
+            stacks,
+            &self.crossings,
+        );
+        for (time, event) in events {
+            self.deliver(late.unwrap_or(time), 1, event);
         }
     }
 
@@ -219,6 +264,12 @@ impl Drawn {
     }
 }
 
+/// Whether a row's label ends in a word for samples or waits.
+fn has_evidence(label: &str) -> bool {
+    let word = label.split_whitespace().nth(1);
+    word.is_some_and(|word| word != "lost" && !word.starts_with("late="))
+}
+
 fn row<'a>(label: &'a str, cells: &'a str) -> Row<'a> {
     let (label, delivery) = match label.split_once(' ') {
         None => (label, Delivery::AtEnd),
@@ -252,10 +303,10 @@ fn row<'a>(label: &'a str, cells: &'a str) -> Row<'a> {
     }
 }
 
-struct Run {
-    start: u64,
+pub struct Run {
+    pub start: u64,
     proven: u64,
-    end: u64,
+    pub end: u64,
     ending: Ending,
     is_endless: bool,
 }
@@ -322,7 +373,7 @@ fn target(id: u32) -> Target {
 }
 
 /// The context of the target's span of that name: its first letter, in each byte.
-fn read(name: &str) -> ParentRead {
+pub fn read(name: &str) -> ParentRead {
     let letter = name.bytes().next().expect("a name");
     if letter == b'-' {
         return ParentRead::None("no_active_span".to_owned());

@@ -1,0 +1,460 @@
+//! Which functions of a call tree become spans, and what the rest of their time is called.
+
+use std::ops::Range;
+
+use super::{
+    findings::{Finding, Origin},
+    functions::{Functions, Layer},
+    timeline::{Edge, Piece},
+    tree::{Kid, Node, kids},
+    waits::Cause,
+};
+use crate::{event::Frame, ids::FunctionId, settings::Inference, time::KernelTime};
+
+/// A child that takes this part of its caller's time, in percent, explains it: they are one span.
+const EXPLAINS_PERCENT: u64 = 90;
+/// Pieces that separate two calls of a function beyond doubt that it is one loop.
+const APART_PIECES: usize = 2;
+
+/// Chooses in one segment of a thread's time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chooser<'a> {
+    pub pieces: &'a [Piece],
+    pub functions: &'a Functions,
+    pub application: Option<&'a str>,
+    pub rules: &'a Inference,
+    pub left: &'a Edge,
+    pub right: &'a Edge,
+}
+
+/// Where in the tree something is chosen.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Whether a library's function may become a span here.
+    takes_libraries: bool,
+    /// Of a chain of single callers: the handler's is named after the innermost of the
+    /// application's functions, and what a named function called after what it called.
+    is_handlers: bool,
+    /// Spans above.
+    depth: u32,
+    /// Whether all functions above hold the crossing at the left, and at the right.
+    holds: (bool, bool),
+}
+
+impl Chooser<'_> {
+    /// The spans of a segment in which nothing is around them but the target's span.
+    pub fn top(&self) -> Vec<Finding> {
+        let holds = |edge: &Edge| !edge.callers.is_empty();
+        let place = Place {
+            takes_libraries: true,
+            is_handlers: true,
+            depth: 1,
+            holds: (holds(self.left), holds(self.right)),
+        };
+        let all = 0..self.pieces.len();
+        self.inside(&kids(self.pieces, all, 0), place)
+    }
+
+    /// The spans inside of a region, whose own functions are the first `depth` frames, with the
+    /// rest of its time if there are any.
+    pub fn within(&self, region: &str, depth: usize) -> Vec<Finding> {
+        let place = Place {
+            takes_libraries: true,
+            is_handlers: false,
+            depth: 1,
+            holds: (false, false),
+        };
+        let all = 0..self.pieces.len();
+        let below = kids(self.pieces, all.clone(), depth);
+        let is_explained = below.iter().any(
+            |kid| matches!(kid, Kid::Node(node) if self.explains(node.pieces.clone(), all.clone())),
+        );
+        let mut found = if is_explained {
+            self.waits(all.clone())
+        } else {
+            self.inside(&below, place)
+        };
+        if !found.is_empty() {
+            let rest = self.rest(region, None, all, &found);
+            found.extend(rest);
+            found.sort_by_key(|finding| finding.start);
+        }
+        found
+    }
+
+    fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
+        let own = Place {
+            takes_libraries: false,
+            ..place
+        };
+        let mut found: Vec<Vec<Finding>> =
+            kids.iter().map(|kid| self.kid(kid, kids, own)).collect();
+        let is_span = |finding: &Finding| finding.origin != Origin::Wait;
+        if place.takes_libraries || found.iter().flatten().any(is_span) {
+            let all = Place {
+                takes_libraries: true,
+                ..place
+            };
+            for (kid, found) in kids.iter().zip(&mut found) {
+                if !found.iter().any(is_span) {
+                    *found = self.kid(kid, kids, all);
+                }
+            }
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    fn kid(&self, kid: &Kid, siblings: &[Kid], place: Place) -> Vec<Finding> {
+        match kid {
+            Kid::Own => Vec::new(),
+            Kid::Wait(piece) => self.wait(*piece).into_iter().collect(),
+            Kid::Node(node) if self.is_loop(node.function, siblings) => {
+                self.waits(node.pieces.clone())
+            }
+            Kid::Node(node) => self.node(node, place),
+        }
+    }
+
+    fn node(&self, node: &Node, place: Place) -> Vec<Finding> {
+        let holds = self.holds(node, place);
+        if holds.0 || holds.1 {
+            let below = Place {
+                takes_libraries: false,
+                is_handlers: false,
+                holds,
+                ..place
+            };
+            return self.inside(&node.kids, below);
+        }
+        if !self.is_enough(node.pieces.clone()) {
+            return self.waits(node.pieces.clone());
+        }
+        let chain = self.chain(node);
+        let last = *chain.last().unwrap_or(&node);
+        match self.named(&chain, place) {
+            Some(named) => self.span(named, last, place),
+            None => self.inside(&last.kids, place),
+        }
+    }
+
+    /// Whether a function holds the crossing at the left, and at the right: it is not over there.
+    fn holds(&self, node: &Node, place: Place) -> (bool, bool) {
+        let calls = |edge: &Edge| {
+            let caller = edge.callers.get(node.depth);
+            caller.is_some_and(|caller| caller.function == node.function)
+        };
+        (
+            place.holds.0 && calls(self.left),
+            place.holds.1 && calls(self.right),
+        )
+    }
+
+    /// A function and those below it, as long as one explains the other.
+    fn chain<'n>(&self, node: &'n Node) -> Vec<&'n Node> {
+        let mut chain = vec![node];
+        let mut at = node;
+        while let Some(next) = self.explaining(at) {
+            chain.push(next);
+            at = next;
+        }
+        chain
+    }
+
+    fn explaining<'n>(&self, node: &'n Node) -> Option<&'n Node> {
+        let is_wait = |kid: &Kid| matches!(kid, Kid::Wait(_));
+        if node.kids.iter().any(is_wait) {
+            return None;
+        }
+        node.kids.iter().find_map(|kid| match kid {
+            Kid::Node(next)
+                if self.explains(next.pieces.clone(), node.pieces.clone())
+                    && !self.is_loop(next.function, &node.kids) =>
+            {
+                Some(next)
+            }
+            _ => None,
+        })
+    }
+
+    fn explains(&self, part: Range<usize>, whole: Range<usize>) -> bool {
+        let (part, whole) = (self.worked_ns(part), self.worked_ns(whole));
+        part.saturating_mul(100) >= whole.saturating_mul(EXPLAINS_PERCENT)
+    }
+
+    fn worked_ns(&self, pieces: Range<usize>) -> u64 {
+        let pieces = self.pieces.get(pieces).unwrap_or_default();
+        pieces
+            .iter()
+            .map(Piece::duration_ns)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Which function of a chain gives the name.
+    fn named<'n>(&self, chain: &[&'n Node], place: Place) -> Option<&'n Node> {
+        let is_in = |layer: Layer| {
+            move |node: &&&'n Node| {
+                let known = self.functions.get(node.function);
+                known.is_some_and(|known| known.has_name)
+                    && self.functions.layer(node.function, self.application) == layer
+            }
+        };
+        let mut own = chain.iter().filter(is_in(Layer::User));
+        let own = if place.is_handlers {
+            own.next_back()
+        } else {
+            own.next()
+        };
+        let library = || chain.iter().find(is_in(Layer::Library));
+        own.or_else(|| library().filter(|_| place.takes_libraries))
+            .copied()
+    }
+
+    fn span(&self, named: &Node, last: &Node, place: Place) -> Vec<Finding> {
+        let name = self.name(named.function);
+        let below = Place {
+            takes_libraries: false,
+            is_handlers: false,
+            depth: place.depth + 1,
+            holds: (false, false),
+        };
+        let mut children = if place.depth < self.rules.depth {
+            self.inside(&last.kids, below)
+        } else {
+            Vec::new()
+        };
+        let mut span = self.finding(name.clone(), named);
+        if let [only] = children.as_mut_slice()
+            && only.duration_ns().saturating_mul(100)
+                >= span.duration_ns().saturating_mul(EXPLAINS_PERCENT)
+        {
+            if only.origin == Origin::Wait || place.is_handlers {
+                return children;
+            }
+            children = std::mem::take(&mut only.children);
+        }
+        if !children.is_empty() {
+            let line = span.frame;
+            let rest = self.rest(&name, line, named.pieces.clone(), &children);
+            children.extend(rest);
+            children.sort_by_key(|child| child.start);
+        }
+        span.stack = self.stack(last);
+        span.children = children;
+        vec![span]
+    }
+
+    /// A span of this name for the pieces of a function.
+    fn finding(&self, name: String, node: &Node) -> Finding {
+        let mut finding = self.of_pieces(name, node.pieces.clone());
+        let frame_at = |piece: &Piece| piece.frames.get(node.depth).copied();
+        let pieces = self.pieces.get(node.pieces.clone()).unwrap_or_default();
+        finding.frame = pieces.first().and_then(frame_at);
+        // A call is made on one line of its caller: more lines are more calls.
+        let caller_line = |piece: &Piece| {
+            let above = node.depth.checked_sub(1)?;
+            piece.frames.get(above).map(|frame| frame.line)
+        };
+        finding.is_merged = pieces
+            .windows(2)
+            .any(|pair| caller_line(&pair[0]) != caller_line(&pair[1]));
+        finding.is_continued = self.is_continued(node);
+        finding
+    }
+
+    /// A span for pieces that follow each other.
+    pub fn of_pieces(&self, name: String, range: Range<usize>) -> Finding {
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let (first, last) = (pieces.first(), pieces.last());
+        let lost = |cause: Cause| {
+            let of_cause = pieces.iter().filter(|piece| piece.lost == Some(cause));
+            of_cause
+                .map(Piece::duration_ns)
+                .fold(0, u64::saturating_add)
+        };
+        Finding {
+            name,
+            origin: Origin::Sample,
+            start: first.map_or(KernelTime::default(), |piece| piece.start),
+            end: last.map_or(KernelTime::default(), |piece| piece.end),
+            error_ns: first
+                .map_or(0, |piece| piece.start_error_ns)
+                .max(last.map_or(0, |piece| piece.end_error_ns)),
+            frame: None,
+            stack: Vec::new(),
+            samples: pieces.iter().map(|piece| piece.samples).sum(),
+            is_merged: false,
+            is_continued: false,
+            runqueue_ns: lost(Cause::RunQueue),
+            gil_ns: lost(Cause::Gil),
+            children: Vec::new(),
+        }
+    }
+
+    /// What is left of a function's time beside the spans in it, by its name and theirs.
+    fn rest(
+        &self,
+        name: &str,
+        frame: Option<Frame>,
+        range: Range<usize>,
+        children: &[Finding],
+    ) -> Vec<Finding> {
+        let mut rest = Vec::new();
+        for stretch in self.uncovered(range, children) {
+            let samples = self.of_pieces(String::new(), stretch.pieces.clone());
+            if stretch.duration_ns() < self.rules.min_wait_ns || samples.samples == 0 {
+                continue;
+            }
+            let before = children.iter().rfind(|child| child.end <= stretch.start);
+            let after = children.iter().find(|child| child.start >= stretch.end);
+            let beside = match (before, after) {
+                (Some(before), _) => format!("{name}.after_{}", before.name),
+                (None, Some(after)) => format!("{name}.before_{}", after.name),
+                (None, None) => continue,
+            };
+            rest.push(Finding {
+                name: beside,
+                start: stretch.start,
+                end: stretch.end,
+                frame,
+                ..samples
+            });
+        }
+        rest
+    }
+
+    /// The parts of the pieces that no finding covers; a hole covers nothing and ends a part.
+    pub fn uncovered(&self, range: Range<usize>, findings: &[Finding]) -> Vec<Stretch> {
+        let mut parts: Vec<Stretch> = Vec::new();
+        for index in range {
+            let Some(piece) = self.pieces.get(index) else {
+                continue;
+            };
+            let covered = findings
+                .iter()
+                .find(|finding| finding.start <= piece.start && piece.end <= finding.end);
+            if covered.is_some() {
+                continue;
+            }
+            match parts.last_mut() {
+                Some(part) if part.pieces.end == index && !piece.after_hole => {
+                    part.pieces.end += 1;
+                    part.end = piece.end;
+                }
+                _ => parts.push(Stretch {
+                    start: piece.start,
+                    end: piece.end,
+                    pieces: index..index + 1,
+                }),
+            }
+        }
+        parts
+    }
+
+    /// All waits in these pieces.
+    fn waits(&self, pieces: Range<usize>) -> Vec<Finding> {
+        pieces.filter_map(|piece| self.wait(piece)).collect()
+    }
+
+    fn wait(&self, index: usize) -> Option<Finding> {
+        let piece = self.pieces.get(index)?;
+        let mut finding = self.of_pieces(piece.wait?.span_name().to_owned(), index..index + 1);
+        finding.origin = Origin::Wait;
+        finding.frame = self.caller(&piece.frames);
+        finding.stack.clone_from(&piece.frames);
+        Some(finding)
+    }
+
+    /// The innermost function of the application's, else of Python's.
+    fn caller(&self, frames: &[Frame]) -> Option<Frame> {
+        let layer = |frame: &&Frame| self.functions.layer(frame.function, self.application);
+        let own = frames.iter().rfind(|frame| layer(frame) == Layer::User);
+        own.or_else(|| frames.last()).copied()
+    }
+
+    /// Whether calls of a function come so closely that they are its caller's loop.
+    fn is_loop(&self, function: FunctionId, siblings: &[Kid]) -> bool {
+        let mut last: Option<(usize, usize)> = None;
+        for (at, kid) in siblings.iter().enumerate() {
+            let Kid::Node(node) = kid else { continue };
+            if node.function != function {
+                continue;
+            }
+            if let Some((before, past)) = last {
+                let between = siblings.get(before + 1..at).unwrap_or_default();
+                let is_apart = between.iter().any(|kid| self.separates(kid))
+                    || node.pieces.start - past >= APART_PIECES
+                    || between.is_empty();
+                if !is_apart {
+                    return true;
+                }
+            }
+            last = Some((at, node.pieces.end));
+        }
+        false
+    }
+
+    fn separates(&self, kid: &Kid) -> bool {
+        match kid {
+            Kid::Wait(_) => true,
+            Kid::Node(node) => self.is_enough(node.pieces.clone()),
+            Kid::Own => false,
+        }
+    }
+
+    /// Whether the evidence is enough for a span: two samples, or one and an exact side; and that
+    /// it may have lasted as long as a span must.
+    fn is_enough(&self, range: Range<usize>) -> bool {
+        let finding = self.of_pieces(String::new(), range.clone());
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let has_wait = pieces.iter().any(|piece| piece.wait.is_some());
+        let is_exact = pieces
+            .first()
+            .is_some_and(|piece| piece.start_error_ns == 0)
+            || pieces.last().is_some_and(|piece| piece.end_error_ns == 0);
+        let is_shown = finding.samples >= 2 || has_wait || (finding.samples == 1 && is_exact);
+        is_shown && finding.duration_ns().saturating_add(finding.error_ns) >= self.rules.min_span_ns
+    }
+
+    /// Whether the function was on the stack on the other side of a hole beside it.
+    fn is_continued(&self, node: &Node) -> bool {
+        let is_it = |piece: Option<&Piece>| {
+            piece.is_some_and(|piece| piece.function(node.depth) == Some(node.function))
+        };
+        let hole_before = self
+            .pieces
+            .get(node.pieces.start)
+            .is_some_and(|piece| piece.after_hole);
+        let after = self.pieces.get(node.pieces.end);
+        let before = node.pieces.start.checked_sub(1);
+        (hole_before && is_it(before.and_then(|before| self.pieces.get(before))))
+            || (after.is_some_and(|piece| piece.after_hole) && is_it(after))
+    }
+
+    pub fn name(&self, function: FunctionId) -> String {
+        let known = self.functions.get(function);
+        known.map_or_else(String::new, |known| known.function.name.clone())
+    }
+
+    fn stack(&self, node: &Node) -> Vec<Frame> {
+        let first = self.pieces.get(node.pieces.start);
+        let frames = first.map(|piece| piece.frames.as_slice());
+        frames
+            .and_then(|frames| frames.get(..=node.depth))
+            .unwrap_or_default()
+            .to_vec()
+    }
+}
+
+/// A part of a segment's time.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    pub start: KernelTime,
+    pub end: KernelTime,
+    pub pieces: Range<usize>,
+}
+
+impl Stretch {
+    pub fn duration_ns(&self) -> u64 {
+        self.end.since(self.start)
+    }
+}

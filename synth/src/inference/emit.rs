@@ -1,0 +1,250 @@
+//! Findings to spans: ids, parents, bounds, attributes, within the limits.
+
+use std::sync::Arc;
+
+use super::{
+    findings::{Finding, Origin},
+    functions::Functions,
+    lane::Exact,
+};
+use crate::{
+    attributes::AttributeList,
+    clock::{Clock, Instant},
+    event::{Frame, Language, Parent},
+    identity::inferred_span_id,
+    ids::{SpanId, TargetId},
+    limits::{Budget, Candidate},
+    settings::Settings,
+    span::{Dropped, Span, Status},
+    spans::PROBE_ERROR_NS,
+    summary::{NotInferred, Tally},
+    synth::Sink,
+    time::{KernelTime, UnixTime},
+};
+
+/// What emitting needs of the rest of the core.
+pub(crate) struct Means<'a> {
+    pub clock: &'a Clock,
+    pub settings: &'a Settings,
+    pub budget: &'a mut Budget,
+    pub tally: &'a mut Tally,
+    pub now: KernelTime,
+}
+
+/// Whose child a finding becomes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Above {
+    pub span_id: SpanId,
+    pub is_synthetic: bool,
+    /// Synthetic spans from the target's to this one; 0: it is the target's.
+    pub depth: u32,
+    pub start: UnixTime,
+    pub end: UnixTime,
+}
+
+/// Emits one lane's findings.
+pub(super) struct Emitter<'a, 'm> {
+    pub means: &'a mut Means<'m>,
+    pub functions: &'a Functions,
+    pub target: TargetId,
+    pub parent: Parent,
+    pub thread: u32,
+    pub exact: &'a [Exact],
+    /// Spans that the request may still have.
+    pub left: &'a mut u32,
+    /// Makes ids of one run different from each other.
+    pub serial: &'a mut u64,
+}
+
+impl Emitter<'_, '_> {
+    /// Emits a finding and all below it.
+    pub fn emit(&mut self, finding: &Finding, above: Above, out: &mut impl Sink) {
+        let (Some(start), Some(end)) = (self.unix(finding.start), self.unix(finding.end)) else {
+            self.means
+                .tally
+                .not_inferred(NotInferred::NoClock, finding.count());
+            return;
+        };
+        let error_ns = start
+            .error_ns
+            .max(end.error_ns)
+            .saturating_add(PROBE_ERROR_NS);
+        let (start, end) = (
+            start.unix.clamp(above.start, above.end),
+            end.unix.clamp(above.start, above.end),
+        );
+        if start >= end {
+            self.means
+                .tally
+                .not_inferred(NotInferred::Empty, finding.count());
+            return;
+        }
+        if let Err(reason) = self.admit(above) {
+            self.means.tally.not_inferred(reason, finding.count());
+            return;
+        }
+        *self.serial += 1;
+        let span_id = inferred_span_id(self.means.settings.seed, *self.serial);
+        let (attributes, cut) = self.attributes(finding, error_ns.saturating_add(finding.error_ns));
+        let source = self.parent.source_name();
+        self.means
+            .tally
+            .inferred(self.target, finding.origin, source);
+        out.span(Span {
+            target: self.target,
+            trace_id: self.parent.trace_id,
+            span_id,
+            parent_span_id: above.span_id,
+            parent_is_synthetic: above.is_synthetic,
+            name: Arc::from(finding.name.as_str()),
+            start,
+            end,
+            attributes,
+            events: Vec::new(),
+            links: Vec::new(),
+            status: Status::Unset,
+            dropped: Dropped {
+                attributes: cut,
+                ..Dropped::default()
+            },
+        });
+        let here = Above {
+            span_id,
+            is_synthetic: true,
+            depth: above.depth + 1,
+            start,
+            end,
+        };
+        for child in &finding.children {
+            self.emit(child, here, out);
+        }
+    }
+
+    fn admit(&mut self, above: Above) -> Result<(), NotInferred> {
+        if *self.left == 0 {
+            return Err(NotInferred::SpansPerRequest);
+        }
+        let mut parent = self.parent.context();
+        parent.span_id = above.span_id;
+        let candidate = Candidate {
+            parent,
+            depth: above.depth + 1,
+            is_worker: false,
+        };
+        let Means {
+            settings,
+            budget,
+            tally,
+            now,
+            ..
+        } = &mut *self.means;
+        budget
+            .admit(candidate, *now, &settings.limits, tally)
+            .map_err(NotInferred::from)?;
+        *self.left -= 1;
+        Ok(())
+    }
+
+    /// An instant as the spans of probes say it, if it is the side of one.
+    fn unix(&self, time: KernelTime) -> Option<Instant> {
+        let converted = self.means.clock.convert(time)?;
+        let side = self.exact.iter().find_map(|exact| {
+            if exact.entry == time {
+                Some(exact.start)
+            } else {
+                (exact.exit == time).then_some(exact.end)
+            }
+        });
+        Some(Instant {
+            unix: side.unwrap_or(converted.unix),
+            ..converted
+        })
+    }
+
+    fn attributes(
+        &mut self,
+        finding: &Finding,
+        error_ns: u64,
+    ) -> (Vec<(String, crate::span::Value)>, u32) {
+        let limits = &self.means.settings.limits;
+        let mut list = AttributeList::new(limits);
+        list.add("hotspan.origin", finding.origin.name());
+        list.add("hotspan.parent.source", self.parent.source_name());
+        if self.parent.remote {
+            list.add("hotspan.parent.remote", true);
+        }
+        list.add_number("hotspan.error_ns", error_ns);
+        if finding.samples > 0 {
+            list.add_number("hotspan.samples", finding.samples.into());
+        }
+        if finding.is_merged {
+            list.add("hotspan.merged", true);
+        }
+        if finding.is_continued {
+            list.add("hotspan.continued", true);
+        }
+        if finding.runqueue_ns > 0 && finding.origin != Origin::Wait {
+            list.add_number("hotspan.runqueue_ns", finding.runqueue_ns);
+        }
+        if finding.gil_ns > 0 && finding.origin != Origin::Wait {
+            list.add_number("hotspan.gil_wait_ns", finding.gil_ns);
+        }
+        if let Some(frame) = finding.frame {
+            of_code(&mut list, frame, self.functions);
+        }
+        list.add("thread.id", i64::from(self.thread));
+        if finding.stack.len() > 1 {
+            let text = stacktrace(
+                &finding.stack,
+                self.functions,
+                limits.attribute_bytes as usize,
+            );
+            list.add("code.stacktrace", text);
+        }
+        list.finish(self.means.tally)
+    }
+}
+
+fn of_code(list: &mut AttributeList<'_>, frame: Frame, functions: &Functions) {
+    let Some(known) = functions.get(frame.function) else {
+        return;
+    };
+    list.add("code.function.name", known.function.qualified.as_str());
+    if !known.function.file.is_empty() {
+        list.add("code.file.path", known.function.file.as_str());
+    }
+    if frame.line > 0 {
+        list.add("code.line.number", i64::from(frame.line));
+    }
+}
+
+/// Innermost first, one frame a line; of a long one, how many more there are.
+fn stacktrace(stack: &[Frame], functions: &Functions, limit: usize) -> String {
+    let mut text = String::new();
+    for (index, frame) in stack.iter().rev().enumerate() {
+        let line = frame_line(*frame, functions);
+        let more = format!("... {} more", stack.len() - index);
+        if text.len() + line.len() + more.len() + 2 > limit {
+            text.push_str(&more);
+            break;
+        }
+        if index > 0 {
+            text.push('\n');
+        }
+        text.push_str(&line);
+    }
+    text
+}
+
+fn frame_line(frame: Frame, functions: &Functions) -> String {
+    let Some(known) = functions.get(frame.function) else {
+        return "?".to_owned();
+    };
+    let function = &known.function;
+    let place = match function.language {
+        Language::Python if frame.line > 0 => format!("{}:{}", function.file, frame.line),
+        Language::Python => function.file.clone(),
+        Language::Native | Language::Unnamed | Language::Kernel => function.object.clone(),
+    };
+    format!("{} ({place})", function.qualified)
+}

@@ -1,0 +1,73 @@
+//! What is made of a request's evidence: spans before they have ids and parents.
+
+use crate::{event::Frame, time::KernelTime};
+
+/// How a span was come by, as `hotspan.origin` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    /// By probes at its entry and exit.
+    Probe,
+    /// By stacks.
+    Sample,
+    /// By what the scheduler saw.
+    Wait,
+    /// By what lies beside it.
+    Gap,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probe => "probe",
+            Self::Sample => "sample",
+            Self::Wait => "wait",
+            Self::Gap => "gap",
+        }
+    }
+}
+
+/// A span to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub name: String,
+    pub origin: Origin,
+    pub start: KernelTime,
+    pub end: KernelTime,
+    /// Bound on either side, without the clock's, in nanoseconds.
+    pub error_ns: u64,
+    /// The function that it is named after or that waits, and its line.
+    pub frame: Option<Frame>,
+    /// Its stack, outermost first, down to where callers stop being single.
+    pub stack: Vec<Frame>,
+    pub samples: u32,
+    /// It shows more than one call, which cannot be told apart.
+    pub is_merged: bool,
+    /// The same function was at work on the other side of a hole in the evidence.
+    pub is_continued: bool,
+    /// Time in it that the thread waited for a CPU and for the interpreter's lock, too short to
+    /// be spans, in nanoseconds.
+    pub runqueue_ns: u64,
+    pub gil_ns: u64,
+    pub children: Vec<Finding>,
+}
+
+impl Finding {
+    pub fn duration_ns(&self) -> u64 {
+        self.end.since(self.start)
+    }
+
+    /// It and all below it.
+    pub fn count(&self) -> usize {
+        1 + self.children.iter().map(Self::count).sum::<usize>()
+    }
+
+    /// The intervals of what has no children, itself included.
+    pub fn leaves(&self, into: &mut Vec<(KernelTime, KernelTime)>) {
+        if self.children.is_empty() {
+            into.push((self.start, self.end));
+        }
+        for child in &self.children {
+            child.leaves(into);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What is known of the functions in stacks, and which of them a person would name.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    event::{Frame, Function, Language},
+    ids::FunctionId,
+};
+
+/// Whose code a function is. What a person would name is their own code, and what it calls; not
+/// what calls it, and not what its callees are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// Servers, event loops, thread pools, instrumentation: the chain above a handler.
+    Framework,
+    /// Packages, the standard library, native code.
+    Library,
+    /// The application.
+    User,
+}
+
+/// A function with what follows from its place.
+#[derive(Debug)]
+pub(crate) struct KnownFunction {
+    pub function: Function,
+    pub layer: Layer,
+    /// The installed package or the object that it is part of.
+    package: Option<String>,
+    /// Whether its name says something to a person.
+    pub has_name: bool,
+}
+
+/// All functions announced so far, up to a number.
+#[derive(Debug, Default)]
+pub(crate) struct Functions {
+    by_id: FxHashMap<FunctionId, Arc<KnownFunction>>,
+}
+
+/// Installed packages that call handlers, or wrap them.
+const FRAMEWORKS: &[&str] = &[
+    "_pytest",
+    "a2wsgi",
+    "aiohttp",
+    "anyio",
+    "asgiref",
+    "billiard",
+    "celery",
+    "click",
+    "ddtrace",
+    "django",
+    "elasticapm",
+    "fastapi",
+    "flask",
+    "gevent",
+    "granian",
+    "greenlet",
+    "gunicorn",
+    "h11",
+    "h2",
+    "httptools",
+    "hypercorn",
+    "kombu",
+    "newrelic",
+    "opentelemetry",
+    "prometheus_client",
+    "sanic",
+    "sentry_sdk",
+    "sniffio",
+    "starlette",
+    "tornado",
+    "trio",
+    "typer",
+    "uvicorn",
+    "uvloop",
+    "waitress",
+    "watchfiles",
+    "werkzeug",
+    "wrapt",
+];
+
+/// Modules of the standard library that do the same.
+const MACHINERY: &[&str] = &[
+    "_pyio.py",
+    "asyncio",
+    "concurrent",
+    "contextlib.py",
+    "contextvars.py",
+    "functools.py",
+    "importlib",
+    "multiprocessing",
+    "queue.py",
+    "runpy.py",
+    "sched.py",
+    "selectors.py",
+    "socketserver.py",
+    "threading.py",
+    "wsgiref",
+];
+
+/// What starts threads and programs.
+const STARTS: &[&str] = &[
+    "_start",
+    "main",
+    "start_thread",
+    "clone",
+    "clone3",
+    "__clone",
+    "__clone3",
+    "thread_start",
+    "__libc_start_main",
+    "__libc_start_main_impl",
+    "__libc_start_call_main",
+    "execute_native_thread_routine",
+    "pythread_wrapper",
+    "thread_run",
+];
+
+impl Functions {
+    /// Takes a function in; false if there are `limit` already.
+    pub fn announce(&mut self, function: Function, limit: u32) -> bool {
+        if self.by_id.len() >= limit as usize && !self.by_id.contains_key(&function.id) {
+            return false;
+        }
+        self.by_id.insert(function.id, Arc::new(function.into()));
+        true
+    }
+
+    pub fn get(&self, id: FunctionId) -> Option<&KnownFunction> {
+        self.by_id.get(&id).map(Arc::as_ref)
+    }
+
+    /// Where the frames begin that are not the chain above a handler.
+    pub fn handler(&self, stack: &[Frame]) -> usize {
+        let is_python = |known: &KnownFunction| known.function.language == Language::Python;
+        let known = |frame: &Frame| self.get(frame.function);
+        let has_python = stack.iter().filter_map(known).any(is_python);
+        let is_first = |frame: &Frame| {
+            known(frame).is_some_and(|known| {
+                known.layer != Layer::Framework && (!has_python || is_python(known))
+            })
+        };
+        stack.iter().position(is_first).unwrap_or(stack.len())
+    }
+
+    /// The package or object of the outermost of a handler's frames, if it is not the application's
+    /// already: an application may be installed like a library, and is one all the same.
+    pub fn application<'a>(&'a self, handler: &[Frame]) -> Option<&'a str> {
+        self.get(handler.first()?.function)?.package.as_deref()
+    }
+
+    /// Whose code a function is, if `application` is the application's package.
+    pub fn layer(&self, id: FunctionId, application: Option<&str>) -> Layer {
+        let Some(known) = self.get(id) else {
+            return Layer::Library;
+        };
+        if known.layer == Layer::Library
+            && application.is_some()
+            && known.package.as_deref() == application
+        {
+            return Layer::User;
+        }
+        known.layer
+    }
+
+    /// Whether it is the kernel's.
+    pub fn is_kernel(&self, id: FunctionId) -> bool {
+        self.get(id)
+            .is_some_and(|known| known.function.language == Language::Kernel)
+    }
+}
+
+impl From<Function> for KnownFunction {
+    fn from(function: Function) -> Self {
+        let (layer, package) = match function.language {
+            Language::Python => python(&function.file),
+            Language::Native if STARTS.contains(&function.name.as_str()) => {
+                (Layer::Framework, None)
+            }
+            Language::Native | Language::Unnamed => (Layer::Library, Some(function.object.clone())),
+            Language::Kernel => (Layer::Library, None),
+        };
+        let has_name = match function.language {
+            Language::Python | Language::Native => is_name(&function.name),
+            Language::Unnamed | Language::Kernel => false,
+        };
+        Self {
+            layer,
+            package,
+            has_name,
+            function,
+        }
+    }
+}
+
+/// By the place of its file. A program without a path is taken for the application's.
+fn python(file: &str) -> (Layer, Option<String>) {
+    for place in ["/site-packages/", "/dist-packages/"] {
+        if let Some((_, inside)) = file.rsplit_once(place) {
+            let package = inside.split('/').next().unwrap_or(inside);
+            let package = package.trim_end_matches(".py");
+            let is_framework = FRAMEWORKS.contains(&package);
+            let layer = if is_framework {
+                Layer::Framework
+            } else {
+                Layer::Library
+            };
+            return (layer, Some(package.to_owned()));
+        }
+    }
+    if file.starts_with("<frozen ") {
+        return (Layer::Framework, None);
+    }
+    let Some(module) = standard_module(file) else {
+        return (Layer::User, None);
+    };
+    if MACHINERY.contains(&module) {
+        (Layer::Framework, None)
+    } else {
+        (Layer::Library, None)
+    }
+}
+
+/// The first part of a path below `lib/pythonX.Y/`.
+fn standard_module(file: &str) -> Option<&str> {
+    let (_, inside) = file.rsplit_once("/lib/python3")?;
+    let (_, module) = inside.split_once('/')?;
+    module.split('/').next()
+}
+
+/// Not `<listcomp>`, a template's instance, a mangled symbol or an address.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['<', '>', '+', '(', ' ']) && !name.starts_with("_Z")
+}

@@ -1,0 +1,284 @@
+//! Spans that nobody's probes saw: from samples, waits, and the time beside crossings.
+//!
+//! Evidence is gathered by request: by the target's span that was current. A request whose evidence
+//! has settled is laid out thread by thread (`lane`, `timeline`), made a call tree between the
+//! crossings on it (`tree`), and the functions that a person would name become spans (`choose`,
+//! `phases`). Crossings are emitted before that and bound everything: what is inferred lies between
+//! them or inside of one, never across.
+
+mod choose;
+mod coverage;
+mod emit;
+mod findings;
+mod functions;
+mod lane;
+mod phases;
+mod requests;
+mod timeline;
+mod tree;
+mod waits;
+
+pub use coverage::Coverage;
+pub(crate) use coverage::CoverageTally;
+pub(crate) use emit::Means;
+pub(crate) use findings::Origin;
+pub(crate) use lane::Exact;
+
+use emit::{Above, Emitter};
+use functions::Functions;
+use requests::{Request, RequestKey, Requests};
+use timeline::{Evidence, Kind, handler_frames};
+use waits::Cause;
+
+use crate::{
+    event::{Function, Parent, Sample, SampleReason, TargetSpan, Wait},
+    ids::{CrossingId, TargetId},
+    item::Key,
+    known::KnownCrossings,
+    parents::{Verdict, judge},
+    settings::Inference as Rules,
+    summary::{SampleUse, Tally},
+    synth::Sink,
+    time::{KernelTime, UnixTime},
+};
+
+/// All evidence that has not become spans yet.
+#[derive(Debug, Default)]
+pub(crate) struct Inference {
+    functions: Functions,
+    requests: Requests,
+    serial: u64,
+}
+
+impl Inference {
+    pub fn function(&mut self, function: Function, rules: &Rules, tally: &mut Tally) {
+        if !self.functions.announce(function, rules.functions) {
+            tally.sampled(SampleUse::FunctionsLimit);
+        }
+    }
+
+    pub fn target_span(&mut self, span: TargetSpan, rules: &Rules) {
+        self.requests.describe(span, rules.requests);
+    }
+
+    pub fn sample(&mut self, sample: Sample, now: KernelTime, tally: &mut Tally) {
+        let parent = match judge(&sample.parent) {
+            Verdict::Named(parent) => parent,
+            Verdict::Unsampled => return tally.sampled(SampleUse::Unsampled),
+            Verdict::Nobody(_) => return self.nobodys(&sample, tally),
+        };
+        if parent.by_lineage {
+            return tally.sampled(SampleUse::Worker);
+        }
+        let from = self.functions.handler(&sample.stack);
+        // Frames of a framework above the handler show that nothing is missing between them.
+        if !sample.is_complete && from == 0 {
+            return tally.sampled(SampleUse::Incomplete);
+        }
+        let stack = handler_frames(&sample.stack, &self.functions);
+        let key = (sample.target, parent.context());
+        let request = self.requests.touch(key, parent, now.max(sample.time));
+        let lane = request.lanes.entry(sample.thread).or_default();
+        match sample.reason {
+            SampleReason::Entry(id) => lane.entries.push((crossing(sample.target, id), stack)),
+            SampleReason::Timer(period_ns) => {
+                let inside = sample.enclosing.map(|id| crossing(sample.target, id));
+                lane.inside.extend(inside);
+                lane.evidence.push(Evidence {
+                    start: sample.time,
+                    end: sample.time,
+                    kind: Kind::Sample { period_ns },
+                    stack,
+                });
+            }
+        }
+        self.requests.hold(key);
+        tally.sampled(SampleUse::Used);
+    }
+
+    pub fn wait(&mut self, wait: &Wait, now: KernelTime, tally: &mut Tally) {
+        let Verdict::Named(parent) = judge(&wait.parent) else {
+            return tally.sampled(SampleUse::NobodysWait);
+        };
+        if parent.by_lineage {
+            return tally.sampled(SampleUse::WorkersWait);
+        }
+        if wait.end <= wait.start {
+            return tally.sampled(SampleUse::EmptyWait);
+        }
+        let cause = Cause::of(wait, &self.functions);
+        let stack = handler_frames(&wait.stack, &self.functions);
+        // Whoever awaits a handler is a framework: that wait is the handler's work.
+        if stack.is_empty() && matches!(wait.evidence, crate::event::WaitEvidence::Suspended) {
+            return tally.sampled(SampleUse::FrameworkWait);
+        }
+        let key = (wait.target, parent.context());
+        let request = self.requests.touch(key, parent, now.max(wait.end));
+        let lane = request.lanes.entry(wait.thread).or_default();
+        lane.inside
+            .extend(wait.enclosing.map(|id| crossing(wait.target, id)));
+        lane.evidence.push(Evidence {
+            start: wait.start,
+            end: wait.end,
+            kind: Kind::Wait(cause),
+            stack,
+        });
+        self.requests.hold(key);
+        tally.sampled(SampleUse::WaitUsed);
+    }
+
+    /// A span of probes has gone out.
+    pub fn exact(&mut self, thread: u32, parent: Parent, exact: Exact, now: KernelTime) {
+        if parent.by_lineage {
+            return;
+        }
+        let key = (exact.key.target, parent.context());
+        let request = self.requests.touch(key, parent, now);
+        request.lanes.entry(thread).or_default().exact.push(exact);
+        self.requests.hold(key);
+    }
+
+    /// Pieces of evidence held.
+    pub fn held(&self) -> usize {
+        self.requests.held()
+    }
+
+    /// Emits what is inferred of the requests that are quiet, and of those that there is no room for.
+    pub fn tick(&mut self, known: &KnownCrossings, means: &mut Means<'_>, out: &mut impl Sink) {
+        let rules = &means.settings.inference;
+        while let Some((touched, key)) = self.requests.quietest() {
+            let is_settled = means.now.since(touched) > rules.settle_ns;
+            let is_full = self.requests.len() > rules.requests as usize
+                || self.requests.held() > rules.held_evidence as usize;
+            if !is_settled && !is_full {
+                break;
+            }
+            if is_full {
+                means.tally.sampled(SampleUse::RequestEvicted);
+            } else if self.is_in_crossing(key, known) {
+                self.requests.keep(key, means.now);
+                continue;
+            }
+            self.end(key, means, out);
+        }
+    }
+
+    /// Emits what is inferred of all requests.
+    pub fn finish(&mut self, means: &mut Means<'_>, out: &mut impl Sink) {
+        while let Some((_, key)) = self.requests.quietest() {
+            self.end(key, means, out);
+        }
+    }
+
+    /// Whether a crossing that samples were taken in has not ended.
+    fn is_in_crossing(&self, key: RequestKey, known: &KnownCrossings) -> bool {
+        let lanes = self.requests.get(key).map(|request| request.lanes.values());
+        let mut inside = lanes.into_iter().flatten().flat_map(|lane| &lane.inside);
+        inside.any(|crossing| {
+            known
+                .get(*crossing)
+                .is_some_and(|known| known.exit.is_none())
+        })
+    }
+
+    fn end(&mut self, key: RequestKey, means: &mut Means<'_>, out: &mut impl Sink) {
+        let Some(mut request) = self.requests.take(key) else {
+            return;
+        };
+        for lane in request.lanes.values_mut() {
+            lane.sort();
+        }
+        let (start, start_unix) = self.start(key, &request, means);
+        let first = request
+            .lanes
+            .iter()
+            .min_by_key(|(thread, lane)| (lane.first(), **thread));
+        let first = first.map(|(thread, _)| *thread);
+        let mut left = means.settings.inference.spans_per_request;
+        let mut leaves = Vec::new();
+        for (thread, lane) in &request.lanes {
+            let start = start.filter(|_| Some(*thread) == first);
+            let found = lane.infer(start, &self.functions, &means.settings.inference);
+            coverage::leaves(lane, &found, &mut leaves);
+            let mut emitter = Emitter {
+                means,
+                functions: &self.functions,
+                target: key.0,
+                parent: request.parent,
+                thread: *thread,
+                exact: &lane.exact,
+                left: &mut left,
+                serial: &mut self.serial,
+            };
+            for found in &found {
+                let above = match found.host.and_then(|host| lane.exact.get(host)) {
+                    Some(exact) => Above::crossing(exact),
+                    None => Above::target(&request.parent, start_unix),
+                };
+                for finding in &found.findings {
+                    emitter.emit(finding, above, out);
+                }
+            }
+        }
+        let last = request.lanes.values().filter_map(lane::Lane::last).max();
+        let begun = start.or_else(|| request.lanes.values().filter_map(lane::Lane::first).min());
+        let name = self.requests.span(key).map(|span| span.name.as_str());
+        if let Some((begun, last)) = begun.zip(last) {
+            means.tally.coverage.request(name, begun, last, leaves);
+        }
+    }
+
+    /// When the request began, if the target's own record says so.
+    fn start(
+        &self,
+        key: RequestKey,
+        request: &Request,
+        means: &Means<'_>,
+    ) -> (Option<KernelTime>, UnixTime) {
+        let Some(span) = self.requests.span(key) else {
+            return (None, UnixTime::default());
+        };
+        let first = request.lanes.values().filter_map(lane::Lane::first).min();
+        let start = means.clock.kernel_time(span.start);
+        // The target's clock and the kernel's differ by less than a span may be off.
+        let start = start.zip(first).map(|(start, first)| start.min(first));
+        (start, span.start)
+    }
+
+    /// Counts a sample that no request can be told for, by the outermost function with a name.
+    fn nobodys(&self, sample: &Sample, tally: &mut Tally) {
+        let mut names = sample.stack.iter().filter_map(|frame| {
+            let known = self.functions.get(frame.function)?;
+            let is_own = known.has_name && known.layer != functions::Layer::Framework;
+            is_own.then_some(&known.function)
+        });
+        let outermost = names.next();
+        tally.nobodys_sample(outermost.map(|function| (&*function.object, &*function.name)));
+    }
+}
+
+impl Above {
+    fn crossing(exact: &Exact) -> Self {
+        Self {
+            span_id: exact.span_id,
+            is_synthetic: true,
+            depth: exact.depth,
+            start: exact.start,
+            end: exact.end,
+        }
+    }
+
+    fn target(parent: &Parent, start: UnixTime) -> Self {
+        Self {
+            span_id: parent.span_id,
+            is_synthetic: false,
+            depth: 0,
+            start,
+            end: UnixTime(u64::MAX),
+        }
+    }
+}
+
+fn crossing(target: TargetId, id: CrossingId) -> Key {
+    Key { target, id }
+}

@@ -1,0 +1,226 @@
+//! What comes before a region and after it, on the thread that called it.
+
+use super::{
+    choose::{Chooser, Stretch},
+    findings::{Finding, Origin},
+    functions::Layer,
+    timeline::{Bound, Edge, HOLE_NS, Piece},
+};
+use crate::{event::Frame, time::KernelTime};
+
+/// Who works in a stretch, and how that is known.
+struct Worker {
+    frame: Frame,
+    /// It holds a crossing beside the stretch as well.
+    holds_region: bool,
+    samples: u32,
+}
+
+impl Chooser<'_> {
+    /// The spans of a segment beside a crossing: what was found in it, exact on the crossing's side,
+    /// and the rest of it by the name of who works there.
+    pub fn phases(&self) -> Vec<Finding> {
+        let mut found = self.top();
+        for finding in &mut found {
+            self.sharpen(finding);
+        }
+        let rest: Vec<Stretch> = if self.pieces.is_empty() {
+            self.whole().into_iter().collect()
+        } else {
+            self.uncovered(0..self.pieces.len(), &found)
+        };
+        let rest = rest
+            .into_iter()
+            .filter_map(|part| self.phase(&part, &found));
+        let rest: Vec<Finding> = rest.collect();
+        found.extend(rest);
+        found.sort_by_key(|finding| finding.start);
+        found
+    }
+
+    /// A segment that nothing was seen in, if it is so short that nothing need have been.
+    fn whole(&self) -> Option<Stretch> {
+        let is_bound = self.left.bound != Bound::Open && self.right.bound != Bound::Open;
+        let stretch = Stretch {
+            start: self.left.time,
+            end: self.right.time,
+            pieces: 0..0,
+        };
+        (is_bound && stretch.duration_ns() <= HOLE_NS).then_some(stretch)
+    }
+
+    /// What touches a crossing is bound by it.
+    fn sharpen(&self, finding: &mut Finding) {
+        let (left, right) = self.touches(finding.start, finding.end);
+        if finding.origin == Origin::Sample && (left || right) {
+            finding.origin = Origin::Gap;
+            self.narrow(finding);
+        }
+    }
+
+    fn touches(&self, start: KernelTime, end: KernelTime) -> (bool, bool) {
+        (
+            self.left.bound == Bound::Exact && start == self.left.time,
+            self.right.bound == Bound::Exact && end == self.right.time,
+        )
+    }
+
+    /// The error of the sides that are not exact.
+    fn narrow(&self, finding: &mut Finding) {
+        let side = |edge: &Edge, time, error_ns: u64| {
+            if edge.bound != Bound::Open && edge.time == time {
+                0
+            } else {
+                error_ns
+            }
+        };
+        let error = |piece: Option<&Piece>, of: fn(&Piece) -> u64| piece.map_or(0, of);
+        let first = self
+            .pieces
+            .iter()
+            .find(|piece| piece.start == finding.start);
+        let last = self.pieces.iter().rfind(|piece| piece.end == finding.end);
+        finding.error_ns = side(
+            self.left,
+            finding.start,
+            error(first, |piece| piece.start_error_ns),
+        )
+        .max(side(
+            self.right,
+            finding.end,
+            error(last, |piece| piece.end_error_ns),
+        ));
+    }
+
+    fn phase(&self, part: &Stretch, found: &[Finding]) -> Option<Finding> {
+        let touches = self.touches(part.start, part.end);
+        let is_phase = touches.0 || touches.1;
+        let least = if is_phase {
+            self.rules.min_phase_ns
+        } else {
+            self.rules.min_wait_ns
+        };
+        if part.duration_ns() < least {
+            return None;
+        }
+        let worker = self.worker(part)?;
+        // Away from crossings, one sample says too little.
+        if !is_phase && worker.samples < 2 {
+            return None;
+        }
+        let name = self.name(worker.frame.function);
+        let name = if worker.holds_region {
+            format!("{name}.{}", self.beside(part, touches, found)?)
+        } else {
+            name
+        };
+        let mut phase = self.of_pieces(name, part.pieces.clone());
+        (phase.start, phase.end) = (part.start, part.end);
+        phase.frame = Some(worker.frame);
+        if is_phase {
+            phase.origin = Origin::Gap;
+        }
+        self.narrow(&mut phase);
+        Some(phase)
+    }
+
+    /// `before_REGION` or `after_REGION`; away from crossings, by the span beside it.
+    fn beside(&self, part: &Stretch, touches: (bool, bool), found: &[Finding]) -> Option<String> {
+        if touches.1
+            && let Some(region) = &self.right.region
+        {
+            return Some(format!("before_{region}"));
+        }
+        if touches.0
+            && let Some(region) = &self.left.region
+        {
+            return Some(format!("after_{region}"));
+        }
+        if let Some(after) = found.iter().find(|finding| finding.start >= part.end) {
+            return Some(format!("before_{}", after.name));
+        }
+        let before = found.iter().rfind(|finding| finding.end <= part.start)?;
+        Some(format!("after_{}", before.name))
+    }
+
+    /// By most of the samples; without any, who called the region at its entry.
+    fn worker(&self, part: &Stretch) -> Option<Worker> {
+        let pieces = self.pieces.get(part.pieces.clone()).unwrap_or_default();
+        let sampled: Vec<&Piece> = pieces.iter().filter(|piece| piece.samples > 0).collect();
+        if sampled.is_empty() {
+            return self.caller_of_region();
+        }
+        let samples = sampled.iter().map(|piece| piece.samples).sum();
+        let mut best = None;
+        let mut at = sampled;
+        let mut holds = (true, true);
+        for depth in 0.. {
+            let Some((frame, here)) = majority(&at, depth) else {
+                break;
+            };
+            let calls = |edge: &Edge| {
+                edge.callers
+                    .get(depth)
+                    .is_some_and(|caller| caller.function == frame.function)
+            };
+            holds = (holds.0 && calls(self.left), holds.1 && calls(self.right));
+            let holds_region = holds.0 || holds.1;
+            // Below a function that the holder called, its own callees are its business.
+            if self.is_named(frame, Layer::User) {
+                best = Some(Worker {
+                    frame,
+                    holds_region,
+                    samples,
+                });
+                if !holds_region {
+                    break;
+                }
+            }
+            at = here;
+        }
+        best
+    }
+
+    fn caller_of_region(&self) -> Option<Worker> {
+        let of = |edge: &Edge| {
+            let own = edge
+                .callers
+                .iter()
+                .rfind(|frame| self.is_named(**frame, Layer::User));
+            own.copied()
+        };
+        let frame = of(self.right).or_else(|| of(self.left))?;
+        Some(Worker {
+            frame,
+            holds_region: true,
+            samples: 0,
+        })
+    }
+
+    pub fn is_named(&self, frame: Frame, layer: Layer) -> bool {
+        let known = self.functions.get(frame.function);
+        known.is_some_and(|known| known.has_name)
+            && self.functions.layer(frame.function, self.application) == layer
+    }
+}
+
+/// The function at a depth that more than half of the pieces have, its first line, and these pieces.
+fn majority<'p>(pieces: &[&'p Piece], depth: usize) -> Option<(Frame, Vec<&'p Piece>)> {
+    // Boyer and Moore: what more than half have survives when different ones cancel each other.
+    let mut candidate = None;
+    let mut votes = 0_usize;
+    for function in pieces.iter().filter_map(|piece| piece.function(depth)) {
+        if votes == 0 {
+            candidate = Some(function);
+        }
+        votes = if candidate == Some(function) {
+            votes + 1
+        } else {
+            votes - 1
+        };
+    }
+    let same = |piece: &&&'p Piece| candidate.is_some() && piece.function(depth) == candidate;
+    let with: Vec<&Piece> = pieces.iter().filter(same).copied().collect();
+    let frame = *with.first()?.frames.get(depth)?;
+    (with.len() * 2 > pieces.len()).then_some((frame, with))
+}

@@ -1,0 +1,284 @@
+//! A thread's evidence in the order of time, each piece with the interval that it stands for.
+
+use std::sync::Arc;
+
+use super::{functions::Functions, waits::Cause};
+use crate::{event::Frame, ids::FunctionId, settings::Inference, time::KernelTime};
+
+/// Sampling intervals without evidence after which nothing is said of the time between.
+const HOLE_INTERVALS: u64 = 3;
+/// The same where the interval is not known, in nanoseconds: three of 99 Hz.
+pub(super) const HOLE_NS: u64 = 30_303_030;
+/// Waits for a CPU and for the interpreter's lock that are shorter than a span and make up no more
+/// than this part of the time are summed and not shown: they hit whoever runs.
+const CONTENTION_PART: u64 = 10;
+/// Waits on the interpreter's lock that follow each other this closely are one, in nanoseconds: a
+/// waiter wakes up every 5 ms to ask for the lock.
+const SAME_WAIT_NS: u64 = 200_000;
+
+/// What was seen of a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Evidence {
+    pub start: KernelTime,
+    /// The same as the start for a sample.
+    pub end: KernelTime,
+    pub kind: Kind,
+    /// Outermost first, from where the chain above the handler ends.
+    pub stack: Vec<Frame>,
+}
+
+/// What kind of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sample { period_ns: u64 },
+    Wait(Cause),
+}
+
+/// One side of a segment.
+#[derive(Clone, Debug)]
+pub(super) struct Edge {
+    pub time: KernelTime,
+    pub bound: Bound,
+    /// The region on the other side.
+    pub region: Option<Arc<str>>,
+    /// The functions that called it, outermost first, down to the innermost of the application's.
+    pub callers: Vec<Frame>,
+}
+
+/// What is known of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// Nothing.
+    Open,
+    /// It is the request's start, by the target's own record.
+    Start,
+    /// It is a crossing's.
+    Exact,
+}
+
+/// Evidence with the interval that it stands for.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    pub start: KernelTime,
+    pub end: KernelTime,
+    /// How far the sides may be off.
+    pub start_error_ns: u64,
+    pub end_error_ns: u64,
+    /// 0 for waits.
+    pub samples: u32,
+    /// A wait that becomes a span.
+    pub wait: Option<Cause>,
+    /// A wait that does not.
+    pub lost: Option<Cause>,
+    pub frames: Vec<Frame>,
+    /// Nothing is known of the time before it.
+    pub after_hole: bool,
+}
+
+impl Piece {
+    pub fn function(&self, depth: usize) -> Option<FunctionId> {
+        self.frames.get(depth).map(|frame| frame.function)
+    }
+
+    pub fn duration_ns(&self) -> u64 {
+        self.end.since(self.start)
+    }
+}
+
+/// Lays evidence, which is in the order of time and inside of the edges, out between them.
+pub(super) fn lay_out(
+    evidence: &[Evidence],
+    left: &Edge,
+    right: &Edge,
+    rules: &Inference,
+) -> Vec<Piece> {
+    let merged = merge_waits(evidence);
+    let shown = is_contention_shown(&merged, rules);
+    let mut pieces: Vec<Piece> = Vec::with_capacity(merged.len());
+    for (index, here) in merged.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| merged.get(before));
+        let after = merged.get(index + 1);
+        let (start, start_error_ns, after_hole) = match before {
+            Some(before) => between(before, here).start_of_second(here),
+            None => first(here, left),
+        };
+        let (end, end_error_ns) = match after {
+            Some(after) => between(here, after).end_of_first(here),
+            None => last(here, right),
+        };
+        let (wait, lost) = match here.kind {
+            Kind::Sample { .. } => (None, None),
+            Kind::Wait(cause) if is_span(here, cause, shown, rules) => (Some(cause), None),
+            Kind::Wait(cause) => (None, Some(cause)),
+        };
+        pieces.push(Piece {
+            start: start.max(left.time),
+            end: end.max(start),
+            start_error_ns,
+            end_error_ns,
+            samples: u32::from(matches!(here.kind, Kind::Sample { .. })),
+            wait,
+            lost,
+            frames: here.stack.clone(),
+            after_hole,
+        });
+    }
+    pieces
+}
+
+/// Drops frames of the kernel, and those above the handler.
+pub(super) fn handler_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
+    let from = functions.handler(stack);
+    let inside = stack.get(from..).unwrap_or_default();
+    let is_user = |frame: &&Frame| !functions.is_kernel(frame.function);
+    inside
+        .iter()
+        .filter(is_user)
+        .take(MAX_FRAMES)
+        .copied()
+        .collect()
+}
+
+/// Frames of a stack that are looked at; what lies deeper is no span of its own.
+const MAX_FRAMES: usize = 192;
+
+/// What lies between two pieces of evidence.
+enum Between {
+    /// They stand for all of it, and meet here.
+    Meet { at: KernelTime, error_ns: u64 },
+    /// Nothing is known of its middle.
+    Hole,
+}
+
+fn between(first: &Evidence, second: &Evidence) -> Between {
+    let distance = second.start.since(first.end);
+    let period = first.period_ns().max(second.period_ns());
+    let limit = if period == 0 {
+        HOLE_NS
+    } else {
+        period.saturating_mul(HOLE_INTERVALS)
+    };
+    if distance > limit {
+        return Between::Hole;
+    }
+    let at = match (first.kind, second.kind) {
+        // What runs until a wait begins, or from its end on, is not the wait.
+        (Kind::Wait(_), Kind::Sample { .. }) => first.end,
+        (Kind::Sample { .. }, Kind::Wait(_)) => second.start,
+        _ => KernelTime(first.end.0 + distance / 2),
+    };
+    Between::Meet {
+        at,
+        error_ns: distance,
+    }
+}
+
+impl Between {
+    fn start_of_second(&self, second: &Evidence) -> (KernelTime, u64, bool) {
+        match (self, second.kind) {
+            (_, Kind::Wait(_)) => (second.start, 0, matches!(self, Self::Hole)),
+            (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns, false),
+            (Self::Hole, Kind::Sample { period_ns }) => (second.half_before(), period_ns, true),
+        }
+    }
+
+    fn end_of_first(&self, first: &Evidence) -> (KernelTime, u64) {
+        match (self, first.kind) {
+            (_, Kind::Wait(_)) => (first.end, 0),
+            (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns),
+            (Self::Hole, Kind::Sample { period_ns }) => (first.half_after(), period_ns),
+        }
+    }
+}
+
+impl Evidence {
+    pub fn period_ns(&self) -> u64 {
+        match self.kind {
+            Kind::Sample { period_ns } => period_ns,
+            Kind::Wait(_) => 0,
+        }
+    }
+
+    fn half_before(&self) -> KernelTime {
+        KernelTime(self.start.0.saturating_sub(self.period_ns() / 2))
+    }
+
+    fn half_after(&self) -> KernelTime {
+        KernelTime(self.end.0.saturating_add(self.period_ns() / 2))
+    }
+
+    fn hole_ns(&self) -> u64 {
+        match self.kind {
+            Kind::Sample { period_ns } => period_ns.saturating_mul(HOLE_INTERVALS),
+            Kind::Wait(_) => HOLE_NS,
+        }
+    }
+}
+
+fn first(here: &Evidence, left: &Edge) -> (KernelTime, u64, bool) {
+    let distance = here.start.since(left.time);
+    match here.kind {
+        Kind::Wait(_) => (here.start, 0, false),
+        Kind::Sample { .. } if left.bound != Bound::Open && distance <= here.hole_ns() => {
+            (left.time, distance, false)
+        }
+        Kind::Sample { period_ns } => (here.half_before().max(left.time), period_ns, false),
+    }
+}
+
+fn last(here: &Evidence, right: &Edge) -> (KernelTime, u64) {
+    let distance = right.time.since(here.end);
+    match here.kind {
+        Kind::Wait(_) => (here.end, 0),
+        Kind::Sample { .. } if right.bound != Bound::Open && distance <= here.hole_ns() => {
+            (right.time, distance)
+        }
+        Kind::Sample { period_ns } => (here.half_after().min(right.time), period_ns),
+    }
+}
+
+/// Waits that lie in each other or follow each other closely for the same cause become one; of
+/// others that overlap, the later is cut.
+fn merge_waits(evidence: &[Evidence]) -> Vec<Evidence> {
+    let mut merged: Vec<Evidence> = Vec::with_capacity(evidence.len());
+    for here in evidence {
+        let mut here = here.clone();
+        if let Some(last) = merged.last_mut() {
+            if last.kind == Kind::Wait(Cause::Gil)
+                && here.kind == last.kind
+                && here.start.since(last.end) <= SAME_WAIT_NS
+            {
+                last.end = last.end.max(here.end);
+                continue;
+            }
+            if here.end <= last.end && here.start < last.end {
+                continue;
+            }
+            here.start = here.start.max(last.end);
+        }
+        merged.push(here);
+    }
+    merged
+}
+
+fn is_span(here: &Evidence, cause: Cause, contention_shown: bool, rules: &Inference) -> bool {
+    let ns = here.end.since(here.start);
+    ns >= rules.min_wait_ns
+        && (!cause.is_contention() || contention_shown || ns >= rules.min_span_ns)
+}
+
+fn is_contention_shown(evidence: &[Evidence], rules: &Inference) -> bool {
+    let Some((first, last)) = evidence.first().zip(evidence.last()) else {
+        return false;
+    };
+    let is_short = |here: &&Evidence| {
+        matches!(here.kind, Kind::Wait(cause) if cause.is_contention())
+            && here.end.since(here.start) < rules.min_span_ns
+    };
+    let short: u64 = evidence
+        .iter()
+        .filter(is_short)
+        .map(|here| here.end.since(here.start))
+        .fold(0, u64::saturating_add);
+    short.saturating_mul(CONTENTION_PART) > last.end.since(first.start)
+}

@@ -1,0 +1,264 @@
+//! Samples and waits drawn as text, to events.
+//!
+//! A line `LETTER = FUNCTIONS` is a stack, outermost first: `name` is the application's, `fw:name` a
+//! framework's, `lib:name` a package's, `c:name` native, `?:name` native without a symbol, `name:7`
+//! is at its line 7. A row whose label ends in one of these words holds stacks:
+//! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
+//!   `@10` of 10 ms; ` late=9` behind it delivers them at that column;
+//! - `1/a cut`: the same, of stacks that do not reach the thread's start;
+//! - `1/a entry`: the stack at the entry of the crossing that begins there;
+//! - `1/a EVIDENCE`: a run of a letter is a wait: `runqueue`, `gil`, `fault`, `suspended`, `unknown`,
+//!   `idle` (a poll of nothing), else a system call's name.
+//!
+//! In the row `span`, a letter is the start of that span of the target, whose name is `GET /LETTER`.
+
+use std::collections::BTreeMap;
+
+use hotspan_synth::{
+    event::{
+        Crossing, Event, Frame, Function, Language, ParentRead, Sample, SampleReason, TargetSpan,
+        Wait, WaitEvidence,
+    },
+    ids::{FunctionId, TargetId},
+    time::{KernelTime, UnixTime},
+};
+
+use crate::timeline::{BASE, MS, Run, read};
+
+/// The stacks of a drawing and their functions.
+#[derive(Default)]
+pub struct Stacks {
+    by_letter: BTreeMap<char, Vec<Frame>>,
+    functions: Vec<(String, Function)>,
+}
+
+impl Stacks {
+    /// Reads the lines that define stacks.
+    pub fn read(drawing: &str) -> Self {
+        let mut stacks = Self::default();
+        for (letter, functions) in drawing.lines().filter_map(|line| line.split_once(" = ")) {
+            let letter = letter.trim().chars().next().expect("a letter");
+            let frames = functions.split_whitespace().map(|word| stacks.frame(word));
+            let frames = frames.collect();
+            stacks.by_letter.insert(letter, frames);
+        }
+        stacks
+    }
+
+    pub fn announcements(&self) -> Vec<Event> {
+        let functions = self.functions.iter();
+        functions
+            .map(|(_, function)| Event::Function(function.clone()))
+            .collect()
+    }
+
+    fn frame(&mut self, word: &str) -> Frame {
+        let (word, line) = match word.rsplit_once(':') {
+            Some((word, line)) if line.parse::<u32>().is_ok() => {
+                (word, line.parse().expect("a line"))
+            }
+            _ => (word, 0),
+        };
+        let at = self.functions.iter().position(|(known, _)| known == word);
+        let at = at.unwrap_or_else(|| {
+            let id = FunctionId(self.functions.len() as u32);
+            self.functions.push((word.to_owned(), function(id, word)));
+            self.functions.len() - 1
+        });
+        Frame {
+            function: FunctionId(at as u32),
+            line,
+        }
+    }
+
+    fn stack(&self, letter: char) -> Vec<Frame> {
+        let stack = self.by_letter.get(&letter);
+        stack.unwrap_or_else(|| panic!("no stack {letter}")).clone()
+    }
+}
+
+fn function(id: FunctionId, word: &str) -> Function {
+    let (kind, name) = word.split_once(':').unwrap_or(("", word));
+    let python = |file: &str| {
+        (
+            Language::Python,
+            file.to_owned(),
+            file.rsplit('/').next().unwrap_or(file).to_owned(),
+        )
+    };
+    let (language, file, object) = match kind {
+        "fw" => python("/venv/lib/python3.11/site-packages/starlette/routing.py"),
+        "lib" => python("/venv/lib/python3.11/site-packages/solver/model.py"),
+        "other" => python("/venv/lib/python3.11/site-packages/shop/orders.py"),
+        "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
+        "c" => (Language::Native, String::new(), "libtest.so".to_owned()),
+        "?" => (Language::Unnamed, String::new(), "libtest.so".to_owned()),
+        "kernel" => (Language::Kernel, String::new(), "vmlinux".to_owned()),
+        "" => python("/app/main.py"),
+        other => panic!("no such kind of function: {other}"),
+    };
+    Function {
+        id,
+        language,
+        name: name.to_owned(),
+        qualified: name.to_owned(),
+        file,
+        object,
+    }
+}
+
+/// Whose evidence a row holds.
+pub struct Whose<'a> {
+    pub target: u32,
+    pub thread: u32,
+    pub parent: Option<&'a str>,
+}
+
+/// What a row holds besides crossings.
+#[derive(Clone, Copy)]
+pub enum What<'a> {
+    Samples { period_ms: u64, is_complete: bool },
+    Entries,
+    Waits(&'a str),
+}
+
+impl<'a> What<'a> {
+    /// By the last word of the label.
+    pub fn of(word: &'a str) -> Self {
+        match word {
+            "@" => Self::Samples {
+                period_ms: 1,
+                is_complete: true,
+            },
+            "cut" => Self::Samples {
+                period_ms: 1,
+                is_complete: false,
+            },
+            "entry" => Self::Entries,
+            word => match word.strip_prefix('@') {
+                Some(period) => Self::Samples {
+                    period_ms: period.parse().expect("an interval"),
+                    is_complete: true,
+                },
+                None => Self::Waits(word),
+            },
+        }
+    }
+}
+
+/// The events of a row, each with the time of its delivery.
+pub fn events(
+    whose: &Whose<'_>,
+    what: What<'_>,
+    cells: &str,
+    runs: Vec<(Run, char)>,
+    stacks: &Stacks,
+    crossings: &[Crossing],
+) -> Vec<(u64, Event)> {
+    let around = |at: u64| {
+        let covers = |crossing: &&Crossing| {
+            crossing.target == TargetId(whose.target)
+                && crossing.thread == whose.thread
+                && crossing.entry.0 <= at
+                && crossing.exit.0 > at
+        };
+        crossings.iter().rfind(covers)
+    };
+    let parent = |at: u64| -> ParentRead {
+        match whose.parent {
+            Some(parent) => read(parent),
+            None => around(at).map_or_else(|| read("-"), |around| around.parent.clone()),
+        }
+    };
+    let sample = |time: u64, reason, is_complete, letter| {
+        (
+            time,
+            Event::Sample(Sample {
+                target: TargetId(whose.target),
+                thread: whose.thread,
+                time: KernelTime(time),
+                reason,
+                enclosing: around(time).map(|around| around.id),
+                parent: parent(time),
+                context: 0,
+                stack: stacks.stack(letter),
+                is_complete,
+            }),
+        )
+    };
+    match what {
+        What::Samples {
+            period_ms,
+            is_complete,
+        } => (0..)
+            .zip(cells.chars())
+            .filter(|(_, letter)| *letter != ' ')
+            .map(|(column, letter): (u64, char)| {
+                let reason = SampleReason::Timer(period_ms * MS);
+                sample(column * MS + MS / 2, reason, is_complete, letter)
+            })
+            .collect(),
+        What::Entries => runs
+            .into_iter()
+            .map(|(run, letter)| {
+                let entered = around(run.start * MS).expect("an entry is a crossing's");
+                sample(
+                    run.start * MS,
+                    SampleReason::Entry(entered.id),
+                    true,
+                    letter,
+                )
+            })
+            .collect(),
+        What::Waits(word) => runs
+            .into_iter()
+            .map(|(run, letter)| {
+                let start = run.start * MS;
+                let wait = Wait {
+                    target: TargetId(whose.target),
+                    thread: whose.thread,
+                    start: KernelTime(start),
+                    end: KernelTime(run.end * MS),
+                    evidence: evidence(word),
+                    enclosing: around(start).map(|around| around.id),
+                    parent: parent(start),
+                    context: 0,
+                    stack: stacks.stack(letter),
+                };
+                (run.end * MS, Event::Wait(wait))
+            })
+            .collect(),
+    }
+}
+
+fn evidence(word: &str) -> WaitEvidence {
+    match word {
+        "runqueue" => WaitEvidence::RunQueue,
+        "gil" => WaitEvidence::Gil,
+        "fault" => WaitEvidence::Fault,
+        "suspended" => WaitEvidence::Suspended,
+        "unknown" => WaitEvidence::Unknown,
+        "idle" => WaitEvidence::Syscall {
+            name: "poll".to_owned(),
+            is_idle: true,
+        },
+        name => WaitEvidence::Syscall {
+            name: name.to_owned(),
+            is_idle: false,
+        },
+    }
+}
+
+/// What the target says of one of its spans.
+pub fn span(letter: char, column: u64) -> Event {
+    let ParentRead::Found(parent) = read(&letter.to_string()) else {
+        panic!("a span has a letter");
+    };
+    Event::Span(TargetSpan {
+        target: TargetId(1),
+        trace_id: parent.trace_id,
+        span_id: parent.span_id,
+        name: format!("GET /{letter}"),
+        start: UnixTime(BASE + column * MS),
+    })
+}

@@ -1,0 +1,95 @@
+//! What comes before regions and after them, with samples and without.
+
+use crate::{Case, check};
+
+const SIDES: &[&str] = &["hotspan.origin", "hotspan.error_ns", "code.line.number"];
+
+#[test]
+fn a_request_that_no_sample_hits_has_its_phases_by_its_regions_caller() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        f         = fw:run handler:19 lib:solve c:SolveCpModel
+        span      | a
+        1/a       |  SS HH
+        1/a entry |  e  f
+        ",
+        "
+        a
+          handler.before_cpsat.solve 0..1 origin=gap error_ns=5000 code.line.number=12
+          cpsat.solve 1..3 origin=probe error_ns=5000
+          handler.before_highs.run 3..4 origin=gap error_ns=5000 code.line.number=19
+          highs.run 4..6 origin=probe error_ns=5000
+        ",
+    );
+}
+
+#[test]
+fn phases_are_named_after_who_works_there() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        b         = fw:run handler:10 build:31 create lib:add
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        r         = fw:run handler:14 report:52
+        span      | a
+        1/a       |      SSSSSS
+        1/a @     | bbbbb      rrrr
+        1/a entry |      e
+        ",
+        "
+        a
+          build 0..5 origin=gap error_ns=5000 code.line.number=31
+          cpsat.solve 5..11 origin=probe error_ns=5000
+          report 11..15 origin=gap error_ns=1005000 code.line.number=52
+        ",
+    );
+}
+
+#[test]
+fn one_function_that_holds_all_is_named_before_and_after() {
+    check(
+        "
+        h         = fw:run handler lib:add
+        e         = fw:run handler lib:solve c:SolveCpModel
+        1/a       |     SSSSSS
+        1/a @     | hhhh      hh
+        1/a entry |     e
+        ",
+        "
+        a
+          handler.before_cpsat.solve 0..4
+          cpsat.solve 4..10
+          handler.after_cpsat.solve 10..12
+        ",
+    );
+}
+
+#[test]
+fn several_functions_before_a_region_are_several_spans() {
+    check(
+        "
+        l         = fw:run handler load
+        x         = fw:run handler
+        b         = fw:run handler build
+        e         = fw:run handler lib:solve
+        1/a       |             SSSSSS
+        1/a @     | llllxxxbbbbb
+        1/a entry |             e
+        ",
+        "
+        a
+          load 0..4
+          handler.before_build 4..7
+          build 7..12
+          cpsat.solve 12..18
+        ",
+    );
+}

@@ -1,0 +1,160 @@
+//! Waits and what they show.
+
+use crate::check;
+
+#[test]
+fn awaits_between_work_on_the_loop() {
+    check(
+        "
+        w             = fw:run handler asyncio:sleep
+        s             = fw:loop fw:step fw:run handler score
+        1/a suspended | wwwwwwww        wwww
+        1/a @         |         ssssssss
+        ",
+        "
+        a
+          handler 0..20
+            wait.sleep 0..8
+            score 8..16
+            wait.sleep 16..20
+        ",
+    );
+}
+
+#[test]
+fn causes_are_what_the_evidence_shows() {
+    check(
+        "
+        h                   = fw:run handler
+        r                   = fw:run handler lib:get c:recv
+        1/a futex           |   hhh
+        1/a gil             |        hhh
+        1/a recvfrom        |             rrr
+        1/a idle            |                  hhh
+        1/a clock_nanosleep |                       hhh
+        1/a wait4           |                            hhh
+        1/a fault           |                                 hhh
+        1/a runqueue        |                                      hhh
+        1/a ioctl           |                                           hhh
+        1/a @               | hh   hh   hh   hh   hh   hh   hh   hh   hh   h
+        ",
+        "
+        a
+          handler 0..46
+            handler.before_wait.lock 0..2
+            wait.lock 2..5
+            handler.after_wait.lock 5..7
+            wait.gil 7..10
+            handler.after_wait.gil 10..12
+            wait.io 12..15
+            handler.after_wait.io 15..17
+            wait.sleep 17..20
+            handler.after_wait.sleep 20..22
+            wait.sleep 22..25
+            handler.after_wait.sleep 25..27
+            wait.child 27..30
+            handler.after_wait.child 30..32
+            wait.unknown 32..35
+            handler.after_wait.unknown 35..37
+            wait.runqueue 37..40
+            handler.after_wait.runqueue 40..42
+            wait.unknown 42..45
+            handler.after_wait.unknown 45..46
+        ",
+    );
+}
+
+#[test]
+fn a_function_that_only_waits_is_its_wait() {
+    check(
+        "
+        s                   = fw:run send_report c:time_sleep
+        1/a clock_nanosleep | ssssssssss
+        ",
+        "
+        a
+          wait.sleep 0..10
+        ",
+    );
+}
+
+#[test]
+fn a_wait_inside_a_region_hangs_under_it() {
+    check(
+        "
+        p         = fw:run handler lib:solve c:S c:wait
+        w         = fw:run handler lib:solve c:S c:work
+        1/a       | SSSSSSSSSS
+        1/a @     | ww      ww
+        1/a futex |   pppppp
+        ",
+        "
+        a
+          cpsat.solve 0..10
+            cpsat.solve.before_wait.lock 0..2
+            wait.lock 2..8
+            cpsat.solve.after_wait.lock 8..10
+        ",
+    );
+}
+
+#[test]
+fn what_awaits_a_handler_is_no_wait() {
+    check(
+        "
+        f             = fw:run fw:run_in_threadpool
+        h             = fw:run handler
+        1/a suspended | ffffffffff
+        2/a @         |  hhhhhhhh
+        ",
+        "
+        a
+          handler 1..9
+        ",
+    );
+}
+
+#[test]
+fn requests_that_interleave_on_one_loop_have_their_own_spans() {
+    check(
+        "
+        s             = fw:run handler asyncio:sleep
+        c             = fw:run handler score
+        1/a suspended |     ssssssss
+        1/b suspended | ssss    ssss
+        1/a @         | cccc        cccc
+        1/b @         |     cccc    
+        ",
+        "
+        a
+          handler 0..16
+            score 0..4
+            wait.sleep 4..12
+            score 12..16
+        b
+          handler 0..12
+            wait.sleep 0..4
+            score 4..8
+            wait.sleep 8..12
+        ",
+    );
+}
+
+#[test]
+fn brief_contention_is_summed_where_it_is_rare() {
+    crate::Case {
+        shown: &["hotspan.runqueue_ns"],
+        ..crate::Case::default()
+    }
+    .check(
+        "
+        h            = fw:run handler
+        1/a @        | hhhhhhhhhh hhhhhhhhhhh
+        1/a runqueue |           h
+        ",
+        "
+        a
+          handler 0..22 runqueue_ns=1000000
+        ",
+    );
+}
