@@ -8,7 +8,7 @@ use gimli::{
 };
 use object::elf;
 
-use super::image::Image;
+use super::image::{Image, Segment};
 
 type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
@@ -26,7 +26,7 @@ pub struct Unwind {
 
 /// The tables as they lie in the file, for who unwinds by them.
 pub(crate) struct Tables {
-    /// `.eh_frame_hdr`.
+    /// `.eh_frame_hdr`; empty: there is none.
     pub header: Arc<[u8]>,
     /// Its address.
     pub header_address: u64,
@@ -67,9 +67,15 @@ impl FrameRows {
 }
 
 impl Unwind {
-    /// Reads the tables; `None` if the object has none that can be searched.
+    /// Reads the tables; `None` if the object has none.
     pub fn load(image: &Image) -> Option<Self> {
-        let segment = image.segment_of_kind(elf::PT_GNU_EH_FRAME)?;
+        match image.segment_of_kind(elf::PT_GNU_EH_FRAME) {
+            Some(segment) => Self::with_header(image, segment),
+            None => Self::without_header(image),
+        }
+    }
+
+    fn with_header(image: &Image, segment: Segment) -> Option<Self> {
         let header = image.read(segment.offset, segment.file_size).ok()?;
         let bases = BaseAddresses::default().set_eh_frame_hdr(segment.address);
         let start = parse_header(&header, &bases)?
@@ -87,6 +93,19 @@ impl Unwind {
             frames: frames.into(),
             frames_address: start,
             bases: bases.set_eh_frame(start),
+        })
+    }
+
+    /// Static programs have no header.
+    fn without_header(image: &Image) -> Option<Self> {
+        let section = image.sections().iter().find(|s| s.name == ".eh_frame")?;
+        let frames = image.read(section.offset, section.size).ok()?;
+        Some(Self {
+            header: Arc::default(),
+            header_address: 0,
+            frames: frames.into(),
+            frames_address: section.address,
+            bases: BaseAddresses::default().set_eh_frame(section.address),
         })
     }
 
@@ -159,8 +178,11 @@ impl Unwind {
         frames: &EhFrame<Bytes<'a>>,
         address: u64,
     ) -> Option<FrameDescriptionEntry<Bytes<'a>>> {
-        let header = parse_header(&self.header, &self.bases)?;
-        match header.table() {
+        let header = match self.header.is_empty() {
+            true => None,
+            false => Some(parse_header(&self.header, &self.bases)?),
+        };
+        match header.as_ref().and_then(ParsedEhFrameHdr::table) {
             Some(table) => table
                 .fde_for_address(frames, &self.bases, address, EhFrame::cie_from_offset)
                 .ok(),

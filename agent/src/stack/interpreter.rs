@@ -7,8 +7,6 @@ pub enum Role {
     Eval,
     /// Another part of the interpreter, between a Python frame and what it calls.
     Interpreter,
-    /// Where threads begin, before anything of the program's own.
-    Start,
     /// Work.
     Function,
 }
@@ -36,7 +34,7 @@ const API: [&str; 3] = ["Py", "_Py", "__Py"];
 /// File-local functions of `CPython` on the way from a call in Python to what is called, by how their names
 /// begin (`Objects/{call,methodobject,descrobject,classobject,typeobject,genobject,funcobject}.c`,
 /// `Python/{ceval,pythonrun,context}.c`, `Modules/{main,_threadmodule}.c`).
-const MACHINERY: [&str; 38] = [
+const MACHINERY: [&str; 39] = [
     "bounded_",
     "builtin___build_class__",
     "builtin_eval",
@@ -55,6 +53,7 @@ const MACHINERY: [&str; 38] = [
     "import_find_and_load",
     "import_name",
     "instancemethod_call",
+    "main",
     "method_call",
     "method_vectorcall",
     "methoddescr_",
@@ -85,12 +84,15 @@ pub fn role(symbol: Option<&str>, is_interpreters: bool) -> Role {
     match plain {
         Some(EVAL) => Role::Eval,
         Some(name) if is_interpreters && name.starts_with(EVAL_INSTRUCTION) => Role::Eval,
-        Some(name) if STARTS.contains(&name) => Role::Start,
-        Some("main") if is_interpreters => Role::Start,
         Some(name) if is_interpreters && is_machinery(name) => Role::Interpreter,
         None if is_interpreters => Role::Interpreter,
         _ => Role::Function,
     }
+}
+
+/// Whether threads begin here, before anything of the program's own.
+pub fn is_start(symbol: &str) -> bool {
+    STARTS.contains(&symbol)
 }
 
 fn is_machinery(name: &str) -> bool {

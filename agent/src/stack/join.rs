@@ -108,7 +108,7 @@ fn interleaved(native: &[NativePart], runs: &[&[PythonPart]], idle: usize) -> Ve
                 }
             }
             Role::Function => frames.extend(part.frame),
-            Role::Interpreter | Role::Start => {}
+            Role::Interpreter => {}
         }
     }
     frames.extend(runs.flat_map(|run| frames_of(run)));
@@ -123,7 +123,7 @@ fn leaf_and_python(native: &[NativePart], python: &[PythonPart]) -> Vec<Frame> {
         .position(|part| match part.role {
             Role::Eval => true,
             Role::Interpreter => !has_loop,
-            Role::Start | Role::Function => false,
+            Role::Function => false,
         })
         .unwrap_or(native.len());
     functions(&native[..end]).chain(frames_of(python)).collect()

@@ -1,16 +1,19 @@
 //! Names for the frames of a walk.
 
+use std::rc::Rc;
+
 use hotspan_synth::event::{Frame, Language};
 
 use super::{
     functions::{Described, FunctionTable},
-    interpreter::{Role, role},
+    interpreter::{Role, is_start, role},
     join::NativePart,
     target::Target,
 };
 use crate::{
+    object::FileKey,
     symbolize::{NativeName, SymbolStore},
-    unwind::{NativeFrame, Walk},
+    unwind::{NativeFrame, Step, Walk},
 };
 
 /// The frames of a walk with their functions, innermost first.
@@ -20,11 +23,45 @@ pub(super) fn parts(
     symbols: &mut SymbolStore,
     functions: &mut FunctionTable,
 ) -> Vec<NativePart> {
+    let begin = walk.frames.len() - starting_frames(walk, symbols);
     let mut parts = Vec::new();
-    for frame in &walk.frames {
+    for frame in &walk.frames[..begin] {
         frame_parts(frame, target, symbols, functions, &mut parts);
     }
     parts
+}
+
+/// How many of the outermost frames are where threads begin: the last one of a complete walk; further ones
+/// by their names; and, as the C library is often stripped, one without a name beside them in its object.
+fn starting_frames(walk: &Walk, symbols: &mut SymbolStore) -> usize {
+    let mut outer: Option<(FileKey, bool)> = None;
+    let mut count = 0;
+    for frame in walk.frames.iter().rev() {
+        let Some(place) = &frame.place else { break };
+        let object = place.object.key();
+        let is_outermost = frame
+            .covering
+            .is_some_and(|covering| covering.step == Step::Outermost);
+        let names = names(frame, symbols);
+        let is_start = match names.last() {
+            Some(name) => is_outermost || is_start(&name.symbol),
+            None => is_outermost || outer == Some((object, true)),
+        };
+        if !is_start {
+            break;
+        }
+        outer = Some((object, is_outermost || !names.is_empty()));
+        count += 1;
+    }
+    count
+}
+
+fn names(frame: &NativeFrame, symbols: &mut SymbolStore) -> Rc<[NativeName]> {
+    frame
+        .place
+        .as_ref()
+        .and_then(|place| Some(symbols.get(place.object.image())?.names(place.address)))
+        .unwrap_or_default()
 }
 
 fn frame_parts(
@@ -43,10 +80,13 @@ fn frame_parts(
         return;
     };
     let object = &place.object;
-    let names = symbols
-        .get(object.image())
-        .map(|symbols| symbols.names(place.address))
-        .unwrap_or_default();
+    if frame
+        .covering
+        .is_some_and(|covering| covering.is_signal_frame)
+    {
+        return;
+    }
+    let names = names(frame, symbols);
     let holder = names.last().map(|name| name.symbol.as_str());
     let role = role(holder, target.is_interpreters(frame.address));
     if role != Role::Function {

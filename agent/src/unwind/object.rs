@@ -182,7 +182,7 @@ fn module(unwind: &Unwind) -> Module<Arc<[u8]>> {
         eh_frame_svma: Some(tables.frames_address..end(tables.frames_address, &tables.frames)),
         eh_frame_hdr_svma: Some(tables.header_address..end(tables.header_address, &tables.header)),
         eh_frame: Some(tables.frames),
-        eh_frame_hdr: Some(tables.header),
+        eh_frame_hdr: (!tables.header.is_empty()).then_some(tables.header),
         ..ExplicitModuleSectionInfo::default()
     };
     Module::new(String::new(), 0..u64::MAX, 0, sections)
