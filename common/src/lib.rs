@@ -20,7 +20,7 @@ pub use cookie::{Cookie, PointKind};
 pub use counters::Counter;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
-pub use sample::{PythonFrame, SampleEvent, SampleFlags, SampleReason};
+pub use sample::{PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, code_checksum};
 pub use thread::{Frame, FrameFlags, Target, TargetFlags, ThreadState};
 
 /// Open crossings that one thread can have at once; deeper ones are counted and not followed. A power

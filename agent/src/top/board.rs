@@ -259,5 +259,5 @@ impl Board {
 
 /// In the words of the spans `wait.CAUSE`.
 fn cause(evidence: &WaitEvidence) -> String {
-    CAUSE(evidence)
+    evidence.cause().to_owned()
 }

@@ -75,14 +75,21 @@ const IO: &[&str] = &[
 ];
 
 impl Cause {
-    /// What the evidence shows.
+    /// What a wait was for.
     pub fn of(wait: &Wait, functions: &Functions) -> Self {
         match &wait.evidence {
+            WaitEvidence::Suspended => suspended(&wait.stack, functions),
+            evidence => Self::shown_by(evidence),
+        }
+    }
+
+    /// What the evidence shows by itself.
+    fn shown_by(evidence: &WaitEvidence) -> Self {
+        match evidence {
             WaitEvidence::RunQueue => Self::RunQueue,
             WaitEvidence::Gil => Self::Gil,
             WaitEvidence::Syscall { name, is_idle } => syscall(name, *is_idle),
-            WaitEvidence::Suspended => suspended(&wait.stack, functions),
-            WaitEvidence::Fault | WaitEvidence::Unknown => Self::Unknown,
+            WaitEvidence::Suspended | WaitEvidence::Fault | WaitEvidence::Unknown => Self::Unknown,
         }
     }
 
@@ -103,6 +110,14 @@ impl Cause {
     /// will, and say nothing of the function that they hit.
     pub fn is_contention(self) -> bool {
         matches!(self, Self::Gil | Self::RunQueue)
+    }
+}
+
+impl WaitEvidence {
+    /// The cause that it shows by itself, without a stack: as in `wait.CAUSE`.
+    pub fn cause(&self) -> &'static str {
+        let name = Cause::shown_by(self).span_name();
+        name.strip_prefix("wait.").unwrap_or(name)
     }
 }
 

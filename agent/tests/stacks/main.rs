@@ -1,0 +1,5 @@
+//! Stacks of real processes, against the chains of calls that they are known to have made.
+
+mod capture;
+mod native;
+mod python;
