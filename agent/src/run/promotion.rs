@@ -149,6 +149,9 @@ mod tests {
         for number in 0..=PROMOTED {
             promotion.saw(&number, LONG, now);
         }
-        assert_eq!((promotion.promoted(), promotion.beyond_limit()), (PROMOTED, 1));
+        assert_eq!(
+            (promotion.promoted(), promotion.beyond_limit()),
+            (PROMOTED, 1)
+        );
     }
 }

@@ -113,23 +113,32 @@ impl Board {
     /// Takes in what stands in the kernel's maps at `now`: it replaces what was read there before.
     pub fn look(&mut self, now: KernelTime, open: &[OpenCrossing], blocked: &[Blocked]) {
         self.now = self.now.max(now);
-        for thread in self.requests.values_mut().flat_map(|r| r.threads.values_mut()) {
+        for thread in self
+            .requests
+            .values_mut()
+            .flat_map(|r| r.threads.values_mut())
+        {
             thread.open.clear();
             thread.waiting = None;
         }
         let mut open: Vec<&OpenCrossing> = open.iter().collect();
         open.sort_by_key(|crossing| (crossing.entry, crossing.id));
         for crossing in open {
-            let Some((thread, _)) =
-                self.thread(crossing.target, crossing.thread, &crossing.parent, crossing.entry)
-            else {
+            let Some((thread, _)) = self.thread(
+                crossing.target,
+                crossing.thread,
+                &crossing.parent,
+                crossing.entry,
+            ) else {
                 continue;
             };
             thread.last = now;
             thread.open.push((crossing.id, crossing.region));
         }
         for wait in blocked {
-            if let Some((thread, _)) = self.thread(wait.target, wait.thread, &wait.parent, wait.since) {
+            if let Some((thread, _)) =
+                self.thread(wait.target, wait.thread, &wait.parent, wait.since)
+            {
                 thread.last = now;
                 thread.waiting = Some(wait.evidence.clone());
             }
@@ -204,7 +213,8 @@ impl Board {
                 .map(|thread| thread.last)
                 .fold(request.last, Ord::max);
         }
-        self.requests.retain(|_, request| !request.threads.is_empty());
+        self.requests
+            .retain(|_, request| !request.threads.is_empty());
         while self.requests.len() > REQUESTS {
             let stalest = self.requests.iter().min_by_key(|(_, request)| request.last);
             let Some(key) = stalest.map(|(key, _)| *key) else {
@@ -222,7 +232,11 @@ impl Board {
             None => self.now.since(request.first),
         };
         let mut waiting = BTreeMap::new();
-        for evidence in request.threads.values().filter_map(|thread| thread.waiting.as_ref()) {
+        for evidence in request
+            .threads
+            .values()
+            .filter_map(|thread| thread.waiting.as_ref())
+        {
             *waiting.entry(cause(evidence)).or_default() += 1;
         }
         Row {

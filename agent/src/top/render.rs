@@ -50,7 +50,10 @@ fn line(row: &Row, names: usize, columns: usize, style: Style, out: &mut String)
     let age = format!("{sign}{}", duration(row.age_ns));
     let name = clip(&name(row), names);
     let pad = names.saturating_sub(width(&name));
-    let head = format!("{age:>AGE$}  {name}{:pad$}  {:>THREADS$}  ", "", row.threads);
+    let head = format!(
+        "{age:>AGE$}  {name}{:pad$}  {:>THREADS$}  ",
+        "", row.threads
+    );
     let left = columns.saturating_sub(width(&head));
     style.paint(out, Part::Plain, &clip(&head, columns));
     style.paint(out, Part::Synthetic, &clip(&printable(&doing(row)), left));

@@ -15,8 +15,8 @@ mod tree;
 
 use hotspan_synth::{ids::SpanId, span::Span, time::UnixTime};
 
-pub use render::render;
 pub use crate::terminal::style::Style;
+pub use render::render;
 pub use tags::tags;
 
 /// One line of a waterfall.
