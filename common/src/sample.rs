@@ -32,6 +32,18 @@ impl SampleFlags {
     pub const GIL: u32 = 16;
     /// `crossing` is the one that the thread descends from, not one on its own stack.
     pub const BY_LINEAGE: u32 = 32;
+    /// The Python frames end at one whose code is no code object: the layout does not fit, or the sample
+    /// came while a frame was being made.
+    pub const PYTHON_BROKEN: u32 = 64;
+}
+
+/// Sizes of the stack copies that samples come with, in bytes.
+pub const STACK_SIZES: [u32; 3] = [8 << 10, 16 << 10, 64 << 10];
+
+/// What [`PythonFrame::checksum`] is of a code object: its `co_firstlineno`, `co_flags` and `co_argcount`.
+pub const fn code_checksum(first_line: u32, flags: u32, argument_count: u32) -> u32 {
+    // Lines differ in their low bits, so those of the others are moved away from them.
+    first_line.wrapping_mul(0x9e37_79b1) ^ flags.rotate_left(8) ^ argument_count.rotate_left(24)
 }
 
 /// A Python frame, as it stood in the interpreter.
@@ -82,9 +94,9 @@ pub struct SampleEvent {
     pub sp: u64,
     /// User frame pointer.
     pub bp: u64,
-    /// System call that the thread is in, and its first argument; `u64::MAX`: none.
+    /// System call that the thread is in; `u64::MAX`: none.
     pub syscall: u64,
-    /// First argument of that system call.
+    /// First argument of that system call; of `poll` and `ppoll` the second, how many descriptors.
     pub syscall_arg: u64,
     /// Python frames in use.
     pub python_len: u32,

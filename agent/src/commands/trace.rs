@@ -18,7 +18,7 @@ use crate::{
     export::Exporters,
     kernel::Kernel,
     recording::RecordingWriter,
-    run::{self, ArmingRules, Outcome, Plan, Stop, Surveyor},
+    run::{self, ArmingRules, Outcome, Plan, SamplingRules, Stop, Surveyor},
     target::{Process, Selector, tree},
 };
 
@@ -148,6 +148,9 @@ fn plan(
         rules: ArmingRules {
             min_ns: args.min_duration.map(|least| least.as_nanos() as u64),
             rate_guard: !args.no_rate_guard,
+        },
+        sampling: SamplingRules {
+            frequency: args.sampling(),
         },
         settings,
         exporters,

@@ -23,6 +23,7 @@ use super::{
     attached, clock,
     intake::Intake,
     pipeline::Pipeline,
+    sampling::Sampling,
     say,
     surveyor::{Request, Survey, Surveyor},
     targets::{Targets, Watched},
@@ -59,6 +60,7 @@ pub struct Engine {
     targets: Targets,
     arming: Arming,
     intake: Intake,
+    sampling: Sampling,
     surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
@@ -68,7 +70,13 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without targets.
-    pub fn new(kernel: Kernel, pipeline: Pipeline, arming: Arming, surveyor: Surveyor) -> Self {
+    pub fn new(
+        kernel: Kernel,
+        pipeline: Pipeline,
+        arming: Arming,
+        sampling: Sampling,
+        surveyor: Surveyor,
+    ) -> Self {
         let (tell_end, ends) = mpsc::channel(ENDS);
         Self {
             kernel,
@@ -76,6 +84,7 @@ impl Engine {
             targets: Targets::new(),
             arming,
             intake: Intake::default(),
+            sampling,
             surveyor,
             ends,
             tell_end,
@@ -134,8 +143,10 @@ impl Engine {
     /// The kernel's side or the recording fails.
     pub fn detach(&mut self) -> anyhow::Result<()> {
         self.arming.armory.disarm_all();
+        self.sampling.stop();
         let now = clock::now();
         // Nothing is added any more, so this ends.
+        self.sampling.take_in(&mut self.kernel);
         while self.intake.ring(&mut self.kernel, &self.arming.armory) {
             self.pass_on()?;
         }
@@ -175,6 +186,7 @@ impl Engine {
     fn take_in(&mut self) -> anyhow::Result<()> {
         // Read before the rings: what happened up to here is in them.
         let now = clock::now();
+        self.sampling.take_in(&mut self.kernel);
         for _ in 0..BATCHES_PER_TURN {
             if !self.intake.ring(&mut self.kernel, &self.arming.armory) {
                 return self.taken_in(now);
@@ -222,6 +234,7 @@ impl Engine {
     fn read_counters(&mut self) -> anyhow::Result<()> {
         let counters = self.kernel.counters()?;
         let own = self.intake.counters().chain(self.arming.counters());
+        let own = own.chain(self.sampling.counters());
         let own: Vec<_> = own.collect();
         let all = counters.iter().chain(own);
         let all = all.map(|(name, total)| (name.to_owned(), total));
@@ -321,6 +334,7 @@ impl Engine {
             watched.look_again();
         }
         watched.learn(survey);
+        self.sampling.configure(&mut watched.wire);
         self.kernel.set_target(target, watched.wire)?;
         self.pipeline.feed(Event::Target(event::Target {
             id: TargetId(target),
@@ -332,7 +346,13 @@ impl Engine {
             self.pipeline.feed(event)?;
         }
         self.attached |= watched.is_asked_for;
-        attached::announce(watched, self.arming.armory.armed(target));
+        // After the probes: the verifier takes its time, and what is exact comes first.
+        self.sampling.start(&mut self.kernel);
+        attached::announce(
+            watched,
+            self.arming.armory.armed(target),
+            &self.sampling.label(),
+        );
         if watched.stale {
             self.survey(target);
         }

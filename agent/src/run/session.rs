@@ -9,6 +9,7 @@ use super::{
     clock,
     engine::{Engine, Stop},
     pipeline::Pipeline,
+    sampling::{Sampling, SamplingRules},
     surveyor::Surveyor,
 };
 use crate::{
@@ -27,6 +28,8 @@ pub struct Plan {
     pub surveyor: Surveyor,
     /// How they are armed.
     pub rules: ArmingRules,
+    /// How they are sampled.
+    pub sampling: SamplingRules,
     /// The core's.
     pub settings: Settings,
     /// Where spans go.
@@ -59,7 +62,8 @@ pub async fn trace(
 ) -> anyhow::Result<Outcome> {
     let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
     let arming = Arming::new(plan.rules);
-    let mut engine = Engine::new(kernel, pipeline, arming, plan.surveyor);
+    let sampling = Sampling::new(plan.sampling);
+    let mut engine = Engine::new(kernel, pipeline, arming, sampling, plan.surveyor);
     for process in processes {
         engine.adopt(process)?;
     }

@@ -72,6 +72,7 @@ impl Watched {
     /// Takes in what a survey has found about the process itself.
     pub(super) fn learn(&mut self, survey: &Survey) {
         self.wire.python = survey.context.python;
+        self.wire.frames = survey.context.frames;
         self.wire.thread_context = survey.context.thread_context;
         self.context.clone_from(&survey.context.label);
         for object in &survey.objects {
