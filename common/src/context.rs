@@ -131,6 +131,56 @@ pub struct PythonLayout {
     pub reserved: u32,
 }
 
+/// Where the things are that lead from a CPython thread to its frames and their code.
+///
+/// All zero: stacks have no Python frames. See `ebpf/src/sampling/frames.rs` for the walk. Addresses are
+/// the target's; offsets are in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PythonFramesLayout {
+    /// 1 when this layout is in use.
+    pub enabled: u32,
+    /// `PyThreadState.frame` (up to 3.10), `.cframe` (3.11, 3.12), `.current_frame` (3.13 on).
+    pub thread_frame: u32,
+    /// 1 if that is a pointer to a `_PyCFrame`, which has the current frame.
+    pub in_cframe: u32,
+    /// `_PyCFrame.current_frame`.
+    pub cframe_current: u32,
+    /// A frame's code object: `f_code`, or `f_executable` from 3.13 on.
+    pub code: u32,
+    /// The frame that called this one: `f_back` or `previous`.
+    pub previous: u32,
+    /// `f_lasti`, `prev_instr` or `instr_ptr`.
+    pub instruction: u32,
+    /// 1 if that is a pointer (3.11 on), 0 if it is an `int`.
+    pub wide_instruction: u32,
+    /// `_PyInterpreterFrame.owner` (3.12 on); 0: every frame is one of Python's.
+    pub owner: u32,
+    /// Frames with this owner and those above stand for a C call of the interpreter.
+    pub first_c_owner: u32,
+    /// `_PyInterpreterFrame.is_entry` (3.11); 0: shown by the frame around it (3.12 on), or all are
+    /// (up to 3.10).
+    pub is_entry: u32,
+    /// 1 if every frame is entered by a C call of the interpreter (up to 3.10).
+    pub all_entries: u32,
+    /// Bits of the pointer to the code object that are no part of its address (3.14 on).
+    pub code_tag: u64,
+    /// Address of the type of code objects.
+    pub code_type: u64,
+    /// `PyCodeObject.co_firstlineno`.
+    pub first_line: u32,
+    /// `PyCodeObject.co_flags`.
+    pub code_flags: u32,
+    /// `PyCodeObject.co_argcount`.
+    pub argument_count: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Address of the interpreter's lock; 0: not known.
+    pub gil_start: u64,
+    /// Where it ends.
+    pub gil_end: u64,
+}
+
 wire_enum! {
     /// How the thread-local variable of OTEP 4947 is found.
     TlsKind: u32 {
@@ -161,4 +211,5 @@ pub struct ThreadContextLayout {
 
 const _: () = assert!(size_of::<Parent>() == 32);
 const _: () = assert!(size_of::<PythonLayout>() == 112);
+const _: () = assert!(size_of::<PythonFramesLayout>() == 96);
 const _: () = assert!(size_of::<ThreadContextLayout>() == 24);

@@ -49,6 +49,26 @@ wire_enum! {
         TargetsFull = 20,
         /// Decoder reads that met a null pointer, by which libraries say that there is nothing.
         ReadNull = 21,
+        /// Stacks sent to the agent: by the timer, at a region, for a wait, for a suspended coroutine.
+        Samples = 22,
+        /// Ticks of the sampler's timer on a target's thread that works for no request.
+        SamplesNotAtWork = 23,
+        /// Stacks not sent because the parent is not sampled.
+        SamplesUnsampled = 24,
+        /// Stacks not sent because the crossing around them has no parent.
+        SamplesWithoutParent = 25,
+        /// Stacks lost because the ring was full.
+        SamplesLost = 26,
+        /// Stacks of which not one byte could be read.
+        StacksUnreadable = 27,
+        /// Stacks whose Python frames end at something that is no code object.
+        PythonFramesBroken = 28,
+        /// Stacks whose Python frames are cut, as there are too many or one could not be read.
+        PythonFramesCut = 29,
+        /// Threads not sampled because the map of sampled threads is full.
+        WorkersFull = 30,
+        /// Waits of which nothing more is known, as looking would have cost the thread too much.
+        WaitsUnseen = 31,
         /// Context walks, one counter for each outcome (`ContextOutcome` is added to this index).
         ContextBase = 32,
     }

@@ -13,15 +13,15 @@ mod sample;
 mod thread;
 
 pub use context::{
-    AttributeStore, ContextOutcome, Parent, ParentSource, PythonLayout, ThreadContextLayout,
-    TlsKind,
+    AttributeStore, ContextOutcome, Parent, ParentSource, PythonFramesLayout, PythonLayout,
+    ThreadContextLayout, TlsKind,
 };
 pub use cookie::{Cookie, PointKind};
 pub use counters::Counter;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
 pub use sample::{PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, code_checksum};
-pub use thread::{Frame, FrameFlags, Target, TargetFlags, ThreadState};
+pub use thread::{Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState};
 
 /// Open crossings that one thread can have at once; deeper ones are counted and not followed. A power
 /// of two: the programs bound a slot by a mask.
@@ -46,6 +46,8 @@ pub const MAX_PARKED: usize = 1024;
 pub const MAX_BIRTHS: usize = 4096;
 /// Threads with state, over all targets.
 pub const MAX_THREADS: usize = 16_384;
+/// Threads that are sampled, over all targets.
+pub const MAX_WORKERS: usize = 8192;
 
 /// Fieldless enums that travel as an integer: the constant, the way back, and nothing invented.
 macro_rules! wire_enum {

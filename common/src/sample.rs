@@ -94,9 +94,9 @@ pub struct SampleEvent {
     pub sp: u64,
     /// User frame pointer.
     pub bp: u64,
-    /// System call that the thread is in, and its first argument; `u64::MAX`: none.
+    /// System call that the thread is in; `u64::MAX`: none.
     pub syscall: u64,
-    /// First argument of that system call.
+    /// First argument of that system call; of `poll` and `ppoll` the second, how many descriptors.
     pub syscall_arg: u64,
     /// Python frames in use.
     pub python_len: u32,

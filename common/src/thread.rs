@@ -1,6 +1,8 @@
 //! State that the kernel programs keep for targets and threads.
 
-use crate::{CrossingEvent, MAX_DEPTH, Parent, PythonLayout, ThreadContextLayout};
+use crate::{
+    CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout, ThreadContextLayout,
+};
 
 /// Bits of [`Target::flags`].
 pub struct TargetFlags;
@@ -33,10 +35,18 @@ pub struct Target {
     pub pidns_ino: u64,
     /// [`TargetFlags`].
     pub flags: u32,
+    /// Bytes of user stack that a sample takes: one of [`STACK_SIZES`](crate::STACK_SIZES), or 0.
+    pub stack_bytes: u32,
+    /// Of so many ticks of the sampler's timer, one (at random) is taken; 0 and 1: each.
+    pub ticks_per_sample: u32,
     /// Zero.
     pub reserved: u32,
+    /// What a tick of the sampler's timer stands for, in nanoseconds.
+    pub tick_ns: u64,
     /// How to read the parent out of CPython.
     pub python: PythonLayout,
+    /// How to read Python frames.
+    pub frames: PythonFramesLayout,
     /// How to read the parent out of the thread context record.
     pub thread_context: ThreadContextLayout,
 }
@@ -66,6 +76,18 @@ pub struct Frame {
     pub bases: [u64; 8],
 }
 
+/// What finds a thread's `PyThreadState`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PythonThread {
+    /// Cached address of the thread's `PyThreadState`, validated at each use; 0: not known.
+    pub state: u64,
+    /// Thread id in the target's own pid namespace.
+    pub ns_tid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// A thread of a target. Key: its thread id in the root pid namespace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +102,8 @@ pub struct ThreadState {
     pub has_birth: u32,
     /// The crossing under which this thread was created, transitively; 0: none.
     pub birth_crossing: u64,
-    /// Cached address of the thread's `PyThreadState`, validated at each use; 0: not known.
-    pub python_thread: u64,
+    /// Its side in the interpreter.
+    pub python: PythonThread,
     /// Time of the last switch out or wake-up; 0 while the thread runs.
     pub off_since_ns: u64,
     /// 1 while off-CPU and blocked, 0 while runnable.
@@ -111,4 +133,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 104);
 const _: () =
-    assert!(size_of::<ThreadState>() == 72 + 32 + 64 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 80 + 32 + 64 + 32 + MAX_DEPTH * size_of::<Frame>());

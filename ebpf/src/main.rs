@@ -14,6 +14,8 @@ mod maps;
 mod memory;
 mod process;
 mod provenance;
+mod repeat;
+mod sampling;
 mod switches;
 mod threads;
 

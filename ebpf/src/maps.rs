@@ -7,11 +7,16 @@ use aya_ebpf::{
 };
 use hotspan_common::{
     Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS,
-    RegionSpec, Target, ThreadState,
+    MAX_WORKERS, RegionSpec, Target, ThreadState,
 };
+
+use crate::sampling::worker::Worker;
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 4 << 20;
+/// Bytes of the ring for stacks: at the largest entries and 99 Hz, those of ten busy CPUs between two
+/// turns of the agent.
+const SAMPLES_BYTES: u32 = 8 << 20;
 /// Bytes of the ring for control events.
 const CONTROL_BYTES: u32 = 64 << 10;
 
@@ -60,9 +65,24 @@ pub static CONTROL: RingBuf = RingBuf::with_byte_size(CONTROL_BYTES, 0);
 #[map]
 pub static MAPPING: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 
+/// Threads that were sampled, by thread id.
+#[map]
+pub static WORKERS: HashMap<u32, Worker> =
+    HashMap::with_max_entries(MAX_WORKERS as u32, BPF_F_NO_PREALLOC);
+
+/// One worker that stays zero: new ones are copies of it.
+#[map]
+pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
+
+/// Stacks, to the agent.
+#[map]
+pub static SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLES_BYTES, 0);
+
 /// What was counted, by [`Counter`].
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::SLOTS, 0);
 
 /// Fill level of the crossings ring at which the agent is woken before its next turn.
 pub const WAKE_AT_BYTES: u64 = (CROSSINGS_BYTES / 4) as u64;
+/// Fill level of the samples ring at which the agent is woken before its next turn.
+pub const WAKE_SAMPLES_AT_BYTES: u64 = (SAMPLES_BYTES / 4) as u64;

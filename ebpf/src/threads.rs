@@ -15,7 +15,7 @@ use hotspan_common::{
 use crate::{
     counters::count,
     crossing::{emit, stack},
-    maps::{BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS},
+    maps::{BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS, WORKERS},
     process,
 };
 
@@ -48,6 +48,7 @@ pub fn get_or_create(target: &Target, tgid: u32, tid: u32) -> Option<&'static mu
     };
     if state.ns_tid == 0 {
         state.ns_tid = current_ns_tid(target, tid);
+        state.python.ns_tid = state.ns_tid;
     }
     Some(state)
 }
@@ -66,7 +67,7 @@ fn create(tgid: u32, tid: u32) -> Option<&'static mut ThreadState> {
 
 /// The current thread's id in its own pid namespace; the root's when the kernel cannot tell.
 #[inline(always)]
-fn current_ns_tid(target: &Target, tid: u32) -> u32 {
+pub fn current_ns_tid(target: &Target, tid: u32) -> u32 {
     let mut info = bpf_pidns_info { pid: 0, tgid: 0 };
     // SAFETY: `info` is as large as said.
     let failed = unsafe {
@@ -149,6 +150,8 @@ fn innermost_non_worker(state: &mut ThreadState) -> Option<u32> {
 pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     let (tgid, tid) = current();
     end(tgid, tid);
+    // Most threads are not sampled: nothing to remove is the usual case.
+    let _ = WORKERS.remove(&tid);
     // SAFETY: offset of `group_dead` in `events/sched/sched_process_exit/format`; kernels before
     // 6.16 have no such field, and there the leader's exit stands for the process's.
     let group_dead = unsafe { ctx.read_at::<u8>(32) }.map_or(tgid == tid, |dead| dead != 0);

@@ -1,6 +1,6 @@
 //! Options of the commands that trace.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -20,7 +20,30 @@ pub struct TraceArgs {
     /// Keep regions armed however often they are hit. This can slow the process down a lot.
     #[arg(long)]
     pub no_rate_guard: bool,
+    /// Take stacks so many times a second on each CPU, of threads that work for a request (1 to 999).
+    #[arg(long, value_name = "HZ", default_value = "99", value_parser = frequency)]
+    pub frequency: NonZeroU32,
+    /// Take no stacks: only the regions of the catalogue become spans.
+    #[arg(long, conflicts_with = "frequency")]
+    pub no_sampling: bool,
     /// Make span ids from this number instead of at random, so that two runs can be compared.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
+}
+
+impl TraceArgs {
+    /// How often stacks are taken; `None`: never.
+    pub fn sampling(&self) -> Option<NonZeroU32> {
+        (!self.no_sampling).then_some(self.frequency)
+    }
+}
+
+/// Beyond it, taking stacks would cost the process more than it is worth.
+const MAX_FREQUENCY: u32 = 999;
+
+fn frequency(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .ok()
+        .filter(|frequency: &NonZeroU32| frequency.get() <= MAX_FREQUENCY)
+        .ok_or_else(|| format!("a number from 1 to {MAX_FREQUENCY} is expected"))
 }

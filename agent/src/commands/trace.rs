@@ -18,7 +18,7 @@ use crate::{
     export::Exporters,
     kernel::Kernel,
     recording::RecordingWriter,
-    run::{self, ArmingRules, Begin, Held as _, Outcome, Plan, Stop, Surveyor},
+    run::{self, ArmingRules, Begin, Held as _, Outcome, Plan, SamplingRules, Stop, Surveyor},
     target::{Process, Selector, tree},
 };
 
@@ -144,6 +144,9 @@ fn plan(
         rules: ArmingRules {
             min_ns: args.min_duration.map(|least| least.as_nanos() as u64),
             rate_guard: !args.no_rate_guard,
+        },
+        sampling: SamplingRules {
+            frequency: args.sampling(),
         },
         settings,
         exporters,

@@ -1,13 +1,13 @@
 //! All that is found out about a target's parents, in one go.
 
-use hotspan_common::{PythonLayout, ThreadContextLayout};
+use hotspan_common::{PythonFramesLayout, PythonLayout, ThreadContextLayout};
 use hotspan_synth::span::Value;
 
 use super::{
     environment::TargetEnvironment,
     memory::Memory,
     python::{
-        self, ContextRefusal, OtelAddresses, PythonProcess,
+        self, ContextRefusal, FramesRefusal, OtelAddresses, PythonProcess,
         heap::{Heap, HeapLayout},
         modules::Modules,
         otel::find_otel,
@@ -23,6 +23,8 @@ use crate::target::{Process, mapping::Mapping};
 pub struct ContextFindings {
     /// For the kernel programs: CPython.
     pub python: PythonLayout,
+    /// For the kernel programs: Python frames.
+    pub frames: PythonFramesLayout,
     /// For the kernel programs: the thread context record.
     pub thread_context: ThreadContextLayout,
     /// For people: where parents come from, or why there are none.
@@ -54,6 +56,7 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
             &environment,
             process.name(),
         ),
+        frames: frames(&python),
         may_change: may_change(&python, heap.as_ref())
             || record.as_ref().is_err_and(ThreadContextRefusal::may_change),
         python: python
@@ -62,6 +65,15 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
         sdk: heap.and_then(|heap| heap.sdk),
         thread_context: record.unwrap_or_default(),
     }
+}
+
+/// Without a layout stacks have no Python frames.
+fn frames(python: &Result<PythonProcess, ContextRefusal>) -> PythonFramesLayout {
+    python
+        .as_ref()
+        .ok()
+        .and_then(|python| python.frames.ok())
+        .unwrap_or_default()
 }
 
 /// What the interpreter's objects say.
@@ -126,12 +138,20 @@ fn label(
         (Err(refusal), _) if record.is_err() => sources.push(format!("none ({refusal})")),
         _ => {}
     }
+    if let Ok(python) = python
+        && let Err(refusal) = &python.frames
+    {
+        sources.push(format!("no Python stacks ({refusal})"));
+    }
     sources.join(", ")
 }
 
 fn may_change(python: &Result<PythonProcess, ContextRefusal>, heap: Option<&HeapFindings>) -> bool {
     match python {
-        Ok(_) => heap.is_some_and(|heap| heap.may_change),
+        Ok(python) => {
+            heap.is_some_and(|heap| heap.may_change)
+                || python.frames.is_err_and(FramesRefusal::may_change)
+        }
         // An interpreter that is mapped later brings a survey of its own.
         Err(ContextRefusal::NotPython) => false,
         Err(refusal) => refusal.may_change(),

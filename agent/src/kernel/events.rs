@@ -90,13 +90,16 @@ impl Kernel {
         }
     }
 
-    /// Waits until either ring asks to be read; control events, if there are any.
+    /// Waits until one of the rings asks to be read; control events, if there are any.
     ///
     /// # Errors
     /// A ring's descriptor cannot be polled.
     pub async fn woken(&mut self) -> io::Result<Vec<Control>> {
         let Self {
-            crossings, control, ..
+            crossings,
+            control,
+            samples,
+            ..
         } = self;
         tokio::select! {
             ready = control.readable_mut() => {
@@ -106,6 +109,7 @@ impl Kernel {
                 Ok(events)
             }
             filling = clear(crossings) => filling.map(|()| Vec::new()),
+            filling = clear(samples) => filling.map(|()| Vec::new()),
         }
     }
 }

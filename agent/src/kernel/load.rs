@@ -61,6 +61,9 @@ pub enum KernelError {
     /// The object lacks a program or map: it is not the one this agent was built with.
     #[error("the BPF object has no {0}: it does not belong to this agent")]
     Foreign(String),
+    /// The list of CPUs cannot be read.
+    #[error("the list of CPUs cannot be read")]
+    Cpus(#[source] io::Error),
     /// The event ring cannot be polled.
     #[error("the event ring")]
     Poll(#[source] io::Error),
@@ -76,6 +79,7 @@ pub struct Kernel {
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) crossings: AsyncFd<RingBuf<MapData>>,
     pub(super) control: AsyncFd<RingBuf<MapData>>,
+    pub(super) samples: AsyncFd<RingBuf<MapData>>,
 }
 
 impl Kernel {
@@ -101,6 +105,7 @@ impl Kernel {
             counters: map(&mut programs, "COUNTERS")?,
             crossings: ring(&mut programs, "CROSSINGS")?,
             control: ring(&mut programs, "CONTROL")?,
+            samples: ring(&mut programs, "SAMPLES")?,
             programs,
         })
     }

@@ -3,7 +3,9 @@
 use std::ptr;
 
 use aya::Pod;
-use hotspan_common::{ControlEvent, CrossingEvent, RegionSpec, Target, ThreadEvent, ThreadState};
+use hotspan_common::{
+    ControlEvent, CrossingEvent, RegionSpec, SampleEvent, Target, ThreadEvent, ThreadState,
+};
 
 /// A wire type as a map value.
 #[repr(transparent)]
@@ -23,6 +25,8 @@ unsafe impl Wire for CrossingEvent {}
 // SAFETY: see the promise above.
 unsafe impl Wire for RegionSpec {}
 // SAFETY: see the promise above.
+unsafe impl Wire for SampleEvent {}
+// SAFETY: see the promise above.
 unsafe impl Wire for Target {}
 // SAFETY: see the promise above.
 unsafe impl Wire for ThreadEvent {}
@@ -39,4 +43,15 @@ pub fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     }
     // SAFETY: enough bytes, any pattern is a `T`, and the read does not ask for alignment.
     Some(unsafe { ptr::read_unaligned(bytes.as_ptr().cast::<T>()) })
+}
+
+/// The `T` at the start of `bytes`, where it lies; `None` if there are too few, or not at a place where
+/// a `T` can be.
+pub fn view<T: Wire>(bytes: &[u8]) -> Option<&T> {
+    let at = bytes.as_ptr().cast::<T>();
+    if bytes.len() < size_of::<T>() || !at.is_aligned() {
+        return None;
+    }
+    // SAFETY: enough bytes, aligned, borrowed as long as `bytes`, and any pattern is a `T`.
+    Some(unsafe { &*at })
 }

@@ -12,7 +12,7 @@ pub struct Late {
 
 /// Says it once for a target that was asked for, or that has regions, and again when there is more:
 /// libraries are loaded late, and interpreters import OpenTelemetry late.
-pub fn announce(watched: &mut Watched, regions: usize, late: Option<Late>) {
+pub fn announce(watched: &mut Watched, regions: usize, sampling: &str, late: Option<Late>) {
     let told = (regions, watched.context.clone());
     let late = late.filter(|late| !late.objects.is_empty());
     let is_known = watched.told.as_ref() == Some(&told) && late.is_none();
@@ -21,7 +21,7 @@ pub fn announce(watched: &mut Watched, regions: usize, late: Option<Late>) {
     }
     let late = late.as_ref().map(Late::describe).unwrap_or_default();
     match watched.told.replace(told) {
-        None => first(watched, regions, &late),
+        None => first(watched, regions, sampling, &late),
         Some(_) => say::line(&format!(
             "now in {}: {regions} regions armed, context {}{late}",
             watched.process.pid(),
@@ -40,9 +40,9 @@ impl Late {
     }
 }
 
-fn first(watched: &Watched, regions: usize, late: &str) {
+fn first(watched: &Watched, regions: usize, sampling: &str, late: &str) {
     say::line(&format!(
-        "attached to {} ({}): {regions} regions armed, context {}, sampling off{late}",
+        "attached to {} ({}): {regions} regions armed, context {}, {sampling}{late}",
         watched.process.pid(),
         watched.process.exe().display(),
         watched.context,

@@ -50,6 +50,7 @@ impl Engine {
         if let Some(watched) = self.targets.get_mut(&target) {
             watched.map(when);
         }
+        self.sampling.mapped(target);
         self.survey(target);
         self.look(target);
     }
@@ -123,6 +124,7 @@ impl Engine {
         };
         let is_stale = watched.look.end();
         watched.learn_context(context);
+        self.sampling.configure(&mut watched.wire);
         self.kernel.set_target(target, watched.wire)?;
         self.pipeline.feed(Event::Target(event::Target {
             id: TargetId(target),
@@ -167,6 +169,8 @@ impl Engine {
             by_ns: clock::now().0.saturating_sub(mapped.0),
             objects,
         });
-        attached::announce(watched, regions, late);
+        // After the probes: the verifier takes its time, and what is exact comes first.
+        self.sampling.start(&mut self.kernel);
+        attached::announce(watched, regions, &self.sampling.label(), late);
     }
 }

@@ -19,6 +19,8 @@ use super::{
     clock,
     intake::Intake,
     pipeline::Pipeline,
+    resolver::Outcomes,
+    sampling::Sampling,
     say,
     surveyor::Surveyor,
     targets::{Targets, Watched},
@@ -55,6 +57,7 @@ pub struct Engine {
     pub(super) targets: Targets,
     pub(super) arming: Arming,
     intake: Intake,
+    pub(super) sampling: Sampling,
     pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
@@ -64,7 +67,13 @@ pub struct Engine {
 
 impl Engine {
     /// An engine without targets.
-    pub fn new(kernel: Kernel, pipeline: Pipeline, arming: Arming, surveyor: Surveyor) -> Self {
+    pub fn new(
+        kernel: Kernel,
+        pipeline: Pipeline,
+        arming: Arming,
+        sampling: Sampling,
+        surveyor: Surveyor,
+    ) -> Self {
         let (tell_end, ends) = mpsc::channel(ENDS);
         Self {
             kernel,
@@ -72,6 +81,7 @@ impl Engine {
             targets: Targets::new(),
             arming,
             intake: Intake::default(),
+            sampling,
             surveyor,
             ends,
             tell_end,
@@ -102,6 +112,7 @@ impl Engine {
         let watched = Watched::new(process, is_asked_for);
         self.kernel.set_target(target, watched.wire)?;
         self.watch_end(target, Arc::clone(&watched.process));
+        self.sampling.adopt(target, Arc::clone(&watched.process));
         self.targets.insert(target, watched);
         Ok(target)
     }
@@ -124,6 +135,7 @@ impl Engine {
                     self.take_in()?;
                 }
                 Some(finding) = self.surveyor.next() => self.found_out(finding)?,
+                resolved = self.sampling.resolved() => self.resolved(resolved)?,
                 Some(target) = self.ends.recv() => self.ended(target)?,
                 _ = turn.tick() => self.turn()?,
             }
@@ -135,10 +147,15 @@ impl Engine {
     ///
     /// # Errors
     /// The kernel's side or the recording fails.
-    pub fn detach(&mut self) -> anyhow::Result<()> {
+    pub async fn detach(&mut self) -> anyhow::Result<()> {
         self.arming.armory.disarm_all();
+        self.sampling.stop();
         let now = clock::now();
         // Nothing is added any more, so this ends.
+        self.sampling.take_in(&mut self.kernel);
+        for outcomes in self.sampling.finish().await {
+            self.resolved(outcomes)?;
+        }
         while self.intake.ring(&mut self.kernel, &self.arming.armory) {
             self.pass_on()?;
         }
@@ -178,6 +195,7 @@ impl Engine {
     fn take_in(&mut self) -> anyhow::Result<()> {
         // Read before the rings: what happened up to here is in them.
         let now = clock::now();
+        self.sampling.take_in(&mut self.kernel);
         for _ in 0..BATCHES_PER_TURN {
             if !self.intake.ring(&mut self.kernel, &self.arming.armory) {
                 return self.taken_in(now);
@@ -225,6 +243,7 @@ impl Engine {
     fn read_counters(&mut self) -> anyhow::Result<()> {
         let counters = self.kernel.counters()?;
         let own = self.intake.counters().chain(self.arming.counters());
+        let own = own.chain(self.sampling.counters());
         let own: Vec<_> = own.collect();
         let all = counters.iter().chain(own);
         let all = all.map(|(name, total)| (name.to_owned(), total));
@@ -286,7 +305,22 @@ impl Engine {
         self.take_in()?;
         self.arming.armory.release(target);
         self.targets.remove(&target);
+        self.sampling.forget(target);
         self.kernel.remove_target(target)?;
+        Ok(())
+    }
+
+    /// Stacks have names: they go to the core, which knows that they come late.
+    fn resolved(&mut self, outcomes: Outcomes) -> anyhow::Result<()> {
+        for event in outcomes.events {
+            self.pipeline.feed(event)?;
+        }
+        for size in outcomes.stack_sizes {
+            if let Some(watched) = self.targets.get_mut(&size.target) {
+                watched.wire.stack_bytes = size.bytes;
+                self.kernel.set_target(size.target, watched.wire)?;
+            }
+        }
         Ok(())
     }
 

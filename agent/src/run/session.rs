@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use hotspan_synth::{settings::Settings, summary::Summary};
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
     clock,
     engine::{Engine, Stop},
     pipeline::Pipeline,
+    sampling::{Sampling, SamplingRules},
     surveyor::Surveyor,
 };
 use crate::{
@@ -27,6 +29,8 @@ pub struct Plan {
     pub surveyor: Surveyor,
     /// How they are armed.
     pub rules: ArmingRules,
+    /// How they are sampled.
+    pub sampling: SamplingRules,
     /// The core's.
     pub settings: Settings,
     /// Where spans go.
@@ -79,7 +83,9 @@ pub async fn trace(
 ) -> anyhow::Result<Outcome> {
     let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
     let arming = Arming::new(plan.rules);
-    let mut engine = Engine::new(kernel, pipeline, arming, plan.surveyor);
+    let sampling =
+        Sampling::new(plan.sampling).context("failed to start the thread that resolves stacks")?;
+    let mut engine = Engine::new(kernel, pipeline, arming, sampling, plan.surveyor);
     match begin {
         Begin::Running(processes) => {
             for process in processes {
@@ -92,7 +98,7 @@ pub async fn trace(
         }
     }
     let stop = engine.run(stop).await?;
-    engine.detach()?;
+    engine.detach().await?;
     let attached = engine.has_attached();
     let (summary, exports) = engine
         .into_pipeline()

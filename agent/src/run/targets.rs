@@ -120,6 +120,7 @@ impl Watched {
     pub fn learn_context(&mut self, context: &ContextFindings) {
         self.is_looked_at = true;
         self.wire.python = context.python;
+        self.wire.frames = context.frames;
         self.wire.thread_context = context.thread_context;
         self.context.clone_from(&context.label);
         self.context_due = None;

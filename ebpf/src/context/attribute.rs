@@ -7,7 +7,7 @@ use super::{
     dict::{self, Tables},
     python::{OB_TYPE, TP_FLAGS},
 };
-use crate::memory::read;
+use crate::memory::Access;
 
 /// `PyTypeObject.tp_basicsize` and `.tp_dictoffset`, the same in all versions.
 const TP_BASICSIZE: u64 = 32;
@@ -25,13 +25,13 @@ const NAME: u64 = u64::from_le_bytes(*b"_context");
 
 /// The span's context object.
 #[inline(always)]
-pub fn context_of_span(layout: &PythonLayout, span: u64) -> Walk<u64> {
-    let class = read::<u64>(span.wrapping_add(OB_TYPE))?;
-    let tables = tables(layout, span, class)?;
+pub fn context_of_span<M: Access>(layout: &PythonLayout, span: u64) -> Walk<u64> {
+    let class = M::read::<u64>(span.wrapping_add(OB_TYPE))?;
+    let tables = tables::<M>(layout, span, class)?;
     if tables.keys == 0 {
         return Err(ContextOutcome::UnknownSpanLayout);
     }
-    match dict::value_of_name(layout, tables, NAME)? {
+    match dict::value_of_name::<M>(layout, tables, NAME)? {
         0 => Err(ContextOutcome::UnknownSpanLayout),
         context => Ok(context),
     }
@@ -39,24 +39,24 @@ pub fn context_of_span(layout: &PythonLayout, span: u64) -> Walk<u64> {
 
 /// Where the instance keeps its attributes.
 #[inline(always)]
-fn tables(layout: &PythonLayout, span: u64, class: u64) -> Walk<Tables> {
-    let flags = read::<u64>(class.wrapping_add(TP_FLAGS))?;
+fn tables<M: Access>(layout: &PythonLayout, span: u64, class: u64) -> Walk<Tables> {
+    let flags = M::read::<u64>(class.wrapping_add(TP_FLAGS))?;
     let managed = layout.attribute_store != AttributeStore::DictOffset.wire();
     let place = if managed && flags & MANAGED_DICT != 0 {
-        managed_store(layout, span, class, flags)?
+        managed_store::<M>(layout, span, class, flags)?
     } else {
-        let offset = read::<i64>(class.wrapping_add(TP_DICTOFFSET))?;
+        let offset = M::read::<i64>(class.wrapping_add(TP_DICTOFFSET))?;
         if offset <= 0 {
             return Err(ContextOutcome::UnknownSpanLayout);
         }
-        Store::Dict(read(span.wrapping_add(offset as u64))?)
+        Store::Dict(M::read(span.wrapping_add(offset as u64))?)
     };
     match place {
         Store::Values(values) => {
-            let keys = read(class.wrapping_add(u64::from(layout.cached_keys)))?;
+            let keys = M::read(class.wrapping_add(u64::from(layout.cached_keys)))?;
             Ok(Tables { keys, values })
         }
-        Store::Dict(dict) => dict::tables(layout, dict),
+        Store::Dict(dict) => dict::tables::<M>(layout, dict),
     }
 }
 
@@ -67,21 +67,26 @@ enum Store {
 }
 
 #[inline(always)]
-fn managed_store(layout: &PythonLayout, span: u64, class: u64, flags: u64) -> Walk<Store> {
+fn managed_store<M: Access>(
+    layout: &PythonLayout,
+    span: u64,
+    class: u64,
+    flags: u64,
+) -> Walk<Store> {
     if layout.attribute_store == AttributeStore::Inline.wire() && flags & INLINE_VALUES != 0 {
-        let size = read::<u64>(class.wrapping_add(TP_BASICSIZE))?;
+        let size = M::read::<u64>(class.wrapping_add(TP_BASICSIZE))?;
         let block = span.wrapping_add(size);
-        if read::<u32>(block)? & VALID != 0 {
+        if M::read::<u32>(block)? & VALID != 0 {
             return Ok(Store::Values(block.wrapping_add(u64::from(layout.values))));
         }
     }
     if layout.attribute_store == AttributeStore::TwoPointers.wire() {
-        let values = read::<u64>(span.wrapping_sub(VALUES_BEFORE))?;
+        let values = M::read::<u64>(span.wrapping_sub(VALUES_BEFORE))?;
         if values != 0 {
             return Ok(Store::Values(values.wrapping_add(u64::from(layout.values))));
         }
     }
-    let word = read::<u64>(span.wrapping_sub(DICT_BEFORE))?;
+    let word = M::read::<u64>(span.wrapping_sub(DICT_BEFORE))?;
     if layout.attribute_store == AttributeStore::Tagged.wire() && word & 1 != 0 {
         return Ok(Store::Values(word.wrapping_add(1)));
     }

@@ -5,9 +5,11 @@ use hotspan_common::{ContextOutcome, PythonLayout};
 use super::{
     Walk,
     python::{OB_TYPE, TP_FLAGS},
+};
+use crate::{
+    memory::Access,
     repeat::{CONTINUE, STOP, repeat},
 };
-use crate::memory::read;
 
 /// `PyDictObject.ma_keys`; `ma_values` follows.
 const MA_KEYS: u64 = 32;
@@ -37,16 +39,16 @@ pub struct Tables {
 
 /// The value under the very object `key`; its absence means that no span is active.
 #[inline(always)]
-pub fn value_of_key(layout: &PythonLayout, dict: u64, key: u64) -> Walk<u64> {
-    let tables = tables(layout, dict)?;
+pub fn value_of_key<M: Access>(layout: &PythonLayout, dict: u64, key: u64) -> Walk<u64> {
+    let tables = tables::<M>(layout, dict)?;
     if tables.values != 0 {
         // Only the dicts of instances are split.
         return Err(ContextOutcome::UnexpectedType);
     }
-    let entries = entries(layout, tables.keys)?;
-    match Search::run(entries, Sought { key, ascii_text: 0 })? {
+    let entries = entries::<M>(layout, tables.keys)?;
+    match Search::run::<M>(entries, Sought { key, ascii_text: 0 })? {
         None => Err(ContextOutcome::NoActiveSpan),
-        Some(index) => match read(entries.key_at(index).wrapping_add(8))? {
+        Some(index) => match M::read(entries.key_at(index).wrapping_add(8))? {
             0 => Err(ContextOutcome::NoActiveSpan),
             value => Ok(value),
         },
@@ -55,16 +57,16 @@ pub fn value_of_key(layout: &PythonLayout, dict: u64, key: u64) -> Walk<u64> {
 
 /// The value under the string `name` of eight characters; 0 if there is none.
 #[inline(always)]
-pub fn value_of_name(layout: &PythonLayout, tables: Tables, name: u64) -> Walk<u64> {
-    let entries = entries(layout, tables.keys)?;
+pub fn value_of_name<M: Access>(layout: &PythonLayout, tables: Tables, name: u64) -> Walk<u64> {
+    let entries = entries::<M>(layout, tables.keys)?;
     let sought = Sought {
         key: name,
         ascii_text: u64::from(layout.ascii_text),
     };
-    match Search::run(entries, sought)? {
+    match Search::run::<M>(entries, sought)? {
         None => Ok(0),
-        Some(index) if tables.values == 0 => Ok(read(entries.key_at(index).wrapping_add(8))?),
-        Some(index) => Ok(read(tables.values.wrapping_add(8 * index))?),
+        Some(index) if tables.values == 0 => Ok(M::read(entries.key_at(index).wrapping_add(8))?),
+        Some(index) => Ok(M::read(tables.values.wrapping_add(8 * index))?),
     }
 }
 
@@ -91,13 +93,13 @@ const FAILED: u64 = u64::MAX - 2;
 
 impl Search {
     #[inline(always)]
-    fn run(entries: Entries, sought: Sought) -> Walk<Option<u64>> {
+    fn run<M: Access>(entries: Entries, sought: Sought) -> Walk<Option<u64>> {
         let mut search = Self {
             entries,
             sought,
             at: SEARCHING,
         };
-        repeat(MAX_ENTRIES, look_at, &mut search);
+        repeat(MAX_ENTRIES, look_at::<M>, &mut search);
         match search.at {
             SEARCHING => Err(ContextOutcome::TooLarge),
             ABSENT => Ok(None),
@@ -107,25 +109,25 @@ impl Search {
     }
 
     #[inline(always)]
-    fn is_sought(&self, key: u64) -> Walk<bool> {
+    fn is_sought<M: Access>(&self, key: u64) -> Walk<bool> {
         if self.sought.ascii_text == 0 {
             return Ok(key == self.sought.key);
         }
         Ok(key != 0
-            && read::<u64>(key.wrapping_add(TEXT_LENGTH))? == 8
-            && read::<u64>(key.wrapping_add(self.sought.ascii_text))? == self.sought.key)
+            && M::read::<u64>(key.wrapping_add(TEXT_LENGTH))? == 8
+            && M::read::<u64>(key.wrapping_add(self.sought.ascii_text))? == self.sought.key)
     }
 }
 
-extern "C" fn look_at(index: u64, search: &mut Search) -> u64 {
+extern "C" fn look_at<M: Access>(index: u64, search: &mut Search) -> u64 {
     if index >= search.entries.count {
         search.at = ABSENT;
         return STOP;
     }
-    let key = read::<u64>(search.entries.key_at(index));
+    let key = M::read::<u64>(search.entries.key_at(index));
     match key
         .map_err(ContextOutcome::from)
-        .and_then(|key| search.is_sought(key))
+        .and_then(|key| search.is_sought::<M>(key))
     {
         Ok(false) => return CONTINUE,
         Ok(true) => search.at = index,
@@ -136,12 +138,12 @@ extern "C" fn look_at(index: u64, search: &mut Search) -> u64 {
 
 /// The tables of a dict, checked to be one.
 #[inline(always)]
-pub fn tables(layout: &PythonLayout, dict: u64) -> Walk<Tables> {
-    let class = read::<u64>(dict.wrapping_add(OB_TYPE))?;
-    if read::<u64>(class.wrapping_add(TP_FLAGS))? & DICT_SUBCLASS == 0 {
+pub fn tables<M: Access>(layout: &PythonLayout, dict: u64) -> Walk<Tables> {
+    let class = M::read::<u64>(dict.wrapping_add(OB_TYPE))?;
+    if M::read::<u64>(class.wrapping_add(TP_FLAGS))? & DICT_SUBCLASS == 0 {
         return Err(ContextOutcome::UnexpectedType);
     }
-    let [keys, values] = read::<[u64; 2]>(dict.wrapping_add(MA_KEYS))?;
+    let [keys, values] = M::read::<[u64; 2]>(dict.wrapping_add(MA_KEYS))?;
     let values = if values == 0 {
         0
     } else {
@@ -159,12 +161,12 @@ impl Entries {
 
 /// Reads the header of a `PyDictKeysObject`.
 #[inline(always)]
-fn entries(layout: &PythonLayout, keys: u64) -> Walk<Entries> {
+fn entries<M: Access>(layout: &PythonLayout, keys: u64) -> Walk<Entries> {
     if layout.log2_keys == 0 {
-        return entries_before_3_11(keys);
+        return entries_before_3_11::<M>(keys);
     }
     // dk_refcnt, then dk_log2_size, dk_log2_index_bytes, dk_kind; dk_usable, dk_nentries; indices.
-    let header = read::<[u64; 4]>(keys)?;
+    let header = M::read::<[u64; 4]>(keys)?;
     let (index_bytes, kind) = (header[1] >> 8 & 0x3f, header[1] >> 16 & 0xff);
     let entries = keys.wrapping_add(32).wrapping_add(1 << index_bytes);
     Ok(if kind == 0 {
@@ -185,8 +187,8 @@ fn entries(layout: &PythonLayout, keys: u64) -> Walk<Entries> {
 
 /// dk_refcnt, dk_size, dk_lookup, dk_usable, dk_nentries; indices, whose width dk_size decides.
 #[inline(always)]
-fn entries_before_3_11(keys: u64) -> Walk<Entries> {
-    let header = read::<[u64; 5]>(keys)?;
+fn entries_before_3_11<M: Access>(keys: u64) -> Walk<Entries> {
+    let header = M::read::<[u64; 5]>(keys)?;
     let size = header[1];
     let width = match size {
         ..=0xff => 0,

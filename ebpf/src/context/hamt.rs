@@ -2,12 +2,11 @@
 
 use hotspan_common::{ContextOutcome, PythonLayout};
 
-use super::{
-    Walk,
-    python::OB_TYPE,
+use super::{Walk, python::OB_TYPE};
+use crate::{
+    memory::Access,
     repeat::{CONTINUE, STOP, repeat},
 };
-use crate::memory::read;
 
 /// `PyHamtNode_Bitmap` and `PyHamtNode_Collision`: number of slots, bitmap, slots.
 const OB_SIZE: u64 = 16;
@@ -42,7 +41,7 @@ enum Step {
 
 /// The value of OpenTelemetry's variable; not being there means that no span is active.
 #[inline(always)]
-pub fn find(layout: &PythonLayout, root: u64) -> Walk<u64> {
+pub fn find<M: Access>(layout: &PythonLayout, root: u64) -> Walk<u64> {
     let mut descent = Descent {
         bitmap_type: layout.bitmap_node_type,
         array_type: layout.array_node_type,
@@ -52,7 +51,7 @@ pub fn find(layout: &PythonLayout, root: u64) -> Walk<u64> {
         outcome: u32::from(ContextOutcome::TooLarge.wire()),
         node: root,
     };
-    repeat(MAX_LEVELS, descend, &mut descent);
+    repeat(MAX_LEVELS, descend::<M>, &mut descent);
     match ContextOutcome::from_wire(descent.outcome as u8) {
         Some(ContextOutcome::Found) => Ok(descent.node),
         Some(reason) => Err(reason),
@@ -60,8 +59,8 @@ pub fn find(layout: &PythonLayout, root: u64) -> Walk<u64> {
     }
 }
 
-extern "C" fn descend(_: u64, descent: &mut Descent) -> u64 {
-    match descent.step() {
+extern "C" fn descend<M: Access>(_: u64, descent: &mut Descent) -> u64 {
+    match descent.step::<M>() {
         Ok(Step::Child(child)) => {
             descent.node = child;
             descent.hash >>= 5;
@@ -78,14 +77,14 @@ extern "C" fn descend(_: u64, descent: &mut Descent) -> u64 {
 
 impl Descent {
     #[inline(always)]
-    fn step(&self) -> Walk<Step> {
-        let class = read::<u64>(self.node.wrapping_add(OB_TYPE))?;
+    fn step<M: Access>(&self) -> Walk<Step> {
+        let class = M::read::<u64>(self.node.wrapping_add(OB_TYPE))?;
         if class == self.bitmap_type {
-            self.in_bitmap()
+            self.in_bitmap::<M>()
         } else if class == self.array_type {
-            self.in_array()
+            self.in_array::<M>()
         } else if class == self.collision_type {
-            self.in_collision()
+            self.in_collision::<M>()
         } else {
             Err(ContextOutcome::UnexpectedType)
         }
@@ -93,14 +92,14 @@ impl Descent {
 
     /// A slot is a key and its value, or NULL and a child.
     #[inline(always)]
-    fn in_bitmap(&self) -> Walk<Step> {
-        let bitmap = read::<u32>(self.node.wrapping_add(BITMAP))?;
+    fn in_bitmap<M: Access>(&self) -> Walk<Step> {
+        let bitmap = M::read::<u32>(self.node.wrapping_add(BITMAP))?;
         let bit = 1u32 << (self.hash & 0x1f);
         if bitmap & bit == 0 {
             return Err(ContextOutcome::NoActiveSpan);
         }
         let before = u64::from((bitmap & (bit - 1)).count_ones());
-        let [key, value] = read::<[u64; 2]>(self.node.wrapping_add(SLOTS + 16 * before))?;
+        let [key, value] = M::read::<[u64; 2]>(self.node.wrapping_add(SLOTS + 16 * before))?;
         if key == 0 {
             Ok(Step::Child(value))
         } else if key == self.key {
@@ -111,22 +110,22 @@ impl Descent {
     }
 
     #[inline(always)]
-    fn in_array(&self) -> Walk<Step> {
+    fn in_array<M: Access>(&self) -> Walk<Step> {
         let index = u64::from(self.hash & 0x1f);
-        match read::<u64>(self.node.wrapping_add(CHILDREN + 8 * index))? {
+        match M::read::<u64>(self.node.wrapping_add(CHILDREN + 8 * index))? {
             0 => Err(ContextOutcome::NoActiveSpan),
             child => Ok(Step::Child(child)),
         }
     }
 
     #[inline(always)]
-    fn in_collision(&self) -> Walk<Step> {
-        let pairs = read::<u64>(self.node.wrapping_add(OB_SIZE))? / 2;
+    fn in_collision<M: Access>(&self) -> Walk<Step> {
+        let pairs = M::read::<u64>(self.node.wrapping_add(OB_SIZE))? / 2;
         for pair in 0..MAX_COLLISIONS {
             if pair >= pairs {
                 return Err(ContextOutcome::NoActiveSpan);
             }
-            let [key, value] = read::<[u64; 2]>(self.node.wrapping_add(SLOTS + 16 * pair))?;
+            let [key, value] = M::read::<[u64; 2]>(self.node.wrapping_add(SLOTS + 16 * pair))?;
             if key == self.key {
                 return Ok(Step::Value(value));
             }

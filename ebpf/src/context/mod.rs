@@ -9,14 +9,14 @@ mod dict;
 mod fs_base;
 mod hamt;
 mod python;
-mod repeat;
+
 mod span_context;
 mod thread_context;
 mod thread_state;
 
-use hotspan_common::{ContextOutcome, Parent, ParentSource, Target, ThreadState};
+use hotspan_common::{ContextOutcome, Parent, ParentSource, PythonThread, Target};
 
-use crate::memory::Unreadable;
+use crate::memory::{Access, Faulting, Resident, Unreadable};
 
 /// The result of a step of the walk: what it looked for, or why there is no parent.
 type Walk<T> = Result<T, ContextOutcome>;
@@ -28,44 +28,85 @@ impl From<Unreadable> for ContextOutcome {
     }
 }
 
-/// Fills in everything of `parent` but `lineage`: OTEP 4947's record if the thread has a valid one,
-/// else what CPython's contextvars say.
+/// What a thread works for at an instant.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Active {
+    /// Everything but `lineage`.
+    pub parent: Parent,
+    /// The span object that the parent was read from; 0: it came from elsewhere, or there is none.
+    pub span: u64,
+    /// The current `PyContext`; 0: none, or it was not looked for.
+    pub context: u64,
+}
+
+/// Fills in `active`: OTEP 4947's record if the thread has a valid one, else what CPython's contextvars
+/// say.
 #[inline(always)]
-pub fn read_parent(target: &Target, thread: &mut ThreadState, parent: &mut Parent) {
-    context_read_parent(target, thread, parent);
+pub fn read_active(target: &Target, thread: &mut PythonThread, active: &mut Active) {
+    context_read_active(target, thread, active);
+}
+
+/// [`read_active`] for programs that must not sleep.
+#[inline(always)]
+pub fn read_active_now(target: &Target, thread: &mut PythonThread, active: &mut Active) {
+    context_read_active_now(target, thread, active);
 }
 
 /// The address of the thread's current `PyContext`; 0 if it has none or it cannot be read.
 #[inline(always)]
-pub fn context_pointer(target: &Target, thread: &mut ThreadState) -> u64 {
+pub fn context_pointer(target: &Target, thread: &mut PythonThread) -> u64 {
     context_current(target, thread)
 }
 
-// These two are global functions (external linkage, their types in BTF), which the verifier checks
+/// [`context_pointer`] for programs that must not sleep.
+#[inline(always)]
+pub fn context_pointer_now(target: &Target, thread: &mut PythonThread) -> u64 {
+    context_current_now(target, thread)
+}
+
+// These are global functions (external linkage, their types in BTF), which the verifier checks
 // once and on their own. As part of their callers they would be followed again for each state that
 // these are in, and each outcome would send the callers' rest through the verifier again.
 
-/// See [`read_parent`]; the verifier wants every pointer checked, and the returned number is unused.
+/// See [`read_active`]; the verifier wants every pointer checked, and the returned number is unused.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn context_read_parent(
+extern "C" fn context_read_active(
     target: *const Target,
-    thread: *mut ThreadState,
-    parent: *mut Parent,
+    thread: *mut PythonThread,
+    active: *mut Active,
 ) -> u32 {
-    if target.is_null() || thread.is_null() || parent.is_null() {
-        return 0;
-    }
-    // SAFETY: not null, and the callers' references are valid.
-    let (target, thread, parent) = unsafe { (&*target, &mut *thread, &mut *parent) };
-    fill(target, thread, parent);
-    0
+    fill::<Faulting>(target, thread, active)
+}
+
+/// See [`read_active_now`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn context_read_active_now(
+    target: *const Target,
+    thread: *mut PythonThread,
+    active: *mut Active,
+) -> u32 {
+    fill::<Resident>(target, thread, active)
 }
 
 /// See [`context_pointer`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn context_current(target: *const Target, thread: *mut ThreadState) -> u64 {
+extern "C" fn context_current(target: *const Target, thread: *mut PythonThread) -> u64 {
+    pointer::<Faulting>(target, thread)
+}
+
+/// See [`context_pointer_now`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn context_current_now(target: *const Target, thread: *mut PythonThread) -> u64 {
+    pointer::<Resident>(target, thread)
+}
+
+#[inline(always)]
+fn pointer<M: Access>(target: *const Target, thread: *mut PythonThread) -> u64 {
     if target.is_null() || thread.is_null() {
         return 0;
     }
@@ -74,22 +115,31 @@ extern "C" fn context_current(target: *const Target, thread: *mut ThreadState) -
     if target.python.enabled == 0 {
         return 0;
     }
-    python::current_context(&target.python, thread)
+    python::current_context::<M>(&target.python, thread)
 }
 
 #[inline(always)]
-fn fill(target: &Target, thread: &mut ThreadState, parent: &mut Parent) {
+fn fill<M: Access>(target: *const Target, thread: *mut PythonThread, active: *mut Active) -> u32 {
+    if target.is_null() || thread.is_null() || active.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (target, thread, active) = unsafe { (&*target, &mut *thread, &mut *active) };
     let mut outcome = ContextOutcome::NoReader.wire();
+    let mut source = ParentSource::None.wire();
     if target.thread_context.enabled != 0 {
-        outcome = thread_context::read_record(&target.thread_context, parent);
-        parent.source = ParentSource::ThreadContext.wire();
+        outcome = thread_context::read_record::<M>(&target.thread_context, &mut active.parent);
+        source = ParentSource::ThreadContext.wire();
     }
     if target.python.enabled != 0 && outcome != ContextOutcome::Found.wire() {
-        outcome = python::read_active(&target.python, thread, parent);
-        parent.source = ParentSource::Python.wire();
+        outcome = python::read_active::<M>(&target.python, thread, active);
+        source = ParentSource::Python.wire();
     }
-    parent.outcome = outcome;
-    if outcome != ContextOutcome::Found.wire() {
-        parent.source = ParentSource::None.wire();
-    }
+    active.parent.outcome = outcome;
+    active.parent.source = if outcome == ContextOutcome::Found.wire() {
+        source
+    } else {
+        ParentSource::None.wire()
+    };
+    0
 }

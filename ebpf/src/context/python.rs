@@ -4,10 +4,10 @@
 //! `Context` (a dict), which has the span under a known `str`. The span keeps its `SpanContext`, a
 //! tuple, in the attribute `_context`.
 
-use hotspan_common::{ContextOutcome, Parent, PythonLayout, ThreadState};
+use hotspan_common::{ContextOutcome, PythonLayout, PythonThread};
 
-use super::{Walk, attribute, dict, hamt, span_context, thread_state};
-use crate::memory::read;
+use super::{Active, Walk, attribute, dict, hamt, span_context, thread_state};
+use crate::memory::Access;
 
 /// `PyObject.ob_type`, the same in all versions.
 pub const OB_TYPE: u64 = 8;
@@ -20,44 +20,55 @@ const H_ROOT: u64 = 16;
 
 /// Reads the active span of the current thread; a [`ContextOutcome`].
 #[inline(never)]
-pub fn read_active(layout: &PythonLayout, thread: &mut ThreadState, parent: &mut Parent) -> u8 {
-    match find_active(layout, thread, parent) {
+pub fn read_active<M: Access>(
+    layout: &PythonLayout,
+    thread: &mut PythonThread,
+    active: &mut Active,
+) -> u8 {
+    match find_active::<M>(layout, thread, active) {
         Ok(()) => ContextOutcome::Found.wire(),
         Err(reason) => reason.wire(),
     }
 }
 
 #[inline(always)]
-fn find_active(layout: &PythonLayout, thread: &mut ThreadState, parent: &mut Parent) -> Walk<()> {
-    let context = context_of(layout, thread)?;
-    let span = active_span(layout, context)?;
-    let span_context = attribute::context_of_span(layout, span)?;
-    span_context::fill(layout, span_context, parent)
+fn find_active<M: Access>(
+    layout: &PythonLayout,
+    thread: &mut PythonThread,
+    active: &mut Active,
+) -> Walk<()> {
+    active.context = context_of::<M>(layout, thread)?;
+    let span = active_span::<M>(layout, active.context)?;
+    let span_context = attribute::context_of_span::<M>(layout, span)?;
+    active.span = span;
+    span_context::fill::<M>(layout, span_context, &mut active.parent)
 }
 
 /// The current `PyContext` of the current thread; 0: none.
 #[inline(always)]
-pub fn current_context(layout: &PythonLayout, thread: &mut ThreadState) -> u64 {
-    context_of(layout, thread).unwrap_or(0)
+pub fn current_context<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> u64 {
+    context_of::<M>(layout, thread).unwrap_or(0)
 }
 
 /// 0 if the thread has no context.
 #[inline(always)]
-fn context_of(layout: &PythonLayout, thread: &mut ThreadState) -> Walk<u64> {
-    let state = thread_state::current(layout, thread)?;
-    Ok(read(state.wrapping_add(u64::from(layout.thread_context)))?)
+fn context_of<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<u64> {
+    let state = thread_state::current::<M>(layout, thread)?;
+    Ok(M::read(
+        state.wrapping_add(u64::from(layout.thread_context)),
+    )?)
 }
 
 #[inline(always)]
-fn active_span(layout: &PythonLayout, context: u64) -> Walk<u64> {
+fn active_span<M: Access>(layout: &PythonLayout, context: u64) -> Walk<u64> {
     if context == 0 || layout.context_var == 0 {
         return Err(ContextOutcome::NoActiveSpan);
     }
-    if read::<u64>(context.wrapping_add(OB_TYPE))? != layout.context_type {
+    if M::read::<u64>(context.wrapping_add(OB_TYPE))? != layout.context_type {
         return Err(ContextOutcome::UnexpectedType);
     }
-    let hamt = read::<u64>(context.wrapping_add(CTX_VARS))?;
-    let root = read::<u64>(hamt.wrapping_add(H_ROOT))?;
-    let otel_context = hamt::find(layout, root)?;
-    dict::value_of_key(layout, otel_context, layout.span_key)
+    let hamt = M::read::<u64>(context.wrapping_add(CTX_VARS))?;
+    let root = M::read::<u64>(hamt.wrapping_add(H_ROOT))?;
+    let otel_context = hamt::find::<M>(layout, root)?;
+    dict::value_of_key::<M>(layout, otel_context, layout.span_key)
 }

@@ -6,7 +6,7 @@ use super::{
     Walk,
     python::{OB_TYPE, TP_FLAGS},
 };
-use crate::memory::read;
+use crate::memory::Access;
 
 /// `Py_TPFLAGS_TUPLE_SUBCLASS` and `Py_TPFLAGS_LONG_SUBCLASS`.
 const TUPLE_SUBCLASS: u64 = 1 << 26;
@@ -16,21 +16,21 @@ const DIGITS: u64 = 24;
 
 /// Fills in ids, flags and `remote`.
 #[inline(always)]
-pub fn fill(layout: &PythonLayout, object: u64, parent: &mut Parent) -> Walk<()> {
-    let class = read::<u64>(object.wrapping_add(OB_TYPE))?;
-    has_flag(class, TUPLE_SUBCLASS)?;
+pub fn fill<M: Access>(layout: &PythonLayout, object: u64, parent: &mut Parent) -> Walk<()> {
+    let class = M::read::<u64>(object.wrapping_add(OB_TYPE))?;
+    has_flag::<M>(class, TUPLE_SUBCLASS)?;
     let items = object.wrapping_add(u64::from(layout.tuple_items));
-    let [trace, span, remote, flags] = read::<[u64; 4]>(items)?;
-    let trace = integer(layout, trace)?;
-    let span = integer(layout, span)?;
+    let [trace, span, remote, flags] = M::read::<[u64; 4]>(items)?;
+    let trace = integer::<M>(layout, trace)?;
+    let span = integer::<M>(layout, span)?;
     if trace.overflows || span.high != 0 || span.overflows {
         return Err(ContextOutcome::InvalidIds);
     }
     if (trace.high | trace.low) == 0 || span.low == 0 {
         return Err(ContextOutcome::InvalidIds);
     }
-    parent.flags = small(layout, flags)? as u8;
-    parent.remote = u8::from(small(layout, remote)? != 0);
+    parent.flags = small::<M>(layout, flags)? as u8;
+    parent.remote = u8::from(small::<M>(layout, remote)? != 0);
     parent.trace_id = (u128::from(trace.high) << 64 | u128::from(trace.low)).to_be_bytes();
     parent.span_id = span.low.to_be_bytes();
     Ok(())
@@ -45,9 +45,9 @@ struct Integer {
 }
 
 #[inline(always)]
-fn integer(layout: &PythonLayout, object: u64) -> Walk<Integer> {
-    let (count, negative) = size(layout, object)?;
-    let [d0, d1, d2, d3, d4] = digits(object, count)?;
+fn integer<M: Access>(layout: &PythonLayout, object: u64) -> Walk<Integer> {
+    let (count, negative) = size::<M>(layout, object)?;
+    let [d0, d1, d2, d3, d4] = digits::<M>(object, count)?;
     Ok(Integer {
         low: d0 | d1 << 30 | d2 << 60,
         high: d2 >> 4 | d3 << 26 | d4 << 56,
@@ -57,19 +57,19 @@ fn integer(layout: &PythonLayout, object: u64) -> Walk<Integer> {
 
 /// An integer of one digit, such as trace flags and bools.
 #[inline(always)]
-fn small(layout: &PythonLayout, object: u64) -> Walk<u32> {
-    match size(layout, object)? {
+fn small<M: Access>(layout: &PythonLayout, object: u64) -> Walk<u32> {
+    match size::<M>(layout, object)? {
         (0, _) => Ok(0),
-        (1, false) => Ok(read(object.wrapping_add(DIGITS))?),
+        (1, false) => Ok(M::read(object.wrapping_add(DIGITS))?),
         _ => Err(ContextOutcome::UnexpectedType),
     }
 }
 
 /// How many digits an integer has, and whether it is negative.
 #[inline(always)]
-fn size(layout: &PythonLayout, object: u64) -> Walk<(u64, bool)> {
-    let [class, size] = read::<[u64; 2]>(object.wrapping_add(OB_TYPE))?;
-    has_flag(class, LONG_SUBCLASS)?;
+fn size<M: Access>(layout: &PythonLayout, object: u64) -> Walk<(u64, bool)> {
+    let [class, size] = M::read::<[u64; 2]>(object.wrapping_add(OB_TYPE))?;
+    has_flag::<M>(class, LONG_SUBCLASS)?;
     // From 3.12 the low bits are sign (0 positive, 1 zero, 2 negative) and a flag.
     Ok(if layout.tagged_ints != 0 {
         (size >> 3, size & 3 == 2)
@@ -81,30 +81,30 @@ fn size(layout: &PythonLayout, object: u64) -> Walk<(u64, bool)> {
 /// Only as many digits as the object says are its own: what follows is another object. Nearly all
 /// trace ids have five, nearly all span ids three.
 #[inline(always)]
-fn digits(object: u64, count: u64) -> Walk<[u64; 5]> {
+fn digits<M: Access>(object: u64, count: u64) -> Walk<[u64; 5]> {
     let first = object.wrapping_add(DIGITS);
     let mut digits = [0; 5];
     if count >= 5 {
-        digits = read::<[u32; 5]>(first)?;
+        digits = M::read::<[u32; 5]>(first)?;
     } else if count == 4 {
-        let [d0, d1, d2, d3] = read::<[u32; 4]>(first)?;
+        let [d0, d1, d2, d3] = M::read::<[u32; 4]>(first)?;
         digits = [d0, d1, d2, d3, 0];
     } else if count == 3 {
-        let [d0, d1, d2] = read::<[u32; 3]>(first)?;
+        let [d0, d1, d2] = M::read::<[u32; 3]>(first)?;
         digits = [d0, d1, d2, 0, 0];
     } else if count == 2 {
-        let [d0, d1] = read::<[u32; 2]>(first)?;
+        let [d0, d1] = M::read::<[u32; 2]>(first)?;
         digits = [d0, d1, 0, 0, 0];
     } else if count == 1 {
-        digits = [read::<u32>(first)?, 0, 0, 0, 0];
+        digits = [M::read::<u32>(first)?, 0, 0, 0, 0];
     }
     Ok(digits.map(u64::from))
 }
 
 /// Checks what kind of objects a type makes.
 #[inline(always)]
-fn has_flag(class: u64, flag: u64) -> Walk<()> {
-    if read::<u64>(class.wrapping_add(TP_FLAGS))? & flag == 0 {
+fn has_flag<M: Access>(class: u64, flag: u64) -> Walk<()> {
+    if M::read::<u64>(class.wrapping_add(TP_FLAGS))? & flag == 0 {
         return Err(ContextOutcome::UnexpectedType);
     }
     Ok(())

@@ -5,7 +5,7 @@
 use hotspan_common::{ContextOutcome, Parent, ThreadContextLayout, TlsKind};
 
 use super::{Walk, fs_base};
-use crate::memory::read;
+use crate::memory::Access;
 
 /// `tcbhead_t.dtv` of glibc, from the FS base.
 const DTV: u64 = 8;
@@ -27,20 +27,20 @@ struct Record {
 
 /// Reads the current thread's record; a [`ContextOutcome`].
 #[inline(never)]
-pub fn read_record(layout: &ThreadContextLayout, parent: &mut Parent) -> u8 {
-    match read_into(layout, parent) {
+pub fn read_record<M: Access>(layout: &ThreadContextLayout, parent: &mut Parent) -> u8 {
+    match read_into::<M>(layout, parent) {
         Ok(()) => ContextOutcome::Found.wire(),
         Err(reason) => reason.wire(),
     }
 }
 
 #[inline(always)]
-fn read_into(layout: &ThreadContextLayout, parent: &mut Parent) -> Walk<()> {
-    let record = read::<u64>(slot(layout)?)?;
+fn read_into<M: Access>(layout: &ThreadContextLayout, parent: &mut Parent) -> Walk<()> {
+    let record = M::read::<u64>(slot::<M>(layout)?)?;
     if record == 0 {
         return Err(ContextOutcome::NoActiveSpan);
     }
-    let record = read::<Record>(record)?;
+    let record = M::read::<Record>(record)?;
     if record.valid != 1 {
         return Err(ContextOutcome::RecordInvalid);
     }
@@ -57,14 +57,14 @@ fn read_into(layout: &ThreadContextLayout, parent: &mut Parent) -> Walk<()> {
 
 /// The address of the current thread's variable.
 #[inline(always)]
-fn slot(layout: &ThreadContextLayout) -> Walk<u64> {
+fn slot<M: Access>(layout: &ThreadContextLayout) -> Walk<u64> {
     let base = fs_base::of_current(layout.task_fs_base);
     if layout.kind == TlsKind::Static.wire() {
         return Ok(base.wrapping_add(layout.offset as u64));
     }
-    let dtv = read::<u64>(base.wrapping_add(DTV))?;
+    let dtv = M::read::<u64>(base.wrapping_add(DTV))?;
     let element = dtv.wrapping_add(DTV_ELEMENT * u64::from(layout.module));
-    match read::<u64>(element)? {
+    match M::read::<u64>(element)? {
         // The thread has not touched the variable: it has published nothing.
         0 | UNALLOCATED => Err(ContextOutcome::NoActiveSpan),
         block => Ok(block.wrapping_add(layout.offset as u64)),

@@ -4,13 +4,13 @@
 //! native work does. So the interpreter's list is searched once and the answer kept, to be checked
 //! at each use.
 
-use hotspan_common::{ContextOutcome, PythonLayout, ThreadState};
+use hotspan_common::{ContextOutcome, PythonLayout, PythonThread};
 
-use super::{
-    Walk, fs_base,
+use super::{Walk, fs_base};
+use crate::{
+    memory::Access,
     repeat::{CONTINUE, STOP, repeat},
 };
-use crate::memory::read;
 
 /// `PyThreadState.prev` and `.next`, the same in all versions.
 const PREV: u64 = 0;
@@ -29,21 +29,21 @@ struct Identity {
 
 /// The address of the current thread's `PyThreadState`.
 #[inline(always)]
-pub fn current(layout: &PythonLayout, thread: &mut ThreadState) -> Walk<u64> {
+pub fn current<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<u64> {
     let identity = identity(layout, thread);
-    let cached = thread.python_thread;
-    if cached != 0 && is_current(layout, cached, identity) {
+    let cached = thread.state;
+    if cached != 0 && is_current::<M>(layout, cached, identity) {
         return Ok(cached);
     }
-    let found = search(layout, identity)?;
-    thread.python_thread = found;
+    let found = search::<M>(layout, identity)?;
+    thread.state = found;
     Ok(found)
 }
 
 /// The FS base is preferred over the thread id: it is the same in every pid namespace, and a forked
 /// child keeps it.
 #[inline(always)]
-fn identity(layout: &PythonLayout, thread: &ThreadState) -> Identity {
+fn identity(layout: &PythonLayout, thread: &PythonThread) -> Identity {
     if layout.task_fs_base != 0 {
         Identity {
             field: u64::from(layout.thread_id),
@@ -59,18 +59,18 @@ fn identity(layout: &PythonLayout, thread: &ThreadState) -> Identity {
 
 /// Whether the state is this thread's and still in the list: freed memory keeps its bytes.
 #[inline(always)]
-fn is_current(layout: &PythonLayout, state: u64, identity: Identity) -> bool {
+fn is_current<M: Access>(layout: &PythonLayout, state: u64, identity: Identity) -> bool {
     let check = || -> Walk<bool> {
-        if read::<u64>(state.wrapping_add(identity.field))? != identity.value {
+        if M::read::<u64>(state.wrapping_add(identity.field))? != identity.value {
             return Ok(false);
         }
-        let previous = read::<u64>(state.wrapping_add(PREV))?;
+        let previous = M::read::<u64>(state.wrapping_add(PREV))?;
         let link = if previous == 0 {
             layout.threads_head
         } else {
             previous.wrapping_add(NEXT)
         };
-        Ok(read::<u64>(link)? == state)
+        Ok(M::read::<u64>(link)? == state)
     };
     check().unwrap_or(false)
 }
@@ -86,15 +86,15 @@ struct Search {
 }
 
 #[inline(always)]
-fn search(layout: &PythonLayout, identity: Identity) -> Walk<u64> {
-    let next = read::<u64>(layout.threads_head)?;
+fn search<M: Access>(layout: &PythonLayout, identity: Identity) -> Walk<u64> {
+    let next = M::read::<u64>(layout.threads_head)?;
     let mut search = Search {
         identity,
         next,
         found: 0,
         failed: false,
     };
-    repeat(MAX_LISTED, look_at, &mut search);
+    repeat(MAX_LISTED, look_at::<M>, &mut search);
     if search.failed {
         Err(ContextOutcome::ReadFailed)
     } else if search.found != 0 {
@@ -108,13 +108,13 @@ fn search(layout: &PythonLayout, identity: Identity) -> Walk<u64> {
 
 /// The oldest match, the last in the list, is the thread's own: until a new thread runs, its state
 /// may carry the ids of the thread that creates it.
-extern "C" fn look_at(_: u64, search: &mut Search) -> u64 {
+extern "C" fn look_at<M: Access>(_: u64, search: &mut Search) -> u64 {
     let state = search.next;
     if state == 0 {
         return STOP;
     }
-    let id = read::<u64>(state.wrapping_add(search.identity.field));
-    let next = read::<u64>(state.wrapping_add(NEXT));
+    let id = M::read::<u64>(state.wrapping_add(search.identity.field));
+    let next = M::read::<u64>(state.wrapping_add(NEXT));
     let (Ok(id), Ok(next)) = (id, next) else {
         search.failed = true;
         return STOP;

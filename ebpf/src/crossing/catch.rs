@@ -14,7 +14,7 @@ pub fn run(hit: &Hit) {
     if state.open == 0 {
         return;
     }
-    let context = context::context_pointer(hit.target, state);
+    let context = context::context_pointer(hit.target, &mut state.python);
     for slot in 0..MAX_DEPTH as u32 {
         if !stack::is_open(state, slot) {
             continue;

@@ -9,7 +9,12 @@ use hotspan_common::{
 };
 
 use super::{Hit, stack};
-use crate::{counters::count, maps::REGIONS, memory, threads};
+use crate::{
+    counters::count,
+    maps::REGIONS,
+    memory::{Access as _, Faulting, Unreadable},
+    threads,
+};
 
 /// Why there is no value.
 enum Unread {
@@ -19,8 +24,8 @@ enum Unread {
     Unreadable,
 }
 
-impl From<memory::Unreadable> for Unread {
-    fn from(_: memory::Unreadable) -> Self {
+impl From<Unreadable> for Unread {
+    fn from(_: Unreadable) -> Self {
         Self::Unreadable
     }
 }
@@ -120,7 +125,7 @@ fn number(address: u64, kind: u8) -> Result<u64, Unread> {
     let mut buffer = [0u64; 2];
     let width = u32::from(kind & ValueKind::WIDTH);
     // SAFETY: a width is at most 15, and the buffer has 16 bytes.
-    unsafe { memory::read_into(buffer.as_mut_ptr().cast(), width, address)? };
+    unsafe { Faulting::read_into(buffer.as_mut_ptr().cast(), width, address)? };
     Ok(buffer[0])
 }
 
@@ -145,7 +150,7 @@ fn follow(read: &ReadSpec, base: u64) -> Result<u64, Unread> {
         if hop + 1 >= read.hops as usize {
             return Ok(address);
         }
-        address = memory::read::<u64>(address)?;
+        address = Faulting::read::<u64>(address)?;
         if address == 0 {
             return Err(Unread::NullPointer);
         }
@@ -158,8 +163,8 @@ fn follow(read: &ReadSpec, base: u64) -> Result<u64, Unread> {
 #[inline(always)]
 fn text(event: &mut CrossingEvent, address: u64, kind: u8) -> Result<u64, Unread> {
     let (data, length) = if kind == ValueKind::StdString.wire() {
-        let length = memory::read::<u64>(address.wrapping_add(8))?;
-        (memory::read::<u64>(address)?, length)
+        let length = Faulting::read::<u64>(address.wrapping_add(8))?;
+        (Faulting::read::<u64>(address)?, length)
     } else {
         (address, 0)
     };

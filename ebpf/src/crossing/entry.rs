@@ -7,10 +7,11 @@ use hotspan_common::{
 
 use super::{Hit, decode, stack};
 use crate::{
-    context,
+    context::{self, Active},
     counters::{count, count_context},
     maps::BIRTHS,
-    memory, threads,
+    memory::{Access as _, Faulting},
+    threads,
 };
 
 /// Opens a crossing on the current thread.
@@ -25,10 +26,10 @@ pub fn run(hit: &Hit) {
 #[inline(always)]
 fn complete(hit: &Hit, state: &mut ThreadState) {
     if state.stage_outermost != 0 {
-        let mut parent = Parent::default();
-        context::read_parent(hit.target, state, &mut parent);
-        count_context(parent.outcome);
-        stack::staged(state).event.parent = parent;
+        let mut active = Active::default();
+        context::read_active(hit.target, &mut state.python, &mut active);
+        count_context(active.parent.outcome);
+        stack::staged(state).event.parent = active.parent;
     }
     decode::run(hit, ReadWhen::Entry);
 }
@@ -41,7 +42,7 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
     if hit.spec.flags & RegionFlags::NOT_BY_LINEAGE != 0 && descends(state) {
         return None;
     }
-    let context = context::context_pointer(hit.target, state);
+    let context = context::context_pointer(hit.target, &mut state.python);
     let ambiguous = stack::close_dead(state, hit, context);
     let around = stack::enclosing(state, hit.sp, context);
     let Some(slot) = stack::free_slot(state) else {
@@ -52,7 +53,7 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
     let (runqueue_ns, blocked_ns, ns_tid) = (state.runqueue_ns, state.blocked_ns, state.ns_tid);
     let frame = stack::frame(state, slot);
     frame.sp = hit.sp;
-    frame.return_address = memory::read::<u64>(hit.sp).unwrap_or(0);
+    frame.return_address = Faulting::read::<u64>(hit.sp).unwrap_or(0);
     frame.context = context;
     frame.group = hit.spec.group;
     frame.epoch = hit.spec.epoch;

@@ -48,7 +48,7 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
         return None;
     };
     stack::stage(state, slot);
-    let context = context::context_pointer(hit.target, state);
+    let context = context::context_pointer(hit.target, &mut state.python);
     stack::close_inner(state, hit, slot, context);
     let frame = stack::frame(state, slot);
     if frame.flags & FrameFlags::AMBIGUOUS != 0 || strays(hit, frame.context, context) {

@@ -8,7 +8,11 @@
 use hotspan_common::{Counter, Ending, Frame, FrameFlags, MAX_DEPTH, TargetFlags, ThreadState};
 
 use super::{Hit, emit};
-use crate::{counters::count, maps::REGIONS, memory};
+use crate::{
+    counters::count,
+    maps::REGIONS,
+    memory::{Access as _, Faulting},
+};
 
 /// Two stack pointers further apart than this are on different stacks: the usual limit of a
 /// thread's stack (`RLIMIT_STACK`, 8 MiB).
@@ -194,7 +198,7 @@ fn is_disarmed(old: &Frame) -> bool {
 #[inline(always)]
 fn is_gone(old: &Frame) -> bool {
     old.return_address != 0
-        && memory::read::<u64>(old.sp).is_ok_and(|now| now != old.return_address)
+        && Faulting::read::<u64>(old.sp).is_ok_and(|now| now != old.return_address)
 }
 
 /// Gives up a crossing of which nothing certain can be said.

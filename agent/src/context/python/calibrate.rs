@@ -16,13 +16,21 @@ const ATTEMPTS: usize = 5;
 /// `PyObject.ob_type`.
 const OB_TYPE: u64 = 8;
 
-/// Checks the way from the runtime to each thread's context, and returns the main interpreter.
+/// What the check has led to.
+pub struct Checked {
+    /// The main interpreter.
+    pub interpreter: u64,
+    /// Its threads.
+    pub threads: Vec<u64>,
+}
+
+/// Checks the way from the runtime to each thread's context.
 pub fn check(
     pid: u32,
     memory: &Memory,
     runtime: &Runtime,
     offsets: &StateOffsets,
-) -> Result<u64, ContextRefusal> {
+) -> Result<Checked, ContextRefusal> {
     let checker = Checker {
         pid,
         memory,
@@ -30,14 +38,17 @@ pub fn check(
         offsets,
     };
     let interpreter = checker.main_interpreter()?;
-    let mut outcome = Ok(());
-    for _ in 0..ATTEMPTS {
-        outcome = checker.threads(interpreter);
+    let mut outcome = checker.threads(interpreter);
+    for _ in 1..ATTEMPTS {
         if outcome.is_ok() {
             break;
         }
+        outcome = checker.threads(interpreter);
     }
-    outcome.map(|()| interpreter)
+    outcome.map(|threads| Checked {
+        interpreter,
+        threads,
+    })
 }
 
 struct Checker<'a> {
@@ -64,7 +75,7 @@ impl Checker<'_> {
         }
     }
 
-    fn threads(&self, interpreter: u64) -> Result<(), ContextRefusal> {
+    fn threads(&self, interpreter: u64) -> Result<Vec<u64>, ContextRefusal> {
         let threads = self
             .list(interpreter)
             .map_err(|error| self.unreadable(error))?;
@@ -75,7 +86,8 @@ impl Checker<'_> {
             self.belongs(thread, interpreter)?;
             self.context(thread)?;
         }
-        self.ids(&threads)
+        self.ids(&threads)?;
+        Ok(threads)
     }
 
     /// What the table leads to and cannot be read is not what the table says.

@@ -10,6 +10,7 @@
 
 mod calibrate;
 pub mod code;
+mod frames;
 pub mod heap;
 pub mod layout;
 pub mod modules;
@@ -22,9 +23,9 @@ mod static_types;
 
 use std::fmt;
 
-use hotspan_common::{AttributeStore, PythonLayout};
+use hotspan_common::{AttributeStore, PythonFramesLayout, PythonLayout};
 
-pub use self::refusal::ContextRefusal;
+pub use self::{frames::FramesRefusal, refusal::ContextRefusal};
 use self::{
     layout::{Attributes, ObjectOffsets, StateOffsets, Version},
     static_types::TypeAddresses,
@@ -58,6 +59,8 @@ pub struct PythonProcess {
     pub objects: ObjectOffsets,
     /// Types that the walk meets.
     pub types: TypeAddresses,
+    /// Where frames are, or why stacks have none.
+    pub frames: Result<PythonFramesLayout, FramesRefusal>,
     /// Offset of the FS base in the kernel's `task_struct`, if the kernel tells it.
     pub task_fs_base: Option<u32>,
 }
@@ -75,13 +78,17 @@ pub fn inspect(pid: u32, mappings: &[Mapping]) -> Result<PythonProcess, ContextR
     if let (Err(reason), None) = (&task_fs_base, state.native_thread_id) {
         return Err(ContextRefusal::ThreadsNotTold(reason.clone()));
     }
-    let interpreter = calibrate::check(pid, &memory, &runtime, &state)?;
+    let calibrate::Checked {
+        interpreter,
+        threads,
+    } = calibrate::check(pid, &memory, &runtime, &state)?;
     Ok(PythonProcess {
         version: runtime.version,
         interpreter,
         state,
         objects: ObjectOffsets::of(runtime.version.minor),
         types: runtime.types,
+        frames: frames::find(&memory, &runtime, interpreter, &threads),
         task_fs_base: task_fs_base.ok(),
     })
 }

@@ -18,6 +18,8 @@ pub struct TypeAddresses {
     pub array_node: u64,
     /// `_PyHamt_CollisionNode_Type`.
     pub collision_node: u64,
+    /// `PyCode_Type`.
+    pub code: Option<u64>,
 }
 
 /// Finds the types by their names in the interpreter's own data: the nodes' types are not exported,
@@ -50,6 +52,7 @@ pub fn find(
             b"hamt_collision_node\0",
             "there is no type hamt_collision_node",
         )?,
+        code: image.symbol_address("PyCode_Type"),
     })
 }
 

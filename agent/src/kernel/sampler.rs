@@ -1,0 +1,153 @@
+//! The sampler: a perf event on each CPU, and the ring that stacks come through.
+
+use std::{fmt, num::NonZeroU32};
+
+use aya::{
+    programs::{
+        PerfEvent,
+        perf_event::{
+            HardwareEvent, PerfEventConfig, PerfEventLinkId, PerfEventScope, SamplePolicy,
+            SoftwareEvent,
+        },
+    },
+    util::online_cpus,
+};
+use hotspan_common::{RecordKind, SampleEvent};
+
+use super::{
+    Kernel, KernelError,
+    load::{program, refused},
+    wire,
+};
+
+/// The program that runs at each tick.
+const SAMPLE: &str = "sample";
+/// Entries that one turn takes at the most.
+const TURN: usize = 4096;
+
+/// What makes the sampler tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The processor's cycle counter.
+    Cycles,
+    /// The kernel's timer, where there is no counter.
+    CpuClock,
+}
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cycles => "cycles",
+            Self::CpuClock => "cpu-clock",
+        })
+    }
+}
+
+/// A sampler at work; dropping it ends it.
+pub struct Sampler {
+    /// Held for their drop.
+    _links: Vec<aya::programs::perf_event::PerfEventLink>,
+    /// What it ticks by.
+    pub clock: Clock,
+}
+
+/// A stack as it lies in the ring.
+#[derive(Clone, Copy, Debug)]
+pub struct RawSample<'a> {
+    /// Everything but the stack; of `python` only `python_len` frames mean something.
+    pub event: &'a SampleEvent,
+    /// The user stack from `event.sp` upwards.
+    pub stack: &'a [u8],
+}
+
+/// What one turn at the samples ring brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Samples.
+    pub samples: usize,
+    /// Entries that are no samples: the object is of another build than the agent.
+    pub unknown: u64,
+    /// More is waiting.
+    pub more: bool,
+}
+
+impl Kernel {
+    /// Starts the sampler at `frequency` ticks a second on each CPU that is online.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub fn sample(&mut self, frequency: NonZeroU32) -> Result<Sampler, KernelError> {
+        let cpus = online_cpus().map_err(|(_, error)| KernelError::Cpus(error))?;
+        let program: &mut PerfEvent = program(&mut self.programs, SAMPLE)?;
+        if program.fd().is_err() {
+            program.load().map_err(refused(SAMPLE))?;
+        }
+        let mut clock = Clock::Cycles;
+        let mut links = Vec::with_capacity(cpus.len());
+        for cpu in cpus {
+            let attached = match attach(program, clock, cpu, frequency) {
+                // Virtual machines often have no counters, or lend them for some CPUs only.
+                Err(_) if clock == Clock::Cycles => {
+                    clock = Clock::CpuClock;
+                    attach(program, clock, cpu, frequency)
+                }
+                attached => attached,
+            };
+            let link = attached.and_then(|id| program.take_link(id));
+            links.push(link.map_err(refused(SAMPLE))?);
+        }
+        Ok(Sampler {
+            _links: links,
+            clock,
+        })
+    }
+
+    /// Hands what is in the samples ring now to `take`, bounded.
+    pub fn samples(&mut self, mut take: impl FnMut(RawSample<'_>)) -> Taken {
+        let mut taken = Taken::default();
+        let ring = self.samples.get_mut();
+        while taken.samples < TURN {
+            let Some(entry) = ring.next() else {
+                return taken;
+            };
+            match decode(&entry) {
+                Some(sample) => {
+                    taken.samples += 1;
+                    take(sample);
+                }
+                None => taken.unknown += 1,
+            }
+        }
+        taken.more = true;
+        taken
+    }
+}
+
+fn attach(
+    program: &mut PerfEvent,
+    clock: Clock,
+    cpu: u32,
+    frequency: NonZeroU32,
+) -> Result<PerfEventLinkId, aya::programs::ProgramError> {
+    let config = match clock {
+        Clock::Cycles => PerfEventConfig::Hardware(HardwareEvent::CpuCycles),
+        Clock::CpuClock => PerfEventConfig::Software(SoftwareEvent::CpuClock),
+    };
+    program.attach(
+        config,
+        PerfEventScope::AllProcessesOneCpu { cpu },
+        SamplePolicy::Frequency(u64::from(frequency.get())),
+        false,
+    )
+}
+
+fn decode(bytes: &[u8]) -> Option<RawSample<'_>> {
+    let event: &SampleEvent = wire::view(bytes)?;
+    if event.kind != RecordKind::Sample.wire() || event.python_len as usize > event.python.len() {
+        return None;
+    }
+    let stack = bytes
+        .get(size_of::<SampleEvent>()..)?
+        .get(..event.stack_len as usize)?;
+    Some(RawSample { event, stack })
+}

@@ -1,0 +1,178 @@
+//! The Python frames of a thread, innermost first.
+//!
+//! Up to 3.10 they are objects (`Include/cpython/frameobject.h`), later `_PyInterpreterFrame`s
+//! (`Include/internal/pycore_frame.h`). The thread stands still, so its chain is whole; a frame that is
+//! just being made may have no code yet, which ends the walk.
+
+use hotspan_common::{
+    Counter, MAX_PYTHON_FRAMES, PythonFrame, PythonFramesLayout, SampleEvent, SampleFlags,
+    code_checksum,
+};
+
+use crate::{
+    counters::count,
+    memory::{Access, Resident, Unreadable},
+    repeat::{CONTINUE, STOP, repeat},
+};
+
+/// `PyObject.ob_type`, the same in all versions.
+const OB_TYPE: u64 = 8;
+/// Frames that are gone through, those of the interpreter's C calls among them.
+const MAX_STEPS: u32 = 2 * MAX_PYTHON_FRAMES as u32;
+
+/// Fills in the Python frames of the thread with this `PyThreadState`.
+#[inline(always)]
+pub fn read_now(layout: &PythonFramesLayout, thread: u64, event: &mut SampleEvent) {
+    sampling_frames_now(layout, thread, event);
+}
+
+/// A global function, which the verifier checks once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_frames_now(
+    layout: *const PythonFramesLayout,
+    thread: u64,
+    event: *mut SampleEvent,
+) -> u32 {
+    walk::<Resident>(layout, thread, event)
+}
+
+/// A walk from frame to frame.
+struct Walk {
+    layout: *const PythonFramesLayout,
+    event: *mut SampleEvent,
+    /// The frame to look at next; 0: the walk is over.
+    frame: u64,
+    /// Frames written.
+    count: u64,
+    /// [`SampleFlags`].
+    flags: u32,
+}
+
+#[inline(always)]
+fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut SampleEvent) -> u32 {
+    if layout.is_null() || event.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (frames, sample) = unsafe { (&*layout, &mut *event) };
+    let mut walk = Walk {
+        layout,
+        event,
+        frame: 0,
+        count: 0,
+        flags: 0,
+    };
+    match current::<M>(frames, thread) {
+        Ok(frame) => walk.frame = frame,
+        Err(Unreadable) => walk.flags = SampleFlags::PYTHON_CUT,
+    }
+    repeat(MAX_STEPS, step::<M>, &mut walk);
+    if walk.frame != 0 {
+        walk.flags |= SampleFlags::PYTHON_CUT;
+    }
+    if walk.flags & SampleFlags::PYTHON_BROKEN != 0 {
+        count(Counter::PythonFramesBroken);
+    } else if walk.flags & SampleFlags::PYTHON_CUT != 0 {
+        count(Counter::PythonFramesCut);
+    }
+    sample.python_len = walk.count as u32;
+    sample.flags |= walk.flags;
+    0
+}
+
+/// The frame that the thread is in.
+#[inline(always)]
+fn current<M: Access>(layout: &PythonFramesLayout, thread: u64) -> Result<u64, Unreadable> {
+    let mut at = thread.wrapping_add(u64::from(layout.thread_frame));
+    if layout.in_cframe != 0 {
+        at = M::read::<u64>(at)?.wrapping_add(u64::from(layout.cframe_current));
+    }
+    M::read(at)
+}
+
+extern "C" fn step<M: Access>(_: u64, walk: &mut Walk) -> u64 {
+    if walk.frame == 0 || walk.count >= MAX_PYTHON_FRAMES as u64 {
+        return STOP;
+    }
+    match walk.next::<M>() {
+        Ok(previous) => {
+            walk.frame = previous;
+            CONTINUE
+        }
+        Err(flags) => {
+            walk.flags |= flags;
+            STOP
+        }
+    }
+}
+
+impl Walk {
+    /// Writes the frame down, if it is one of Python's; returns the one around it, or why there is none.
+    #[inline(always)]
+    fn next<M: Access>(&mut self) -> Result<u64, u32> {
+        // SAFETY: the pointer is that of a reference that outlives the walk.
+        let layout = unsafe { &*self.layout };
+        let field = |offset: u32| self.frame.wrapping_add(u64::from(offset));
+        let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
+        let previous = M::read::<u64>(field(layout.previous)).map_err(cut)?;
+        if layout.owner != 0
+            && u32::from(M::read::<u8>(field(layout.owner)).map_err(cut)?) >= layout.first_c_owner
+        {
+            self.mark_entry();
+            return Ok(previous);
+        }
+        let code = M::read::<u64>(field(layout.code)).map_err(cut)? & !layout.code_tag;
+        let frame = PythonFrame {
+            code,
+            instruction: if layout.wide_instruction != 0 {
+                M::read::<u64>(field(layout.instruction)).map_err(cut)?
+            } else {
+                u64::from(M::read::<u32>(field(layout.instruction)).map_err(cut)?)
+            },
+            checksum: checksum::<M>(layout, code)?,
+            is_entry: if layout.is_entry != 0 {
+                u32::from(M::read::<u8>(field(layout.is_entry)).map_err(cut)? != 0)
+            } else {
+                layout.all_entries
+            },
+        };
+        *self.slot(self.count) = frame;
+        self.count += 1;
+        Ok(previous)
+    }
+
+    /// The last frame was entered by the C call that the interpreter's own frame stands for.
+    #[inline(always)]
+    fn mark_entry(&mut self) {
+        if self.count != 0 {
+            self.slot(self.count - 1).is_entry = 1;
+        }
+    }
+
+    #[inline(always)]
+    fn slot(&mut self, index: u64) -> &mut PythonFrame {
+        let index = (index & (MAX_PYTHON_FRAMES as u64 - 1)) as usize;
+        // SAFETY: in bounds by the mask. A slice index would leave a panic in the program.
+        unsafe {
+            &mut *(&raw mut (*self.event).python)
+                .cast::<PythonFrame>()
+                .add(index)
+        }
+    }
+}
+
+/// Of a code object, checked to be one.
+#[inline(always)]
+fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<u32, u32> {
+    let broken = |_: Unreadable| SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN;
+    let field = |offset: u32| M::read::<u32>(code.wrapping_add(u64::from(offset))).map_err(broken);
+    if M::read::<u64>(code.wrapping_add(OB_TYPE)).map_err(broken)? != layout.code_type {
+        return Err(broken(Unreadable));
+    }
+    Ok(code_checksum(
+        field(layout.first_line)?,
+        field(layout.code_flags)?,
+        field(layout.argument_count)?,
+    ))
+}

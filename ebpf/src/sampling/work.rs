@@ -1,0 +1,89 @@
+//! Whether a thread works for a request at this instant, and for which.
+
+use hotspan_common::{ContextOutcome, Counter, Parent, ParentSource, SampleFlags, Target};
+
+use super::{enclosing, worker::Worker};
+use crate::{
+    context::{self, Active},
+    counters::count,
+    threads,
+};
+
+/// A thread that is none of the interpreter's is not looked for in its list again for so long.
+const NATIVE_FOR_NS: u64 = 100_000_000;
+/// The W3C "sampled" flag.
+const SAMPLED: u8 = 1;
+
+/// What a thread works for.
+#[derive(Clone, Copy)]
+pub struct Work {
+    /// The parent in whose service it is.
+    pub parent: Parent,
+    /// The span object that the parent was read from; 0: none was.
+    pub span: u64,
+    /// The current `PyContext`; 0: none.
+    pub context: u64,
+    /// The crossing around it; 0: none.
+    pub crossing: u64,
+    /// `BY_LINEAGE`, or nothing.
+    pub flags: u32,
+}
+
+/// What the current thread works for; `None` (counted) if it is nothing that becomes a span.
+#[inline(always)]
+pub fn of_current(
+    target: &Target,
+    worker: &mut Worker,
+    tid: u32,
+    sp: u64,
+    now: u64,
+) -> Option<Work> {
+    let active = active(target, worker, now);
+    let around =
+        threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
+    let mut work = Work {
+        parent: active.parent,
+        span: active.span,
+        context: active.context,
+        crossing: 0,
+        flags: 0,
+    };
+    if let Some(around) = around {
+        work.crossing = around.id;
+        if around.by_lineage {
+            work.flags = SampleFlags::BY_LINEAGE;
+        }
+        // A callback may have begun a span of its own within the crossing: what is active now is nearer.
+        if work.parent.source == ParentSource::None.wire() {
+            work.parent = around.parent;
+        }
+    }
+    if work.parent.source == ParentSource::None.wire() {
+        count(if work.crossing == 0 {
+            Counter::SamplesNotAtWork
+        } else {
+            Counter::SamplesWithoutParent
+        });
+        return None;
+    }
+    if work.parent.flags & SAMPLED == 0 {
+        count(Counter::SamplesUnsampled);
+        return None;
+    }
+    Some(work)
+}
+
+/// What the thread's own context says. Most native threads never become the interpreter's, and its list
+/// is long: they are not looked for each time.
+#[inline(always)]
+fn active(target: &Target, worker: &mut Worker, now: u64) -> Active {
+    let mut active = Active::default();
+    if now < worker.native_until_ns {
+        return active;
+    }
+    context::read_active_now(target, &mut worker.python, &mut active);
+    if active.parent.outcome == ContextOutcome::NotAPythonThread.wire() {
+        worker.native_until_ns = now + NATIVE_FOR_NS;
+    }
+    active
+}
