@@ -404,3 +404,34 @@ fn doctor_knows_a_healthy_service() {
         "says nothing of the exporter, which is `none`:\n{out}"
     );
 }
+
+#[test]
+fn doctor_sees_a_context_that_gets_lost() {
+    let Some(_turn) = require_bpf("doctor --watch") else {
+        return;
+    };
+    let service = Options::default().start().unwrap();
+    let pid = service.pid().to_string();
+    let watch = |path: fn(usize) -> String| {
+        let mut doctor = Process::start(
+            Command::new(paths::agent().unwrap()).args(["doctor", "--pid", &pid, "--watch", "3s"]),
+        )
+        .unwrap();
+        doctor
+            .wait_stderr("hotspan: attached", Duration::from_secs(20))
+            .unwrap();
+        load::send(service.port, 12, 2, path).unwrap();
+        doctor.wait(Duration::from_secs(20)).unwrap();
+        let said = doctor.stdout();
+        let line = said.lines().find(|line| line.contains("threads"));
+        line.unwrap_or_else(|| panic!("nothing of threads:\n{said}"))
+            .to_owned()
+    };
+    let kept = watch(|seed| format!("/to_thread?seed={seed}"));
+    assert!(kept.contains("an active span at each of"), "{kept}");
+    let lost = watch(|seed| format!("/executor?seed={seed}"));
+    assert!(
+        lost.contains("without an active span (cpsat.") && lost.contains("run_in_executor"),
+        "{lost}"
+    );
+}
