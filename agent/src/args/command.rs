@@ -1,6 +1,6 @@
 //! The commands.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
@@ -76,6 +76,9 @@ pub struct DoctorArgs {
     /// The process to look at; without one, the host alone.
     #[command(flatten)]
     pub target: SelectorArgs,
+    /// Trace the process for this long, e.g. `10s`, and say whether its calls have an active span.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub watch: Option<Duration>,
     /// Also check that this endpoint answers: a URL, or `target` for the process's own.
     #[arg(long, value_name = "URL|target")]
     pub otlp_endpoint: Option<OtlpEndpoint>,
@@ -153,6 +156,9 @@ impl Cli {
         let complaint = match &self.command {
             Command::Replay(args) if args.export.otlp_endpoint == Some(OtlpEndpoint::Target) => {
                 "a replay has no process whose endpoint it could use: give --otlp-endpoint a URL"
+            }
+            Command::Doctor(args) if args.watch.is_some() && args.target.selector().is_none() => {
+                "--watch needs a process: add --pid, --name or --port"
             }
             Command::Doctor(args)
                 if args.otlp_endpoint == Some(OtlpEndpoint::Target)

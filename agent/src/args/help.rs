@@ -40,7 +40,12 @@ EXAMPLES
   Start a service and watch it in this terminal:
     sudo hotspan run -- opentelemetry-instrument uvicorn app:app --port 8000
   The same, with spans sent to a collector:
-    sudo hotspan run --otlp-endpoint http://localhost:4317 -- python service.py";
+    sudo hotspan run --otlp-endpoint http://localhost:4317 -- python service.py
+
+The program waits, before its first instruction, until its executable and the libraries that its
+loader gives it are armed. What it loads later is armed within milliseconds, and it is said how many.
+Calls are attributed once the interpreter, or the thread context record, can be read: some
+milliseconds after the start.";
 
 /// Below `hotspan doctor --help`.
 pub const DOCTOR: &str = "\
@@ -49,6 +54,8 @@ EXAMPLES
     sudo hotspan doctor
   Why is there no span from this service?
     sudo hotspan doctor --pid 4711
+  The same, and does the active span get lost on the way to a thread? (send it requests meanwhile)
+    sudo hotspan doctor --pid 4711 --watch 10s
   Does the collector answer?
     sudo hotspan doctor --otlp-endpoint http://localhost:4317
 

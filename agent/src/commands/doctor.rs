@@ -1,17 +1,20 @@
 //! `hotspan doctor`.
 
-use std::{env, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
 use tokio::runtime::Runtime;
 
-use super::{exports, load, trace::runtime};
+use super::{
+    exports, load,
+    trace::{self, runtime},
+};
 use crate::{
     args::{DoctorArgs, Exit, ExportArgs},
     catalogue::Catalogue,
     context::endpoint::Endpoint,
     doctor::{
-        Check, EndpointFacts, Glyphs, Report, System, TargetFacts, check_endpoint, check_host,
-        check_target,
+        Check, EndpointFacts, Glyphs, OutcomeFacts, Report, System, TargetFacts, check_endpoint,
+        check_host, check_target,
     },
     target::Process,
 };
@@ -26,14 +29,19 @@ const ENDPOINT_LIMIT: Duration = Duration::from_secs(1);
 pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let selector = args.target.selector();
     let process = selector.map(|selector| selector.open()).transpose()?;
+    let process = process.map(Arc::new);
     let catalogue = Catalogue::load(&args.regions)?;
     let runtime = runtime()?;
     let mut checks = check_host(&System::live(), Some(&load::tried(&runtime)));
     if let Some(process) = &process {
-        let facts = runtime.block_on(TargetFacts::gather(process, &catalogue))?;
+        let mut facts = runtime.block_on(TargetFacts::gather(process, &catalogue))?;
+        if let Some(length) = args.watch {
+            let summary = trace::observe(&runtime, process, catalogue, length)?;
+            facts.outcomes = Some(OutcomeFacts::from(&summary));
+        }
         checks.extend(check_target(&facts));
     }
-    checks.extend(own_endpoint(args, process.as_ref(), &runtime)?);
+    checks.extend(own_endpoint(args, process.as_deref(), &runtime)?);
     let report = Report { checks };
     if args.json {
         println!("{}", report.to_json()?);

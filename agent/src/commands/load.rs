@@ -4,8 +4,8 @@ use tokio::runtime::Runtime;
 
 use crate::{
     args::AgentError,
-    doctor::{KernelFeatures, Report, System, check_host},
-    kernel::{Kernel, KernelError},
+    doctor::{KernelFeatures, Report, System, Trial, check_host},
+    kernel::{self, Kernel, KernelError},
 };
 
 /// Loads them.
@@ -20,7 +20,9 @@ pub fn kernel(runtime: &Runtime) -> anyhow::Result<Kernel> {
 /// Loads them, as tracing would, and lets go of them.
 pub fn tried(runtime: &Runtime) -> KernelFeatures {
     let _inside = runtime.enter();
-    features(Kernel::load().map(drop))
+    let mut features = features(Kernel::load().map(drop));
+    features.uprobe_multi = Trial::of(kernel::uprobe_multi());
+    features
 }
 
 fn refusal(error: KernelError) -> AgentError {

@@ -72,7 +72,7 @@ fn first_line(program: &Path) -> Option<Vec<OsString>> {
         .strip_prefix(b"#!")?
         .split(|byte| *byte == b'\n')
         .next()?;
-    let words = line.split(|byte| byte.is_ascii_whitespace());
+    let words = line.split(u8::is_ascii_whitespace);
     let words = words.filter(|word| !word.is_empty());
     Some(
         words
@@ -142,7 +142,7 @@ fn libraries(loader: &Path, program: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `	NAME => PATH (0xADDRESS)`, or the loader's own `	PATH (0xADDRESS)`.
+/// `NAME => PATH (0xADDRESS)`, or the loader's own `PATH (0xADDRESS)`, indented.
 fn library(line: &[u8]) -> Option<PathBuf> {
     let line = std::str::from_utf8(line).ok()?.trim();
     let path = line.split_once(" => ").map_or(line, |(_, path)| path);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use hotspan_synth::settings::Settings;
+use hotspan_synth::{settings::Settings, summary::Summary};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{exports, load, spawn, startup, summary};
@@ -43,6 +43,32 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<Exit> {
     watch(&args.trace, process, exporters, Some(&args.output))
 }
 
+/// Traces a process for some time and sends its spans nowhere: what became of its calls?
+pub(super) fn observe(
+    runtime: &tokio::runtime::Runtime,
+    process: &Arc<Process>,
+    catalogue: Catalogue,
+    length: Duration,
+) -> anyhow::Result<Summary> {
+    let plan = Plan {
+        surveyor: Surveyor::start(catalogue)?,
+        rules: ArmingRules {
+            min_ns: None,
+            rate_guard: true,
+        },
+        settings: Settings::default(),
+        exporters: exports::none()?,
+        recording: None,
+    };
+    let begin = Begin::Running(family(Arc::clone(process))?);
+    let kernel = load::kernel(runtime)?;
+    let outcome = runtime.block_on(async {
+        let stop = stop(Some(length))?;
+        run::trace(kernel, plan, begin, stop).await
+    })?;
+    Ok(outcome.summary)
+}
+
 /// `hotspan run`. The program waits for its first instruction until what it is going to map is armed.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let surveyor = Surveyor::start(Catalogue::load(&args.trace.regions)?)?;
@@ -70,7 +96,7 @@ fn watch(
     recording: Option<&Path>,
 ) -> anyhow::Result<Exit> {
     let pid = process.pid();
-    let processes = family(process)?;
+    let processes = family(Arc::new(process))?;
     let surveyor = Surveyor::start(Catalogue::load(&args.regions)?)?;
     // While the verifier is at work, large libraries are searched already.
     for process in &processes {
@@ -104,9 +130,9 @@ fn trace(
 }
 
 /// The process and those that descend from it: the workers of a prefork server.
-fn family(process: Process) -> anyhow::Result<Vec<Arc<Process>>> {
+fn family(process: Arc<Process>) -> anyhow::Result<Vec<Arc<Process>>> {
     let pid = process.pid();
-    let mut processes = vec![Arc::new(process)];
+    let mut processes = vec![process];
     for descendant in tree(pid)? {
         if descendant != pid
             // One that has ended meanwhile, or that cannot be traced, is left out.

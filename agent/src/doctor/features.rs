@@ -28,9 +28,27 @@ pub struct KernelFeatures {
     pub tracepoint: Trial,
 }
 
+impl Trial {
+    /// Of something that was tried for itself.
+    pub fn of<E: std::error::Error + 'static>(result: Result<(), E>) -> Self {
+        match result {
+            Ok(()) => Self::Works,
+            Err(error) => {
+                let mut why = error.to_string();
+                let mut cause = error.source();
+                while let Some(inner) = cause {
+                    why = format!("{why}: {inner}");
+                    cause = inner.source();
+                }
+                Self::Refused(one_line(&why))
+            }
+        }
+    }
+}
+
 impl KernelFeatures {
     /// What is known once hotspan's own programs were loaded and attached to their tracepoints, or
-    /// were not, and why. Attaching to many places was not tried then.
+    /// were not, and why. Attaching to many places is tried for itself.
     pub fn of_load(result: Result<(), String>) -> Self {
         let (load, rest) = match result {
             Ok(()) => (Trial::Works, Trial::Works),

@@ -2,6 +2,7 @@
 
 mod counters;
 mod events;
+mod features;
 mod load;
 mod probes;
 mod sampler;
@@ -12,6 +13,7 @@ mod wire;
 pub use counters::KernelCounters;
 pub(crate) use counters::snake;
 pub use events::{Batch, Control, KernelEvent};
+pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use probes::{Armed, ProbePoint};
 pub use sampler::{Clock, RawSample, Sampler, Taken};

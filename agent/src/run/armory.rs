@@ -106,7 +106,8 @@ impl Armory {
         object: &Path,
         plans: Vec<Plan>,
     ) -> Result<Vec<Option<RegionId>>, KernelError> {
-        self.links.entry(place.clone()).or_default().object = object.to_owned();
+        let links = self.links.entry(place.clone()).or_default();
+        object.clone_into(&mut links.object);
         let numbers: Vec<Option<u32>> = plans
             .into_iter()
             .map(|plan| self.enter(place, plan))

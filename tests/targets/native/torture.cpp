@@ -239,7 +239,7 @@ static const Mode MODES[] = {{"plain", plain},           {"throws", throws},   {
 
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "once")) {
-        spin(50000000); // As long as a quick program takes to start.
+        spin(200000000); // As long as a quick program takes to start.
         timed("torture.once", "once", hs_once, 0);
         return 0;
     }

@@ -242,8 +242,9 @@ fn run_sees_calls_from_the_first_instruction() {
     eprintln!("  {without} calls before the parent could be read");
     // A new program's calls are seen at once; whose they are is known some milliseconds later, as
     // that stands in memory which its loader has yet to set up. They are counted, and nothing else is missed.
+    // On a machine that is busy with other things it takes longer: for that the bound is wide.
     assert!(
-        calls[without].start_ns - calls[0].start_ns < 50_000_000,
+        calls[without].start_ns - calls[0].start_ns < 300_000_000,
         "{without} calls without a span\n{}",
         outcome.stderr
     );
@@ -402,5 +403,38 @@ fn doctor_knows_a_healthy_service() {
     assert!(
         out.to_lowercase().contains("exporter"),
         "says nothing of the exporter, which is `none`:\n{out}"
+    );
+}
+
+#[test]
+fn doctor_sees_a_context_that_gets_lost() {
+    let Some(_turn) = require_bpf("doctor --watch") else {
+        return;
+    };
+    let service = Options::default().start().unwrap();
+    let pid = service.pid().to_string();
+    let watch = |path: fn(usize) -> String| {
+        let mut doctor = Process::start(
+            Command::new(paths::agent().unwrap()).args(["doctor", "--pid", &pid, "--watch", "3s"]),
+        )
+        .unwrap();
+        doctor
+            .wait_stderr("hotspan: attached", Duration::from_secs(20))
+            .unwrap();
+        load::send(service.port, 12, 2, path).unwrap();
+        doctor.wait(Duration::from_secs(20)).unwrap();
+        let said = doctor.stdout();
+        // A mark, the check's name, what was found.
+        let is_check = |line: &&str| line.split_whitespace().nth(1) == Some("threads");
+        let line = said.lines().find(is_check);
+        line.unwrap_or_else(|| panic!("nothing of threads:\n{said}"))
+            .to_owned()
+    };
+    let kept = watch(|seed| format!("/to_thread?seed={seed}"));
+    assert!(kept.contains("an active span at each of"), "{kept}");
+    let lost = watch(|seed| format!("/executor?seed={seed}"));
+    assert!(
+        lost.contains("without an active span (cpsat.") && lost.contains("run_in_executor"),
+        "{lost}"
     );
 }

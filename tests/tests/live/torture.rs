@@ -173,13 +173,16 @@ fn a_library_that_is_opened_late() {
         seen.len(),
         scene.outcome.stderr
     );
-    let unobserved = seen[0].start_ns - scene.calls[0].start_ns;
+    // The last of them began before the arming, and may have lasted longer.
+    let last = scene.calls[..unseen].last();
+    let unobserved = last.map_or(0, |call| call.start_ns - scene.calls[0].start_ns);
     assert!(
         unobserved as f64 / 1e6 <= said + 1.0,
         "{unobserved} ns are unobserved\n{}",
         scene.outcome.stderr
     );
-    assert!(said < 100.0, "{}", scene.outcome.stderr);
+    // On an idle machine it is one; the bound is for a busy one.
+    assert!(said < 250.0, "{}", scene.outcome.stderr);
 }
 
 /// What the agent says of the library that came late.

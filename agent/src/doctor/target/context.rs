@@ -31,10 +31,19 @@ pub(super) fn reader(facts: &ContextFacts) -> Check {
 pub(super) fn lost(outcomes: Option<&OutcomeFacts>) -> Check {
     const NAME: &str = "threads";
     let Some(outcomes) = outcomes else {
-        return TARGET.note(NAME, format!("{LOST_BY}: work there has no parent"));
+        return TARGET.note(
+            NAME,
+            format!("not looked at (--watch TIME does). {LOST_BY}"),
+        );
     };
     let other: u64 = outcomes.other.iter().map(|(_, count)| count).sum();
     let all = outcomes.found + outcomes.no_active_span + other;
+    if all == 0 {
+        return TARGET.note(
+            NAME,
+            "no call of a region was seen: send it requests meanwhile, or watch longer",
+        );
+    }
     if let Some((worst, count)) = outcomes.other.iter().max_by_key(|(_, count)| count)
         && *count > 0
     {
@@ -47,8 +56,9 @@ pub(super) fn lost(outcomes: Option<&OutcomeFacts>) -> Check {
     }
     if outcomes.no_active_span > 0 {
         let what = format!(
-            "{} calls of {all} ran without an active span: {LOST_BY}",
-            outcomes.no_active_span
+            "{} calls of {all} ran without an active span ({}): {LOST_BY}",
+            outcomes.no_active_span,
+            outcomes.without.join(", "),
         );
         return TARGET.warn(NAME, what, KEEP_BY);
     }

@@ -97,8 +97,10 @@ pub struct ExporterFacts {
 pub struct OutcomeFacts {
     /// A span was active.
     pub found: u64,
-    /// A context was read, and no span was active in it.
+    /// No span was active on the thread.
     pub no_active_span: u64,
+    /// Regions of these calls.
+    pub without: Vec<String>,
     /// Other outcomes, by name.
     pub other: Vec<(String, u64)>,
 }

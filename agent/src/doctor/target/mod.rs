@@ -4,6 +4,7 @@ mod context;
 mod convert;
 mod exporting;
 mod facts;
+mod outcomes;
 mod process;
 mod regions;
 mod sdk;

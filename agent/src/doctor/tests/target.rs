@@ -233,6 +233,7 @@ fn contexts_that_get_lost() {
             facts.outcomes = Some(OutcomeFacts {
                 found,
                 no_active_span: lost,
+                without: vec!["cpsat.solve".into()],
                 other,
             });
         }
@@ -242,7 +243,15 @@ fn contexts_that_get_lost() {
     check(
         |_| {},
         "threads",
-        Some((Note, &format!("{LOST}: work there has no parent"))),
+        Some((Note, &format!("not looked at (--watch TIME does). {LOST}"))),
+    );
+    check(
+        outcomes(0, 0, &[]),
+        "threads",
+        Some((
+            Note,
+            "no call of a region was seen: send it requests meanwhile, or watch longer",
+        )),
     );
     check(
         outcomes(9, 0, &[("read_failed", 0)]),
@@ -250,7 +259,7 @@ fn contexts_that_get_lost() {
         Some((Good, "an active span at each of 9 calls")),
     );
     let lost = format!(
-        "3 calls of 12 ran without an active span: {LOST} -> \
+        "3 calls of 12 ran without an active span (cpsat.solve): {LOST} -> \
          use asyncio.to_thread(), or instrument with opentelemetry-instrumentation-threading"
     );
     check(outcomes(9, 3, &[]), "threads", Some((Warn, &lost)));
