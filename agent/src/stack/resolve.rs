@@ -63,6 +63,7 @@ struct Counts {
     python_broken: u64,
     no_interpreter: u64,
     unknown_reason: u64,
+    without_mappings: u64,
 }
 
 impl Default for Stacks {
@@ -143,6 +144,7 @@ impl Stacks {
                 "stacks.python_without_interpreter",
                 self.counts.no_interpreter,
             ),
+            ("stacks.without_mappings", self.counts.without_mappings),
             ("stacks.unknown_reason", self.counts.unknown_reason),
             ("stacks.python_code_gone", codes.gone),
             ("stacks.python_code_unreadable", codes.unreadable),
@@ -171,13 +173,11 @@ impl Stacks {
         self.counts.python_cut += has(SampleFlags::PYTHON_CUT);
         self.counts.python_broken += has(SampleFlags::PYTHON_BROKEN);
         let target = self.targets.get_mut(&event.tgid);
-        match target.and_then(|target| target.interpreter()) {
-            Some(interpreter) => interpreter.parts(event, &mut self.codes, &mut self.functions),
-            None => {
-                self.counts.no_interpreter += 1;
-                python::unknown_parts(event, &mut self.functions)
-            }
+        if let Some(interpreter) = target.and_then(Target::interpreter) {
+            return interpreter.parts(event, &mut self.codes, &mut self.functions);
         }
+        self.counts.no_interpreter += 1;
+        python::unknown_parts(event, &mut self.functions)
     }
 
     /// The native frames, and why they end; none if the sample has no registers.
@@ -186,7 +186,11 @@ impl Stacks {
         let Some(target) = self.targets.get_mut(&event.tgid) else {
             return (Vec::new(), None);
         };
-        let Some(space) = target.space.as_mut().filter(|_| event.ip != 0) else {
+        if event.ip == 0 {
+            return (Vec::new(), None);
+        }
+        let Some(space) = target.space.as_mut() else {
+            self.counts.without_mappings += 1;
             return (Vec::new(), None);
         };
         let mut walker = Walker {

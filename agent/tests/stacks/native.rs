@@ -23,12 +23,14 @@ const PROGRAM: &str = include_str!("chains.cc");
 const ALL: usize = 1 << 20;
 
 /// The program, built in one way.
-struct Built {
+pub struct Built {
     _directory: TempDir,
-    path: PathBuf,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
-fn build(flags: &[&str]) -> Built {
+/// Builds the program with these flags.
+pub fn build(flags: &[&str]) -> Built {
     let directory = TempDir::new().unwrap();
     let source = directory.path().join("chains.cc");
     let path = directory.path().join("chains");
@@ -53,13 +55,15 @@ fn build(flags: &[&str]) -> Built {
 }
 
 /// A run of it, that has reached its end.
-struct Run {
-    child: Child,
+pub struct Run {
+    /// The process.
+    pub child: Child,
     thread: u32,
 }
 
 impl Run {
-    fn start(program: &Path, arguments: &[&str]) -> Self {
+    /// Starts it.
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -77,7 +81,7 @@ impl Run {
     }
 
     /// A sample in the function `leaf`: at first the thread is still busy saying that it is there.
-    fn at(&self, leaf: &str, limit: usize) -> (RawSample, Named) {
+    pub fn at(&self, leaf: &str, limit: usize) -> (RawSample, Named) {
         for _ in 0..1000 {
             let raw = self.sample(limit);
             let named = Named::of(&raw);
