@@ -8,14 +8,14 @@ use hotspan_synth::event::Event;
 use super::{
     functions::FunctionTable,
     join::{NativePart, PythonPart, join},
-    native, python,
+    native::{self, FrameNames},
+    python,
     spans::Spans,
     target::Target,
     translate,
 };
 use crate::{
     context::python::code::CodeCache,
-    symbolize::SymbolStore,
     target::Process,
     unwind::{ObjectStore, Registers, StackCopy, Stop, StopCounts, Walker},
 };
@@ -47,7 +47,7 @@ pub struct Resolved {
 pub struct Stacks {
     targets: HashMap<u32, Target>,
     objects: ObjectStore,
-    symbols: SymbolStore,
+    names: FrameNames,
     codes: CodeCache,
     functions: FunctionTable,
     spans: Spans,
@@ -71,7 +71,7 @@ impl Default for Stacks {
         Self {
             targets: HashMap::new(),
             objects: ObjectStore::new(UNWIND_BYTES),
-            symbols: SymbolStore::new(SYMBOL_BYTES),
+            names: FrameNames::new(SYMBOL_BYTES),
             codes: CodeCache::default(),
             functions: FunctionTable::default(),
             spans: Spans::default(),
@@ -151,7 +151,10 @@ impl Stacks {
             ("stacks.python_code_evicted", codes.evicted),
             ("stacks.functions_unnumbered", self.functions.unnumbered()),
             ("stacks.unwind_objects_evicted", self.objects.evicted()),
-            ("stacks.symbol_objects_evicted", self.symbols.evicted()),
+            (
+                "stacks.symbol_objects_evicted",
+                self.names.symbols.evicted(),
+            ),
             ("stacks.target_spans_unread", self.spans.unread),
         ];
         self.stops
@@ -162,7 +165,7 @@ impl Stacks {
 
     /// Bytes that unwind information and symbols take.
     pub fn size(&self) -> usize {
-        self.objects.size() + self.symbols.size()
+        self.objects.size() + self.names.symbols.size()
     }
 
     fn python(&mut self, event: &SampleEvent) -> Vec<PythonPart> {
@@ -210,7 +213,7 @@ impl Stacks {
         };
         let walk = walker.walk(registers, &stack);
         self.stops.add(walk.stop);
-        let parts = native::parts(&walk, target, &mut self.symbols, &mut self.functions);
+        let parts = native::parts(&walk, target, &mut self.names, &mut self.functions);
         (parts, Some(walk.stop))
     }
 

@@ -14,11 +14,11 @@ use super::{
     join,
 };
 
-fn frame(letter: char) -> Option<Frame> {
-    Some(Frame {
+fn frame(letter: char) -> Frame {
+    Frame {
         function: FunctionId(u32::from(letter)),
         line: 0,
-    })
+    }
 }
 
 fn native(drawn: &str) -> Vec<NativePart> {
@@ -34,7 +34,7 @@ fn native(drawn: &str) -> Vec<NativePart> {
                 role: Role::Interpreter,
             },
             work => NativePart {
-                frame: frame(work),
+                frame: Some(frame(work)),
                 role: Role::Function,
             },
         })
@@ -47,7 +47,7 @@ fn python(drawn: &str) -> Vec<PythonPart> {
         match parts.last_mut() {
             Some(part) if letter == '!' => part.is_entry = true,
             _ => parts.push(PythonPart {
-                frame: frame(letter),
+                frame: Some(frame(letter)),
                 is_entry: false,
             }),
         }

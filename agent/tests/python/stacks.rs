@@ -116,8 +116,8 @@ fn check_python(named: &Named, truth: &Truth) {
 }
 
 /// Native frames must lie between the right Python frames, and none be the interpreter's own.
-fn check_native(named: &Named) {
-    let names = named.names();
+fn check_native(stack: &Named) {
+    let names = stack.names();
     let position = |wanted: &str| names.iter().position(|name| *name == wanted).unwrap();
     let between = |outer: &str, inner: &str| &names[position(outer) + 1..position(inner)];
     assert!(names.last().unwrap().ends_with("read"), "{names:?}");
