@@ -178,9 +178,10 @@ impl Unwind {
         frames: &EhFrame<Bytes<'a>>,
         address: u64,
     ) -> Option<FrameDescriptionEntry<Bytes<'a>>> {
-        let header = match self.header.is_empty() {
-            true => None,
-            false => Some(parse_header(&self.header, &self.bases)?),
+        let header = if self.header.is_empty() {
+            None
+        } else {
+            Some(parse_header(&self.header, &self.bases)?)
         };
         match header.as_ref().and_then(ParsedEhFrameHdr::table) {
             Some(table) => table

@@ -2,10 +2,10 @@
 
 use hotspan_common::STACK_SIZES;
 
-/// Samples after which a size is judged.
-const WINDOW: u32 = 64;
-/// Share of cut stacks that a larger copy is taken for, in percent.
-const TOLERATED: u32 = 1;
+/// Samples in which cut stacks are counted.
+const WINDOW: u32 = 256;
+/// Cut stacks among them that a larger copy is not taken for: under 1 %.
+const TOLERATED: u32 = 2;
 
 /// Watches how often a target's stacks are cut.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,11 +24,10 @@ impl Appetite {
         }
         self.samples += 1;
         self.cut += u32::from(was_cut);
-        if self.samples < WINDOW {
-            return None;
+        let wants_more = self.cut > TOLERATED;
+        if wants_more || self.samples == WINDOW {
+            (self.samples, self.cut) = (0, 0);
         }
-        let wants_more = self.cut * 100 > self.samples * TOLERATED;
-        (self.samples, self.cut) = (0, 0);
         if !wants_more || self.size + 1 == STACK_SIZES.len() {
             return None;
         }

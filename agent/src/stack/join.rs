@@ -4,6 +4,8 @@
 //! for. So the loop's native frames, from the innermost on, stand for runs of Python frames; what is native
 //! between two of them was called by the inner end of the outer run.
 
+use std::cmp::Ordering;
+
 use hotspan_synth::event::Frame;
 
 use super::interpreter::Role;
@@ -50,7 +52,7 @@ pub fn join(
 ) -> Joined {
     let runs: Vec<&[PythonPart]> = python.split_inclusive(|part| part.is_entry).collect();
     let loops = native.iter().filter(|part| part.role == Role::Eval).count();
-    let fit = Fit::of(loops, runs.len(), native_is_complete && python_is_complete);
+    let fit = Fit::of(loops, runs.len(), native_is_complete, python_is_complete);
     let (mut frames, is_loose) = match fit {
         _ if python.is_empty() => (functions(native).collect(), false),
         Fit::After(idle) => (interleaved(native, &runs, idle), false),
@@ -78,11 +80,15 @@ enum Fit {
 }
 
 impl Fit {
-    fn of(loops: usize, runs: usize, both_complete: bool) -> Self {
-        match loops.checked_sub(runs) {
-            // The innermost is entered before it has a frame, and left after.
-            Some(idle @ (0 | 1)) if loops != 0 => Self::After(idle),
-            None if loops != 0 && !both_complete => Self::After(0),
+    fn of(loops: usize, runs: usize, native_is_complete: bool, python_is_complete: bool) -> Self {
+        match (loops, loops.cmp(&runs)) {
+            (0, _) => Self::Unknown,
+            (_, Ordering::Equal) => Self::After(0),
+            // The outer ones of either side are missing.
+            (_, Ordering::Greater) if !python_is_complete => Self::After(0),
+            (_, Ordering::Less) if !native_is_complete => Self::After(0),
+            // The innermost loop is entered before it has a frame, and left after.
+            (_, Ordering::Greater) if loops - runs == 1 => Self::After(1),
             _ => Self::Unknown,
         }
     }

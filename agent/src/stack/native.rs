@@ -1,8 +1,9 @@
 //! Names for the frames of a walk.
 
-use std::rc::Rc;
+use std::{num::NonZeroUsize, rc::Rc};
 
 use hotspan_synth::event::{Frame, Language};
+use lru::LruCache;
 
 use super::{
     functions::{Described, FunctionTable},
@@ -13,20 +14,23 @@ use super::{
 use crate::{
     object::FileKey,
     symbolize::{NativeName, SymbolStore},
-    unwind::{NativeFrame, Step, Walk},
+    unwind::{NativeFrame, Place, Step, Walk},
 };
+
+/// Addresses of which it is remembered what they are, over all objects.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
 
 /// The frames of a walk with their functions, innermost first.
 pub(super) fn parts(
     walk: &Walk,
     target: &mut Target,
-    symbols: &mut SymbolStore,
+    named: &mut FrameNames,
     functions: &mut FunctionTable,
 ) -> Vec<NativePart> {
-    let begin = walk.frames.len() - starting_frames(walk, symbols);
+    let begin = walk.frames.len() - starting_frames(walk, &mut named.symbols);
     let mut parts = Vec::new();
     for frame in &walk.frames[..begin] {
-        frame_parts(frame, target, symbols, functions, &mut parts);
+        frame_parts(frame, target, named, functions, &mut parts);
     }
     parts
 }
@@ -64,10 +68,47 @@ fn names(frame: &NativeFrame, symbols: &mut SymbolStore) -> Rc<[NativeName]> {
         .unwrap_or_default()
 }
 
+/// Names of frames, and what was made of them.
+pub(super) struct FrameNames {
+    pub symbols: SymbolStore,
+    known: LruCache<Known, Rc<[NativePart]>>,
+}
+
+/// An address of a file; whether it is the interpreter's.
+type Known = (FileKey, u64, bool);
+
+impl FrameNames {
+    /// Keeps about `limit` bytes of symbols.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            symbols: SymbolStore::new(limit),
+            known: LruCache::new(REMEMBERED),
+        }
+    }
+
+    fn parts(
+        &mut self,
+        frame: &NativeFrame,
+        place: &Place,
+        is_interpreters: bool,
+        functions: &mut FunctionTable,
+    ) -> Rc<[NativePart]> {
+        let key = (place.object.key(), place.address, is_interpreters);
+        if let Some(known) = self.known.get(&key) {
+            return Rc::clone(known);
+        }
+        let names = names(frame, &mut self.symbols);
+        let parts: Rc<[NativePart]> =
+            named_parts(frame, place, &names, is_interpreters, functions).into();
+        self.known.put(key, Rc::clone(&parts));
+        parts
+    }
+}
+
 fn frame_parts(
     frame: &NativeFrame,
     target: &mut Target,
-    symbols: &mut SymbolStore,
+    named: &mut FrameNames,
     functions: &mut FunctionTable,
     parts: &mut Vec<NativePart>,
 ) {
@@ -79,38 +120,43 @@ fn frame_parts(
         });
         return;
     };
-    let object = &place.object;
     if frame
         .covering
         .is_some_and(|covering| covering.is_signal_frame)
     {
         return;
     }
-    let names = names(frame, symbols);
+    let is_interpreters = target.is_interpreters(frame.address);
+    parts.extend_from_slice(&named.parts(frame, place, is_interpreters, functions));
+}
+
+fn named_parts(
+    frame: &NativeFrame,
+    place: &Place,
+    names: &[NativeName],
+    is_interpreters: bool,
+    functions: &mut FunctionTable,
+) -> Vec<NativePart> {
+    let object = place.object.name();
     let holder = names.last().map(|name| name.symbol.as_str());
-    let role = role(holder, target.is_interpreters(frame.address));
+    let role = role(holder, is_interpreters);
     if role != Role::Function {
-        parts.push(NativePart { frame: None, role });
-        return;
+        return vec![NativePart { frame: None, role }];
     }
     if names.is_empty() {
         // By where the function begins, so that all of its addresses are one function.
         let start = frame
             .covering
             .map_or(place.address, |covering| covering.start);
-        let function = unnamed(format!("{}+{start:#x}", object.name()), object.name());
-        parts.push(NativePart {
-            frame: number(functions, function, 0),
-            role,
-        });
-        return;
+        let function = unnamed(format!("{object}+{start:#x}"), object);
+        let frame = number(functions, function, 0);
+        return vec![NativePart { frame, role }];
     }
-    for name in names.iter() {
-        parts.push(NativePart {
-            frame: number(functions, native(name, object.name()), name.line),
-            role,
-        });
-    }
+    let parts = names.iter().map(|name| NativePart {
+        frame: number(functions, native(name, object), name.line),
+        role,
+    });
+    parts.collect()
 }
 
 fn number(functions: &mut FunctionTable, function: Described, line: u32) -> Option<Frame> {

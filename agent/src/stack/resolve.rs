@@ -8,14 +8,14 @@ use hotspan_synth::event::Event;
 use super::{
     functions::FunctionTable,
     join::{NativePart, PythonPart, join},
-    native, python,
+    native::{self, FrameNames},
+    python,
     spans::Spans,
     target::Target,
     translate,
 };
 use crate::{
     context::python::code::CodeCache,
-    symbolize::SymbolStore,
     target::Process,
     unwind::{ObjectStore, Registers, StackCopy, Stop, StopCounts, Walker},
 };
@@ -47,7 +47,7 @@ pub struct Resolved {
 pub struct Stacks {
     targets: HashMap<u32, Target>,
     objects: ObjectStore,
-    symbols: SymbolStore,
+    names: FrameNames,
     codes: CodeCache,
     functions: FunctionTable,
     spans: Spans,
@@ -63,6 +63,7 @@ struct Counts {
     python_broken: u64,
     no_interpreter: u64,
     unknown_reason: u64,
+    without_mappings: u64,
 }
 
 impl Default for Stacks {
@@ -70,7 +71,7 @@ impl Default for Stacks {
         Self {
             targets: HashMap::new(),
             objects: ObjectStore::new(UNWIND_BYTES),
-            symbols: SymbolStore::new(SYMBOL_BYTES),
+            names: FrameNames::new(SYMBOL_BYTES),
             codes: CodeCache::default(),
             functions: FunctionTable::default(),
             spans: Spans::default(),
@@ -143,13 +144,17 @@ impl Stacks {
                 "stacks.python_without_interpreter",
                 self.counts.no_interpreter,
             ),
+            ("stacks.without_mappings", self.counts.without_mappings),
             ("stacks.unknown_reason", self.counts.unknown_reason),
             ("stacks.python_code_gone", codes.gone),
             ("stacks.python_code_unreadable", codes.unreadable),
             ("stacks.python_code_evicted", codes.evicted),
             ("stacks.functions_unnumbered", self.functions.unnumbered()),
             ("stacks.unwind_objects_evicted", self.objects.evicted()),
-            ("stacks.symbol_objects_evicted", self.symbols.evicted()),
+            (
+                "stacks.symbol_objects_evicted",
+                self.names.symbols.evicted(),
+            ),
             ("stacks.target_spans_unread", self.spans.unread),
         ];
         self.stops
@@ -160,7 +165,7 @@ impl Stacks {
 
     /// Bytes that unwind information and symbols take.
     pub fn size(&self) -> usize {
-        self.objects.size() + self.symbols.size()
+        self.objects.size() + self.names.symbols.size()
     }
 
     fn python(&mut self, event: &SampleEvent) -> Vec<PythonPart> {
@@ -171,13 +176,11 @@ impl Stacks {
         self.counts.python_cut += has(SampleFlags::PYTHON_CUT);
         self.counts.python_broken += has(SampleFlags::PYTHON_BROKEN);
         let target = self.targets.get_mut(&event.tgid);
-        match target.and_then(|target| target.interpreter()) {
-            Some(interpreter) => interpreter.parts(event, &mut self.codes, &mut self.functions),
-            None => {
-                self.counts.no_interpreter += 1;
-                python::unknown_parts(event, &mut self.functions)
-            }
+        if let Some(interpreter) = target.and_then(Target::interpreter) {
+            return interpreter.parts(event, &mut self.codes, &mut self.functions);
         }
+        self.counts.no_interpreter += 1;
+        python::unknown_parts(event, &mut self.functions)
     }
 
     /// The native frames, and why they end; none if the sample has no registers.
@@ -186,7 +189,11 @@ impl Stacks {
         let Some(target) = self.targets.get_mut(&event.tgid) else {
             return (Vec::new(), None);
         };
-        let Some(space) = target.space.as_mut().filter(|_| event.ip != 0) else {
+        if event.ip == 0 {
+            return (Vec::new(), None);
+        }
+        let Some(space) = target.space.as_mut() else {
+            self.counts.without_mappings += 1;
             return (Vec::new(), None);
         };
         let mut walker = Walker {
@@ -206,7 +213,7 @@ impl Stacks {
         };
         let walk = walker.walk(registers, &stack);
         self.stops.add(walk.stop);
-        let parts = native::parts(&walk, target, &mut self.symbols, &mut self.functions);
+        let parts = native::parts(&walk, target, &mut self.names, &mut self.functions);
         (parts, Some(walk.stop))
     }
 

@@ -107,3 +107,57 @@ fn function(line: &[u8]) -> Option<Function> {
     })
     .filter(|function| !function.name.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use rustix::process::getuid;
+    use tempfile::TempDir;
+
+    use super::{PerfMap, PerfMapError};
+
+    #[test]
+    fn functions_are_found_by_address() {
+        let map = PerfMap::parse(
+            b"1000 10 first\n0x2000 0x20 a name with spaces\nbroken\n3000 zz x\n\
+              1000 8 newer\nffffffffffffffff 10 beyond\n4000 10 \n\xff\xfe 1 y\n",
+        );
+        for (address, name) in [
+            (0xfff, None),
+            (0x1000, Some("newer")),
+            (0x1007, Some("newer")),
+            (0x1008, None),
+            (0x201f, Some("a name with spaces")),
+            (0x2020, None),
+            (0x4000, None),
+            (u64::MAX, None),
+        ] {
+            assert_eq!(map.name(address), name, "{address:#x}");
+        }
+    }
+
+    #[test]
+    fn only_a_regular_file_of_the_targets_user_inside_of_its_root_is_read() {
+        let root = TempDir::new().unwrap();
+        fs::create_dir(root.path().join("tmp")).unwrap();
+        let map = root.path().join("tmp/perf-7.map");
+        let user = getuid().as_raw();
+        let read = |user| PerfMap::read(root.path(), 7, user);
+        assert!(matches!(read(user), Err(PerfMapError::Io(_))));
+
+        fs::write(&map, "1000 10 f\n").unwrap();
+        assert_eq!(read(user).unwrap().name(0x1001), Some("f"));
+        assert!(matches!(read(user + 1), Err(PerfMapError::NotTheTargets)));
+
+        let elsewhere = TempDir::new().unwrap();
+        fs::write(elsewhere.path().join("secret"), "1000 10 f\n").unwrap();
+        fs::remove_file(&map).unwrap();
+        symlink(elsewhere.path().join("secret"), &map).unwrap();
+        assert!(matches!(read(user), Err(PerfMapError::Io(_))));
+
+        fs::remove_file(&map).unwrap();
+        fs::create_dir(&map).unwrap();
+        assert!(read(user).is_err());
+    }
+}

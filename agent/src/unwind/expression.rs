@@ -34,10 +34,10 @@ pub(super) fn caller(
             context.evaluate(expression.get(&row.section).ok()?, None)?
         }
     };
-    let ip = context.restored(row.rules.register(X86_64::RA)?, frame)?;
+    let ip = context.restored(&row.rules.register(X86_64::RA)?, frame)?;
     let bp = match row.rules.register(X86_64::RBP) {
         None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => registers.bp,
-        Some(rule) => context.restored(rule, frame)?,
+        Some(rule) => context.restored(&rule, frame)?,
     };
     Some(Registers { ip, sp: frame, bp })
 }
@@ -49,9 +49,9 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    fn restored(&self, rule: RegisterRule<usize>, frame: u64) -> Option<u64> {
+    fn restored(&self, rule: &RegisterRule<usize>, frame: u64) -> Option<u64> {
         let address = match rule {
-            RegisterRule::Offset(offset) => frame.wrapping_add_signed(offset),
+            RegisterRule::Offset(offset) => frame.wrapping_add_signed(*offset),
             RegisterRule::Expression(expression) => {
                 self.evaluate(expression.get(&self.row.section).ok()?, Some(frame))?
             }

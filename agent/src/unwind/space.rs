@@ -1,6 +1,7 @@
 //! What lies where in a target.
 
 use std::{
+    cell::OnceCell,
     fs,
     io::Write as _,
     ops::Range,
@@ -51,7 +52,7 @@ struct Code {
     path: PathBuf,
     file: PathBuf,
     /// Set at the first look; `None` in it: it cannot be opened.
-    key: Option<Option<FileKey>>,
+    key: OnceCell<Option<FileKey>>,
 }
 
 /// The kernel's own object, copied into a file of the agent's: it is in no file.
@@ -106,7 +107,7 @@ impl AddressSpace {
         if time_ns < self.read_at_ns && self.was_another(address, index) {
             return None;
         }
-        let code = &mut self.code[index];
+        let code = &self.code[index];
         let key = code.key()?;
         let object = store.get(key, &code.file, &code.path)?;
         let offset = address - code.addresses.start + code.file_offset;
@@ -148,7 +149,7 @@ impl AddressSpace {
             },
             path: PathBuf::from("[vdso]"),
             file: path,
-            key: None,
+            key: OnceCell::new(),
         })
     }
 }
@@ -161,12 +162,12 @@ impl Code {
             object: mapping.object,
             path: mapping.path,
             file: mapping.map_file,
-            key: None,
+            key: OnceCell::new(),
         }
     }
 
-    fn key(&mut self) -> Option<FileKey> {
-        *self.key.get_or_insert_with(|| {
+    fn key(&self) -> Option<FileKey> {
+        *self.key.get_or_init(|| {
             let metadata = fs::metadata(&self.file).ok()?;
             Some(FileKey::of(&metadata))
         })

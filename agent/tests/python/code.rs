@@ -84,6 +84,7 @@ fn check(interpreter: &Path) {
     for code in &truth.codes {
         code.check(&heap, &layout);
     }
+    misplaced(&truth, &heap, &layout);
     let far = truth.codes.last().unwrap();
     assert_eq!(far.name, "far");
     let address: u64 = subject.ask("free");
@@ -92,6 +93,17 @@ fn check(interpreter: &Path) {
         Code::read(&heap, &layout, address, far.checksum()).is_err(),
         "a freed code object is not named"
     );
+}
+
+/// What lies beside code objects, and where no memory is, is no code object.
+fn misplaced(truth: &Truth, heap: &Heap<'_>, layout: &CodeLayout) {
+    for code in &truth.codes {
+        for distance in [-64, -16, -8, -1, 1, 8, 16, 64, 4096, 1 << 46] {
+            let address = code.address.wrapping_add_signed(distance);
+            let read = Code::read(heap, layout, address, code.checksum());
+            assert!(read.is_err(), "{distance} from {}", code.name);
+        }
+    }
 }
 
 /// Strings of 3.14 are in one of two layouts, which only modules tell.

@@ -11,22 +11,26 @@ use hotspan::{
     stack::{RawSample, Stacks},
     target::Process,
 };
-use hotspan_synth::event::{Event, Function, Sample};
 use tempfile::TempDir;
 
-use crate::capture::{capture, now};
+use crate::{
+    capture::{capture, now},
+    named::Named,
+};
 
 const PROGRAM: &str = include_str!("chains.cc");
 /// More than any of the chains needs.
 const ALL: usize = 1 << 20;
 
 /// The program, built in one way.
-struct Built {
+pub struct Built {
     _directory: TempDir,
-    path: PathBuf,
+    /// Where it is.
+    pub path: PathBuf,
 }
 
-fn build(flags: &[&str]) -> Built {
+/// Builds the program with these flags.
+pub fn build(flags: &[&str]) -> Built {
     let directory = TempDir::new().unwrap();
     let source = directory.path().join("chains.cc");
     let path = directory.path().join("chains");
@@ -51,13 +55,15 @@ fn build(flags: &[&str]) -> Built {
 }
 
 /// A run of it, that has reached its end.
-struct Run {
-    child: Child,
+pub struct Run {
+    /// The process.
+    pub child: Child,
     thread: u32,
 }
 
 impl Run {
-    fn start(program: &Path, arguments: &[&str]) -> Self {
+    /// Starts it.
+    pub fn start(program: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -75,7 +81,7 @@ impl Run {
     }
 
     /// A sample in the function `leaf`: at first the thread is still busy saying that it is there.
-    fn at(&self, leaf: &str, limit: usize) -> (RawSample, Named) {
+    pub fn at(&self, leaf: &str, limit: usize) -> (RawSample, Named) {
         for _ in 0..1000 {
             let raw = self.sample(limit);
             let named = Named::of(&raw);
@@ -95,52 +101,6 @@ impl Drop for Run {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", self.child.id()));
-    }
-}
-
-/// A stack with names, outermost first.
-struct Named {
-    functions: Vec<Function>,
-    is_complete: bool,
-    counters: Vec<(&'static str, u64)>,
-}
-
-impl Named {
-    fn of(raw: &RawSample) -> Self {
-        let mut stacks = Stacks::default();
-        let process = Process::open(raw.event.tgid).unwrap();
-        stacks.adopt(raw.event.tgid, Arc::new(process));
-        let resolved = stacks.resolve(raw, now());
-        let mut functions = Vec::new();
-        let mut sample: Option<Sample> = None;
-        for event in resolved.events {
-            match event {
-                Event::Function(function) => functions.push(function),
-                Event::Sample(event) => sample = Some(event),
-                other => panic!("{other:?}"),
-            }
-        }
-        let sample = sample.unwrap();
-        let function = |id| functions.iter().find(|function| function.id == id).unwrap();
-        Self {
-            functions: sample
-                .stack
-                .iter()
-                .map(|frame| function(frame.function).clone())
-                .collect(),
-            is_complete: sample.is_complete,
-            counters: stacks.counters().collect(),
-        }
-    }
-
-    fn names(&self) -> Vec<&str> {
-        let functions = self.functions.iter();
-        functions.map(|function| function.name.as_str()).collect()
-    }
-
-    fn counted(&self, name: &str) -> u64 {
-        let found = self.counters.iter().find(|(counter, _)| *counter == name);
-        found.map_or(0, |(_, total)| *total)
     }
 }
 
@@ -356,6 +316,7 @@ fn debug_information_names_inlined_functions_and_lines() {
     let run = Run::start(&path, &[]);
     let (_, named) = run.at("spins", ALL);
     assert_eq!(named.names(), ["main", "spins"]);
+    assert_eq!(named.lines, [8, 5]);
     let file = source.to_string_lossy();
     assert!(
         named.functions.iter().all(|function| function.file == file),

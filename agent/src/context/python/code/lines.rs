@@ -98,11 +98,15 @@ fn signed_varint(bytes: &[u8]) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::{LineFormat, line_at};
+
+    type Case = (LineFormat, &'static [u8], u32, u64, Option<u32>);
 
     /// Format, table, first line, offset in bytes, line. From `Objects/lnotab_notes.txt` and
     /// `Objects/locations.md`.
-    const CASES: &[(LineFormat, &[u8], u32, u64, Option<u32>)] = &[
+    const CASES: &[Case] = &[
         (LineFormat::Lnotab, &[], 7, 4, Some(7)),
         (LineFormat::Lnotab, &[6, 1, 44, 5], 1, 5, Some(1)),
         (LineFormat::Lnotab, &[6, 1, 44, 5], 1, 6, Some(2)),
@@ -158,6 +162,20 @@ mod tests {
                 line,
                 "{format:?} {table:?} at {offset}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_tables_have_some_line_or_none(
+            table in vec(any::<u8>(), 0..300),
+            first_line in any::<u32>(),
+            offset in any::<u64>(),
+        ) {
+            for format in [LineFormat::Lnotab, LineFormat::Pep626, LineFormat::Locations] {
+                prop_assert_ne!(line_at(format, &table, first_line, offset % 4096), Some(0));
+                prop_assert_ne!(line_at(format, &table, first_line, offset), Some(0));
+            }
         }
     }
 }

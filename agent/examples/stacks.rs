@@ -1,0 +1,91 @@
+//! What resolving the stacks of a process costs, and how many reach the thread's start.
+//!
+//! `stacks PID COUNT BYTES`: samples its running threads by ptrace, which stops each for a moment; hotspan
+//! itself takes samples in the kernel. The process must not be one that matters.
+
+use std::{fs, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use hotspan::{stack::Stacks, target::Process};
+use rustix::time::{ClockId, clock_gettime};
+
+#[path = "../tests/stacks/capture.rs"]
+mod capture;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<usize> = std::env::args()
+        .skip(1)
+        .map(|argument| argument.parse())
+        .collect::<Result<_, _>>()?;
+    let [pid, count, bytes] = arguments[..] else {
+        bail!("usage: stacks PID COUNT BYTES");
+    };
+    let pid = pid as u32;
+    let mut samples = Vec::new();
+    while samples.len() < count {
+        for thread in running(pid)? {
+            samples.push(capture::capture(pid, thread, bytes));
+        }
+    }
+    let mut stacks = Stacks::default();
+    stacks.adopt(pid, Arc::new(Process::open(pid)?));
+    let before = resident()?;
+    for round in ["cold", "warm"] {
+        let mut times: Vec<u64> = samples
+            .iter()
+            .map(|sample| {
+                let start = processor_time();
+                stacks.resolve(sample, capture::now());
+                processor_time() - start
+            })
+            .collect();
+        times.sort_unstable();
+        let total: u64 = times.iter().sum();
+        println!(
+            "{round}: {} samples, microseconds of a processor: mean {:.1}, median {:.1}, p99 {:.1}, longest {:.1}",
+            times.len(),
+            total as f64 / times.len() as f64 / 1e3,
+            times[times.len() / 2] as f64 / 1e3,
+            times[times.len() * 99 / 100] as f64 / 1e3,
+            times[times.len() - 1] as f64 / 1e3,
+        );
+    }
+    println!("{:?}", stacks.counters().collect::<Vec<_>>());
+    println!(
+        "unwind information and symbols: {} KiB; resident memory grew by {} KiB",
+        stacks.size() >> 10,
+        resident()? - before
+    );
+    Ok(())
+}
+
+/// What this thread has used of a processor, in nanoseconds.
+fn processor_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Threads that run, by their state.
+fn running(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let mut threads = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?;
+        let stat = fs::read_to_string(task.path().join("stat"))?;
+        if stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" R"))
+        {
+            threads.extend(task.file_name().to_string_lossy().parse::<u32>());
+        }
+    }
+    Ok(threads)
+}
+
+/// Resident memory of this process, in KiB.
+fn resident() -> anyhow::Result<i64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let value = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
+    Ok(value.parse()?)
+}
