@@ -88,7 +88,11 @@ impl Synth {
                 let rules = &self.settings.inference;
                 self.inference.function(function, rules, &mut self.tally);
             }
-            Event::Sample(sample) => self.inference.sample(sample, self.now, &mut self.tally),
+            Event::Sample(sample) => {
+                let rules = &self.settings.inference;
+                self.inference
+                    .sample(sample, self.now, rules, &mut self.tally);
+            }
             Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
             Event::Span(span) => self.inference.target_span(span, &self.settings.inference),
         }

@@ -31,7 +31,7 @@ use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
 
 use crate::{
-    event::{Function, Parent, Sample, SampleReason, TargetSpan, Wait},
+    event::{Function, Parent, Sample, SampleReason, TargetSpan, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
     item::Key,
     known::KnownCrossings,
@@ -61,7 +61,7 @@ impl Inference {
         self.requests.describe(span, rules.requests);
     }
 
-    pub fn sample(&mut self, sample: Sample, now: KernelTime, tally: &mut Tally) {
+    pub fn sample(&mut self, sample: Sample, now: KernelTime, rules: &Rules, tally: &mut Tally) {
         let parent = match judge(&sample.parent) {
             Verdict::Named(parent) => parent,
             Verdict::Unsampled => return tally.sampled(SampleUse::Unsampled),
@@ -75,12 +75,20 @@ impl Inference {
         if !sample.is_complete && from == 0 {
             return tally.sampled(SampleUse::Incomplete);
         }
-        let stack = handler_frames(&sample.stack, &self.functions);
         let key = (sample.target, parent.context());
+        if self.requests.ended(key) > Some(sample.time) {
+            return tally.sampled(SampleUse::TooLate);
+        }
+        let is_on_loop = self.functions.is_on_loop(&sample.stack);
+        let task = if is_on_loop { sample.context } else { 0 };
+        let stack = handler_frames(&sample.stack, &self.functions);
         let request = self.requests.touch(key, parent, now.max(sample.time));
-        let lane = request.lanes.entry(sample.thread).or_default();
+        let lane = request.lane((sample.thread, task));
         match sample.reason {
-            SampleReason::Entry(id) => lane.entries.push((crossing(sample.target, id), stack)),
+            SampleReason::Entry(id) => {
+                lane.entries.push((crossing(sample.target, id), stack));
+                self.requests.hold(key);
+            }
             SampleReason::Timer(period_ns) => {
                 let inside = sample.enclosing.map(|id| crossing(sample.target, id));
                 lane.inside.extend(inside);
@@ -90,9 +98,10 @@ impl Inference {
                     kind: Kind::Sample { period_ns },
                     stack,
                 });
+                let gone = self.requests.hold_sample(key, rules.samples_per_request);
+                tally.evidence(SampleUse::Thinned, gone);
             }
         }
-        self.requests.hold(key);
         tally.sampled(SampleUse::Used);
     }
 
@@ -103,22 +112,32 @@ impl Inference {
         if parent.by_lineage {
             return tally.sampled(SampleUse::WorkersWait);
         }
-        if wait.end <= wait.start {
-            return tally.sampled(SampleUse::EmptyWait);
+        let key = (wait.target, parent.context());
+        let start = wait.start.max(self.requests.ended(key).unwrap_or_default());
+        if wait.end <= start {
+            let is_late = wait.end > wait.start;
+            let why = if is_late {
+                SampleUse::TooLate
+            } else {
+                SampleUse::EmptyWait
+            };
+            return tally.sampled(why);
         }
-        let cause = Cause::of(wait, &self.functions);
+        let is_await = wait.evidence == WaitEvidence::Suspended;
         let stack = handler_frames(&wait.stack, &self.functions);
         // Whoever awaits a handler is a framework: that wait is the handler's work.
-        if stack.is_empty() && matches!(wait.evidence, crate::event::WaitEvidence::Suspended) {
+        if stack.is_empty() && is_await {
             return tally.sampled(SampleUse::FrameworkWait);
         }
-        let key = (wait.target, parent.context());
+        let is_on_loop = is_await || self.functions.is_on_loop(&wait.stack);
+        let task = if is_on_loop { wait.context } else { 0 };
+        let cause = Cause::of(wait, &self.functions);
         let request = self.requests.touch(key, parent, now.max(wait.end));
-        let lane = request.lanes.entry(wait.thread).or_default();
+        let lane = request.lane((wait.thread, task));
         lane.inside
             .extend(wait.enclosing.map(|id| crossing(wait.target, id)));
         lane.evidence.push(Evidence {
-            start: wait.start,
+            start,
             end: wait.end,
             kind: Kind::Wait(cause),
             stack,
@@ -134,7 +153,7 @@ impl Inference {
         }
         let key = (exact.key.target, parent.context());
         let request = self.requests.touch(key, parent, now);
-        request.lanes.entry(thread).or_default().exact.push(exact);
+        request.exact.push((thread, exact));
         self.requests.hold(key);
     }
 
@@ -143,7 +162,8 @@ impl Inference {
         self.requests.held()
     }
 
-    /// Emits what is inferred of the requests that are quiet, and of those that there is no room for.
+    /// Emits what is inferred of the requests that are quiet, of those that have gone on for very
+    /// long, and of those that there is no room for.
     pub fn tick(&mut self, known: &KnownCrossings, means: &mut Means<'_>, out: &mut impl Sink) {
         let rules = &means.settings.inference;
         while let Some((touched, key)) = self.requests.quietest() {
@@ -160,6 +180,13 @@ impl Inference {
                 continue;
             }
             self.end(key, means, out);
+        }
+        let before = KernelTime(means.now.0.saturating_sub(rules.longest_ns));
+        for key in self.requests.older(before) {
+            if !self.is_in_crossing(key, known) {
+                means.tally.sampled(SampleUse::Parted);
+                self.end(key, means, out);
+            }
         }
     }
 
@@ -182,30 +209,31 @@ impl Inference {
     }
 
     fn end(&mut self, key: RequestKey, means: &mut Means<'_>, out: &mut impl Sink) {
-        let Some(mut request) = self.requests.take(key) else {
+        let limit = means.settings.inference.requests;
+        let Some(request) = self.requests.take(key, limit) else {
             return;
         };
-        for lane in request.lanes.values_mut() {
-            lane.sort();
-        }
         let (start, start_unix) = self.start(key, &request, means);
         let first = request
             .lanes
             .iter()
-            .min_by_key(|(thread, lane)| (lane.first(), **thread));
-        let first = first.map(|(thread, _)| *thread);
+            .min_by_key(|(key, lane)| (lane.first(), **key));
+        let first = first.map(|(key, _)| *key);
         let mut left = means.settings.inference.spans_per_request;
         let mut leaves = Vec::new();
-        for (thread, lane) in &request.lanes {
-            let start = start.filter(|_| Some(*thread) == first);
-            let found = lane.infer(start, &self.functions, &means.settings.inference);
+        for (lane_key, lane) in &request.lanes {
+            let start = start.filter(|_| Some(*lane_key) == first);
+            let mut found = lane.infer(start, &self.functions, &means.settings.inference);
+            if request.resumed.is_some() {
+                lane::say_continued(&mut found);
+            }
             coverage::leaves(lane, &found, &mut leaves);
             let mut emitter = Emitter {
                 means,
                 functions: &self.functions,
                 target: key.0,
                 parent: request.parent,
-                thread: *thread,
+                thread: lane_key.0,
                 exact: &lane.exact,
                 left: &mut left,
                 serial: &mut self.serial,
@@ -220,15 +248,17 @@ impl Inference {
                 }
             }
         }
-        let last = request.lanes.values().filter_map(lane::Lane::last).max();
-        let begun = start.or_else(|| request.lanes.values().filter_map(lane::Lane::first).min());
         let name = self.requests.span(key).map(|span| span.name.as_str());
-        if let Some((begun, last)) = begun.zip(last) {
-            means.tally.coverage.request(name, begun, last, leaves);
+        if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
+            let is_new = request.resumed.is_none();
+            means
+                .tally
+                .coverage
+                .request(name, is_new, begun, last, leaves);
         }
     }
 
-    /// When the request began, if the target's own record says so.
+    /// When the request began, if the target's own record says so and this is its first part.
     fn start(
         &self,
         key: RequestKey,
@@ -238,11 +268,11 @@ impl Inference {
         let Some(span) = self.requests.span(key) else {
             return (None, UnixTime::default());
         };
-        let first = request.lanes.values().filter_map(lane::Lane::first).min();
         let start = means.clock.kernel_time(span.start);
         // The target's clock and the kernel's differ by less than a span may be off.
-        let start = start.zip(first).map(|(start, first)| start.min(first));
-        (start, span.start)
+        let start = start.zip(request.first());
+        let start = start.map(|(start, first)| start.min(first));
+        (start.filter(|_| request.resumed.is_none()), span.start)
     }
 
     /// Counts a sample that no request can be told for, by the outermost function with a name.

@@ -45,6 +45,18 @@ pub(super) struct Edge {
     pub callers: Vec<Frame>,
 }
 
+impl Edge {
+    /// One without a region beyond it.
+    pub fn plain(time: KernelTime, bound: Bound) -> Self {
+        Self {
+            time,
+            bound,
+            region: None,
+            callers: Vec::new(),
+        }
+    }
+}
+
 /// What is known of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
