@@ -119,6 +119,8 @@ counts! {
         FrameworkWait = "waits.of_frameworks",
         /// Evidence of time that spans have been made of already.
         TooLate = "too_late",
+        /// Evidence in a crossing that was still open when its request had to end.
+        InOpenCrossing = "in_open_crossing",
         /// A sample that another of its request stands for, which has too many.
         Thinned = "limit.samples_per_request",
         /// A request that went on for so long that its first part went out alone.

@@ -49,7 +49,7 @@ pub struct Synth {
     pub(crate) threads: EndedThreads,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
-    inference: Inference,
+    pub(crate) inference: Inference,
     /// The last tick.
     pub(crate) now: KernelTime,
 }
@@ -117,8 +117,8 @@ impl Synth {
         while let Some((seen, key)) = self.making.stalest(0) {
             self.detach(key, seen, now, Noted::NeverEnded, out);
         }
-        let (inference, _, mut means) = self.inferring();
-        inference.finish(&mut means, out);
+        let (inference, known, mut means) = self.inferring();
+        inference.finish(known, &mut means, out);
         self.forget();
     }
 

@@ -43,6 +43,13 @@ pub(crate) struct Lane {
     pub inside: BTreeSet<Key>,
 }
 
+/// The part of a request's time that spans are made of.
+#[derive(Debug)]
+pub(crate) struct Between {
+    pub start: Edge,
+    pub end: Edge,
+}
+
 /// Spans to be, below a crossing or directly below the target's span.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -58,12 +65,11 @@ impl Lane {
         entries.chain(starts).min()
     }
 
-    /// The latest.
+    /// The latest, with the time that the last sample stands for.
     pub fn last(&self) -> Option<KernelTime> {
         let exits = self.exact.iter().map(|exact| exact.exit);
-        exits
-            .chain(self.evidence.iter().map(|evidence| evidence.end))
-            .max()
+        let ends = self.evidence.iter().map(Evidence::reach);
+        exits.chain(ends).max()
     }
 
     /// Puts everything into the order of time.
@@ -89,14 +95,19 @@ impl Lane {
         before - self.evidence.len()
     }
 
-    /// What the lane shows, which must be sorted. `start` is the request's, if this is the thread
-    /// that it began on.
-    pub fn infer(
-        &self,
-        start: Option<KernelTime>,
-        functions: &Functions,
-        rules: &Inference,
-    ) -> Vec<Found> {
+    /// Lets what comes from `until` on go; returns how many samples and waits that were.
+    pub fn cut(&mut self, until: KernelTime) -> usize {
+        let before = self.evidence.len();
+        self.evidence.retain_mut(|evidence| {
+            evidence.end = evidence.end.min(until);
+            evidence.start < until
+        });
+        self.exact.retain(|exact| exact.entry < until);
+        before - self.evidence.len()
+    }
+
+    /// What the lane shows, which must be sorted, between these instants.
+    pub fn infer(&self, between: &Between, functions: &Functions, rules: &Inference) -> Vec<Found> {
         let lane = Sorted {
             lane: self,
             functions,
@@ -111,7 +122,7 @@ impl Lane {
         });
         std::iter::once(None)
             .chain(hosts.map(Some))
-            .map(|host| lane.found(host, start))
+            .map(|host| lane.found(host, between))
             .collect()
     }
 
@@ -178,10 +189,10 @@ struct Sorted<'a> {
 }
 
 impl Sorted<'_> {
-    fn found(&self, host: Option<usize>, start: Option<KernelTime>) -> Found {
+    fn found(&self, host: Option<usize>, between: &Between) -> Found {
         let exact = host.and_then(|host| self.lane.exact.get(host));
         let mut findings = Vec::new();
-        for (left, right) in self.segments(host, start) {
+        for (left, right) in self.segments(host, between) {
             let evidence = self.evidence_in(&left, &right);
             let pieces = lay_out(&evidence, &left, &right, self.rules);
             let chooser = Chooser {
@@ -202,18 +213,13 @@ impl Sorted<'_> {
     }
 
     /// The stretches of a crossing's time, or of the lane's, that no crossing in it covers.
-    fn segments(&self, host: Option<usize>, start: Option<KernelTime>) -> Vec<(Edge, Edge)> {
+    fn segments(&self, host: Option<usize>, between: &Between) -> Vec<(Edge, Edge)> {
         let (mut left, end) = match host.and_then(|host| self.lane.exact.get(host)) {
             Some(exact) => (
                 Edge::plain(exact.entry, Bound::Exact),
                 Edge::plain(exact.exit, Bound::Exact),
             ),
-            None => (
-                start.map_or(Edge::plain(KernelTime(0), Bound::Open), |start| {
-                    Edge::plain(start, Bound::Start)
-                }),
-                Edge::plain(KernelTime(u64::MAX), Bound::Open),
-            ),
+            None => (between.start.clone(), between.end.clone()),
         };
         let mut segments = Vec::new();
         let inside = self.inside.get(host.map_or(0, |host| host + 1));
@@ -221,7 +227,7 @@ impl Sorted<'_> {
             let Some(exact) = self.lane.exact.get(*exact) else {
                 continue;
             };
-            if exact.entry < left.time {
+            if exact.exit <= left.time {
                 continue;
             }
             let callers = if host.is_none() {
@@ -234,7 +240,10 @@ impl Sorted<'_> {
                 callers: callers.clone(),
                 ..Edge::plain(time, Bound::Exact)
             };
-            segments.push((left, beside(exact.entry)));
+            // One that a part of the request ended in has begun before this part.
+            if exact.entry >= left.time {
+                segments.push((left, beside(exact.entry)));
+            }
             left = beside(exact.exit);
         }
         segments.push((left, end));

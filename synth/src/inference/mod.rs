@@ -146,6 +146,17 @@ impl Inference {
         tally.sampled(SampleUse::WaitUsed);
     }
 
+    /// A crossing that will be a span has not ended yet.
+    pub fn opened(&mut self, thread: u32, parent: Parent, key: Key, now: KernelTime) {
+        if parent.by_lineage {
+            return;
+        }
+        let request = self
+            .requests
+            .touch((key.target, parent.context()), parent, now);
+        request.open.insert((thread, key));
+    }
+
     /// A span of probes has gone out.
     pub fn exact(&mut self, thread: u32, parent: Parent, exact: Exact, now: KernelTime) {
         if parent.by_lineage {
@@ -175,45 +186,62 @@ impl Inference {
             }
             if is_full {
                 means.tally.sampled(SampleUse::RequestEvicted);
-            } else if self.is_in_crossing(key, known) {
+            } else if self.is_in_crossing(key, known, means) {
                 self.requests.keep(key, means.now);
                 continue;
             }
-            self.end(key, means, out);
+            self.end(key, is_full, known, means, out);
         }
         let before = KernelTime(means.now.0.saturating_sub(rules.longest_ns));
         for key in self.requests.older(before) {
-            if !self.is_in_crossing(key, known) {
+            if !self.is_in_crossing(key, known, means) {
                 means.tally.sampled(SampleUse::Parted);
-                self.end(key, means, out);
+                self.end(key, true, known, means, out);
             }
         }
     }
 
     /// Emits what is inferred of all requests.
-    pub fn finish(&mut self, means: &mut Means<'_>, out: &mut impl Sink) {
+    pub fn finish(&mut self, known: &KnownCrossings, means: &mut Means<'_>, out: &mut impl Sink) {
         while let Some((_, key)) = self.requests.quietest() {
-            self.end(key, means, out);
+            self.end(key, false, known, means, out);
         }
     }
 
-    /// Whether a crossing that samples were taken in has not ended.
-    fn is_in_crossing(&self, key: RequestKey, known: &KnownCrossings) -> bool {
-        let lanes = self.requests.get(key).map(|request| request.lanes.values());
-        let mut inside = lanes.into_iter().flatten().flat_map(|lane| &lane.inside);
-        inside.any(|crossing| {
-            known
-                .get(*crossing)
-                .is_some_and(|known| known.exit.is_none())
-        })
+    /// Whether a crossing of the request has not ended, or has and is not known yet.
+    fn is_in_crossing(&self, key: RequestKey, known: &KnownCrossings, means: &Means<'_>) -> bool {
+        let Some(request) = self.requests.get(key) else {
+            return false;
+        };
+        let is_open = |key: &Key| known.get(*key).is_some_and(|known| known.exit.is_none());
+        if request.open.iter().any(|(_, key)| is_open(key)) {
+            return true;
+        }
+        // Samples inside of a crossing may come before it, and it may never come.
+        let wait_ns = means.settings.limits.child_wait_ns;
+        let waits = means.now.since(request.last().unwrap_or_default()) <= wait_ns;
+        let has_ended = |key: &Key| request.exact.iter().any(|(_, exact)| exact.key == *key);
+        let mut inside = request.lanes.values().flat_map(|lane| &lane.inside);
+        inside.any(|key| is_open(key) || (waits && known.get(*key).is_none() && !has_ended(key)))
     }
 
-    fn end(&mut self, key: RequestKey, means: &mut Means<'_>, out: &mut impl Sink) {
-        let limit = means.settings.inference.requests;
-        let Some(request) = self.requests.take(key, limit) else {
+    /// Emits what is inferred of a request; of one that is not over, not beyond what was seen.
+    fn end(
+        &mut self,
+        key: RequestKey,
+        is_early: bool,
+        known: &KnownCrossings,
+        means: &mut Means<'_>,
+        out: &mut impl Sink,
+    ) {
+        let limit = means.settings.limits.traces;
+        let Some(mut request) = self.requests.take(key, limit, is_early) else {
             return;
         };
-        let (start, start_unix) = self.start(key, &request, means);
+        let cut: usize = request.cut(known);
+        means.tally.evidence(SampleUse::InOpenCrossing, cut);
+        let start = self.start(key, &request, means);
+        let start_unix = self.requests.span(key).map(|span| span.start);
         let first = request
             .lanes
             .iter()
@@ -223,7 +251,8 @@ impl Inference {
         let mut leaves = Vec::new();
         for (lane_key, lane) in &request.lanes {
             let start = start.filter(|_| Some(*lane_key) == first);
-            let mut found = lane.infer(start, &self.functions, &means.settings.inference);
+            let between = request.between(start, is_early);
+            let mut found = lane.infer(&between, &self.functions, &means.settings.inference);
             if request.resumed.is_some() {
                 lane::say_continued(&mut found);
             }
@@ -241,7 +270,7 @@ impl Inference {
             for found in &found {
                 let above = match found.host.and_then(|host| lane.exact.get(host)) {
                     Some(exact) => Above::crossing(exact),
-                    None => Above::target(&request.parent, start_unix),
+                    None => Above::target(&request.parent, start_unix.unwrap_or_default()),
                 };
                 for finding in &found.findings {
                     emitter.emit(finding, above, out);
@@ -259,20 +288,13 @@ impl Inference {
     }
 
     /// When the request began, if the target's own record says so and this is its first part.
-    fn start(
-        &self,
-        key: RequestKey,
-        request: &Request,
-        means: &Means<'_>,
-    ) -> (Option<KernelTime>, UnixTime) {
-        let Some(span) = self.requests.span(key) else {
-            return (None, UnixTime::default());
-        };
-        let start = means.clock.kernel_time(span.start);
+    fn start(&self, key: RequestKey, request: &Request, means: &Means<'_>) -> Option<KernelTime> {
+        if request.resumed.is_some() {
+            return None;
+        }
+        let start = means.clock.kernel_time(self.requests.span(key)?.start)?;
         // The target's clock and the kernel's differ by less than a span may be off.
-        let start = start.zip(request.first());
-        let start = start.map(|(start, first)| start.min(first));
-        (start.filter(|_| request.resumed.is_none()), span.start)
+        Some(start.min(request.first()?))
     }
 
     /// Counts a sample that no request can be told for, by the outermost function with a name.

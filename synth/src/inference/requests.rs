@@ -7,10 +7,15 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
-use super::lane::{Exact, Lane};
+use super::{
+    lane::{Between, Exact, Lane},
+    timeline::{Bound, Edge},
+};
 use crate::{
     event::{Parent, TargetSpan},
     ids::TargetId,
+    item::Key,
+    known::KnownCrossings,
     parents::SpanContext,
     time::KernelTime,
 };
@@ -28,6 +33,8 @@ pub(crate) struct Request {
     pub lanes: BTreeMap<LaneKey, Lane>,
     /// Spans of probes, by thread.
     pub exact: Vec<(u32, Exact)>,
+    /// Crossings that were announced before their end, by thread.
+    pub open: BTreeSet<(u32, Key)>,
     /// Until when spans of an earlier part of it have been made.
     pub resumed: Option<KernelTime>,
     begun: KernelTime,
@@ -79,6 +86,49 @@ impl Request {
         shown.or(first).unwrap_or((thread, 0))
     }
 
+    /// Lets go what lies in crossings that are still open: their spans are not there to hang it
+    /// under. Returns how many samples and waits that were.
+    pub fn cut(&mut self, known: &KnownCrossings) -> usize {
+        let mut cut = 0;
+        let mut open = std::mem::take(&mut self.open);
+        for ((thread, _), lane) in &self.lanes {
+            open.extend(lane.inside.iter().map(|key| (*thread, *key)));
+        }
+        for (thread, key) in open {
+            let open = known.get(key).filter(|known| known.exit.is_none());
+            let Some(entry) = open.map(|known| known.entry) else {
+                continue;
+            };
+            let lanes = self.lanes.range_mut((thread, 0)..=(thread, u64::MAX));
+            cut += lanes.map(|(_, lane)| lane.cut(entry)).sum::<usize>();
+        }
+        cut
+    }
+
+    /// The time that spans are made of: from the request's start, if that is known, or from where
+    /// its earlier part ended; of one that is not over, to the last that was seen.
+    pub fn between(&self, start: Option<KernelTime>, is_early: bool) -> Between {
+        let resumed = self.resumed.unwrap_or_default();
+        let end = self.over(is_early).unwrap_or(KernelTime(u64::MAX));
+        Between {
+            start: start.map_or(Edge::plain(resumed, Bound::Open), |start| {
+                Edge::plain(start, Bound::Start)
+            }),
+            end: Edge::plain(end, Bound::Open),
+        }
+    }
+
+    /// Up to when a request that is not over was seen.
+    fn over(&self, is_early: bool) -> Option<KernelTime> {
+        let ends = self.lanes.values().flat_map(|lane| {
+            let exits = lane.exact.iter().map(|exact| exact.exit);
+            exits.chain(lane.evidence.iter().map(|evidence| evidence.end))
+        });
+        let last = ends.max();
+        let past = |last: KernelTime| KernelTime(last.0.saturating_add(1));
+        last.map(past).filter(|_| is_early)
+    }
+
     /// The earliest instant that is known of it.
     pub fn first(&self) -> Option<KernelTime> {
         self.lanes.values().filter_map(Lane::first).min()
@@ -111,6 +161,7 @@ impl Requests {
             parent,
             lanes: BTreeMap::new(),
             exact: Vec::new(),
+            open: BTreeSet::new(),
             resumed: ended.get(&key).copied(),
             begun: now,
             touched: now,
@@ -174,12 +225,13 @@ impl Requests {
     }
 
     /// Ends a request; the last `limit` that have ended are remembered.
-    pub fn take(&mut self, key: RequestKey, limit: u32) -> Option<Request> {
+    pub fn take(&mut self, key: RequestKey, limit: u32, is_early: bool) -> Option<Request> {
         let mut request = self.by_key.remove(&key)?;
         self.order.remove(&(request.touched, key.0, key.1));
         self.held -= request.held;
         request.sort();
-        let last = request.last().max(request.resumed).unwrap_or_default();
+        let last = request.over(is_early).or_else(|| request.last());
+        let last = last.max(request.resumed).unwrap_or_default();
         if self.ended.insert(key, last).is_none() {
             self.ended_order.push_back(key);
         }
