@@ -91,7 +91,7 @@ impl Synth {
             Event::Sample(sample) => {
                 let rules = &self.settings.inference;
                 self.inference
-                    .sample(sample, self.now, rules, &mut self.tally);
+                    .sample(&sample, self.now, rules, &mut self.tally);
             }
             Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
             Event::Span(span) => self.inference.target_span(span, &self.settings.inference),
@@ -120,6 +120,17 @@ impl Synth {
         let (inference, known, mut means) = self.inferring();
         inference.finish(known, &mut means, out);
         self.forget();
+    }
+
+    /// Sums stacks from now on, for [`Synth::take_folded`].
+    pub fn fold_stacks(&mut self) {
+        self.inference.fold_stacks();
+    }
+
+    /// Sampled stacks and their time in nanoseconds: the name of the target's span, the region, the
+    /// functions from the outermost on, with `;` between. In the order of the stacks.
+    pub fn take_folded(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
+        self.inference.take_folded()
     }
 
     /// What became of everything so far.

@@ -196,10 +196,10 @@ impl From<Function> for KnownFunction {
             Language::Unnamed | Language::Kernel => false,
         };
         Self {
+            function,
             layer,
             package,
             has_name,
-            function,
         }
     }
 }

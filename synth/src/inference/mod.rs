@@ -10,6 +10,7 @@ mod choose;
 mod coverage;
 mod emit;
 mod findings;
+mod folded;
 mod functions;
 mod lane;
 mod phases;
@@ -25,6 +26,7 @@ pub(crate) use findings::Origin;
 pub(crate) use lane::Exact;
 
 use emit::{Above, Emitter};
+use folded::FoldedStacks;
 use functions::Functions;
 use requests::{Request, RequestKey, Requests};
 use timeline::{Evidence, Kind, handler_frames};
@@ -48,6 +50,8 @@ pub(crate) struct Inference {
     functions: Functions,
     requests: Requests,
     serial: u64,
+    /// Only if asked for.
+    folded: Option<FoldedStacks>,
 }
 
 impl Inference {
@@ -61,13 +65,14 @@ impl Inference {
         self.requests.describe(span, rules.requests);
     }
 
-    pub fn sample(&mut self, sample: Sample, now: KernelTime, rules: &Rules, tally: &mut Tally) {
+    pub fn sample(&mut self, sample: &Sample, now: KernelTime, rules: &Rules, tally: &mut Tally) {
         let parent = match judge(&sample.parent) {
             Verdict::Named(parent) => parent,
             Verdict::Unsampled => return tally.sampled(SampleUse::Unsampled),
-            Verdict::Nobody(_) => return self.nobodys(&sample, tally),
+            Verdict::Nobody(_) => return self.nobodys(sample, tally),
         };
         if parent.by_lineage {
+            self.fold_workers(sample, parent);
             return tally.sampled(SampleUse::Worker);
         }
         let from = self.functions.handler(&sample.stack);
@@ -166,6 +171,28 @@ impl Inference {
         let request = self.requests.touch(key, parent, now);
         request.exact.push((thread, exact));
         self.requests.hold(key);
+    }
+
+    /// Sums stacks from now on.
+    pub fn fold_stacks(&mut self) {
+        self.folded.get_or_insert_default();
+    }
+
+    /// The summed stacks, and their time in nanoseconds.
+    pub fn take_folded(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
+        self.folded
+            .take()
+            .into_iter()
+            .flat_map(FoldedStacks::into_lines)
+    }
+
+    fn fold_workers(&mut self, sample: &Sample, parent: Parent) {
+        if let (Some(folded), SampleReason::Timer(period_ns)) = (&mut self.folded, sample.reason) {
+            let span = self.requests.span((sample.target, parent.context()));
+            let name = span.map(|span| span.name.as_str());
+            let stack = handler_frames(&sample.stack, &self.functions);
+            folded.add(name, Some("(workers)"), &stack, period_ns, &self.functions);
+        }
     }
 
     /// Pieces of evidence held.
@@ -278,6 +305,11 @@ impl Inference {
             }
         }
         let name = self.requests.span(key).map(|span| span.name.as_str());
+        if let Some(folded) = &mut self.folded {
+            for lane in request.lanes.values() {
+                folded.lane(name, lane, &self.functions);
+            }
+        }
         if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
             let is_new = request.resumed.is_none();
             means

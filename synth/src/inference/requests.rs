@@ -74,7 +74,7 @@ impl Request {
     /// The lane whose stacks show the crossing, else the first of its thread.
     fn lane_of(&self, thread: u32, exact: &Exact) -> LaneKey {
         let mut lanes = self.lanes.range((thread, 0)..=(thread, u64::MAX));
-        let shows = |lane: &Lane| {
+        let has = |lane: &Lane| {
             lane.inside.contains(&exact.key)
                 || lane
                     .entries
@@ -82,8 +82,8 @@ impl Request {
                     .any(|(entered, _)| *entered == exact.key)
         };
         let first = lanes.clone().next().map(|(key, _)| *key);
-        let shown = lanes.find(|(_, lane)| shows(lane)).map(|(key, _)| *key);
-        shown.or(first).unwrap_or((thread, 0))
+        let showing = lanes.find(|(_, lane)| has(lane)).map(|(key, _)| *key);
+        showing.or(first).unwrap_or((thread, 0))
     }
 
     /// Lets go what lies in crossings that are still open: their spans are not there to hang it
