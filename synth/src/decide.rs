@@ -256,6 +256,9 @@ impl Synth {
                 let draft = self.draft(item, region, parent, around, start, known);
                 if draft.item.end.is_some() {
                     complete.push(draft.item.key);
+                } else {
+                    let (thread, key) = (draft.item.thread, draft.item.key);
+                    self.inference.opened(thread, draft.parent, key, self.now);
                 }
                 self.making.insert(draft);
             }

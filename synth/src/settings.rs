@@ -35,6 +35,11 @@ pub struct Inference {
     pub requests: u32,
     /// Samples, waits and crossings held for all requests, with the same effect.
     pub held_evidence: u32,
+    /// Samples held for one request; of more, every other one goes.
+    pub samples_per_request: u32,
+    /// How long a request is followed before what was inferred so far goes out; what is at work then
+    /// goes on in spans that say so.
+    pub longest_ns: u64,
     /// Functions that stacks may name in a run.
     pub functions: u32,
 }
@@ -50,6 +55,8 @@ impl Default for Inference {
             settle_ns: 1_000_000_000,
             requests: 4_096,
             held_evidence: 32_768,
+            samples_per_request: 4_096,
+            longest_ns: 30_000_000_000,
             functions: 65_536,
         }
     }

@@ -117,6 +117,14 @@ counts! {
         EmptyWait = "waits.bad_times",
         /// A framework awaited a handler, which is the handler's time.
         FrameworkWait = "waits.of_frameworks",
+        /// Evidence of time that spans have been made of already.
+        TooLate = "too_late",
+        /// Evidence in a crossing that was still open when its request had to end.
+        InOpenCrossing = "in_open_crossing",
+        /// A sample that another of its request stands for, which has too many.
+        Thinned = "limit.samples_per_request",
+        /// A request that went on for so long that its first part went out alone.
+        Parted = "limit.longest_request",
         /// A function beyond those that stacks may name.
         FunctionsLimit = "limit.functions",
         /// A request ended early, because too much was held.
@@ -244,6 +252,12 @@ const NOBODYS_NAMES: usize = 100;
 impl Tally {
     pub fn sampled(&mut self, what: SampleUse) {
         *self.evidence.entry(what).or_default() += 1;
+    }
+
+    pub fn evidence(&mut self, what: SampleUse, pieces: usize) {
+        if pieces > 0 {
+            *self.evidence.entry(what).or_default() += pieces as u64;
+        }
     }
 
     /// Counts a sample that nobody is known for, by object and function.

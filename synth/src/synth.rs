@@ -49,7 +49,7 @@ pub struct Synth {
     pub(crate) threads: EndedThreads,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
-    inference: Inference,
+    pub(crate) inference: Inference,
     /// The last tick.
     pub(crate) now: KernelTime,
 }
@@ -88,7 +88,11 @@ impl Synth {
                 let rules = &self.settings.inference;
                 self.inference.function(function, rules, &mut self.tally);
             }
-            Event::Sample(sample) => self.inference.sample(sample, self.now, &mut self.tally),
+            Event::Sample(sample) => {
+                let rules = &self.settings.inference;
+                self.inference
+                    .sample(&sample, self.now, rules, &mut self.tally);
+            }
             Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
             Event::Span(span) => self.inference.target_span(span, &self.settings.inference),
         }
@@ -113,9 +117,20 @@ impl Synth {
         while let Some((seen, key)) = self.making.stalest(0) {
             self.detach(key, seen, now, Noted::NeverEnded, out);
         }
-        let (inference, _, mut means) = self.inferring();
-        inference.finish(&mut means, out);
+        let (inference, known, mut means) = self.inferring();
+        inference.finish(known, &mut means, out);
         self.forget();
+    }
+
+    /// Sums stacks from now on, for [`Synth::take_folded`].
+    pub fn fold_stacks(&mut self) {
+        self.inference.fold_stacks();
+    }
+
+    /// Sampled stacks and their time in nanoseconds: the name of the target's span, the region, the
+    /// functions from the outermost on, with `;` between. In the order of the stacks.
+    pub fn take_folded(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
+        self.inference.take_folded()
     }
 
     /// What became of everything so far.

@@ -11,8 +11,8 @@ use crate::export::{EnvironmentOrigin, ExportChoice, ExportOverrides, JsonlDesti
 #[command(next_help_heading = "Export")]
 pub struct ExportArgs {
     /// Where spans go: `otlp`, `waterfall` (this terminal), or `jsonl=FILE` (`-` for standard
-    /// output); may be repeated [default: otlp if an endpoint is set, else waterfall]
-    #[arg(long, value_name = "otlp|waterfall|jsonl=FILE")]
+    /// output); `folded=FILE` writes sampled stacks for flame graphs at the end; may be repeated [default: otlp if an endpoint is set, else waterfall]
+    #[arg(long, value_name = "otlp|waterfall|jsonl=FILE|folded=FILE")]
     pub export: Vec<ExportChoice>,
     /// OTLP endpoint, as in `OTEL_EXPORTER_OTLP_ENDPOINT`; `target` takes the process's own
     #[arg(long, value_name = "URL|target")]
@@ -69,7 +69,8 @@ impl FromStr for ExportChoice {
             Some(("jsonl", file)) if !file.is_empty() => {
                 Ok(Self::Jsonl(JsonlDestination::File(file.into())))
             }
-            _ => Err("not one of otlp, waterfall, jsonl=FILE, jsonl=-".into()),
+            Some(("folded", file)) if !file.is_empty() => Ok(Self::Folded(file.into())),
+            _ => Err("not one of otlp, waterfall, jsonl=FILE, jsonl=-, folded=FILE".into()),
         }
     }
 }

@@ -40,6 +40,25 @@ pub fn text(summary: &Summary, exports: &ExportSummary) -> String {
         "unattributed: no parent that may be named",
         unattributed,
     );
+    let coverage = summary.coverage.iter().map(|(name, coverage)| {
+        let share = 100.0 * coverage.share();
+        (
+            name,
+            format!("{share:.1} % of {} requests", coverage.requests),
+        )
+    });
+    section(&mut text, "coverage by leaf spans", coverage);
+    section(&mut text, "samples and waits", summary.evidence.iter());
+    section(
+        &mut text,
+        "samples of nobody's requests, by outermost function",
+        summary.nobodys_samples.iter(),
+    );
+    section(
+        &mut text,
+        "inferred and left out",
+        summary.not_inferred.iter(),
+    );
     section(&mut text, "dropped", summary.dropped.iter());
     section(&mut text, "limits and oddities", summary.noted.iter());
     section(&mut text, "counters", summary.counters.iter());

@@ -1,4 +1,4 @@
-//! Spans out: OTLP, the terminal, JSON lines.
+//! Spans out: OTLP, the terminal, JSON lines; and sampled stacks.
 //!
 //! Each exporter has a bounded queue and a thread of its own, so that the engine never waits for an
 //! endpoint, a disk or a terminal. What does not arrive is counted by reason.
@@ -6,6 +6,7 @@
 mod config;
 mod counts;
 mod encode;
+mod folded;
 mod jsonl;
 mod otlp;
 mod output;
@@ -29,6 +30,7 @@ pub use config::{
 pub use counts::{DropReason, ExportSummary, ExporterSummary};
 
 use counts::Counts;
+use folded::FoldedFile;
 use queue::{Queue, Queued};
 use targets::Targets;
 use worker::Worker;
@@ -38,9 +40,10 @@ use worker::Worker;
 pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// The exporters of a run.
-#[derive(Debug)]
 pub struct Exporters {
     workers: Vec<Worker>,
+    folded: Vec<FoldedFile>,
+    say: Say,
     targets: Targets,
     sampler: Sampler,
     sampled_out: u64,
@@ -81,8 +84,11 @@ impl Exporters {
         if config.waterfall {
             workers.push(waterfall::live::start(queue(), Arc::clone(say))?);
         }
+        let folded = config.folded.iter().map(|path| FoldedFile::create(path));
         Ok(Self {
             workers,
+            folded: folded.collect::<Result<_, _>>()?,
+            say: Arc::clone(say),
             targets: Targets::default(),
             sampler: config.sampler,
             sampled_out: 0,
@@ -113,6 +119,18 @@ impl Exporters {
         self.sampled_out += (given - kept.len()) as u64;
         for worker in &self.workers {
             worker.queue().push(kept.iter().cloned());
+        }
+    }
+
+    /// Whether somebody asked for [`Exporters::write_folded`].
+    pub fn wants_folded(&self) -> bool {
+        !self.folded.is_empty()
+    }
+
+    /// Writes sampled stacks, with their times in nanoseconds, to the files that want them.
+    pub fn write_folded(&mut self, stacks: &[(String, u64)]) {
+        for file in self.folded.drain(..) {
+            file.write(stacks, &self.say);
         }
     }
 

@@ -26,8 +26,12 @@ impl Pipeline {
         exporters: Exporters,
         recording: Option<RecordingWriter>,
     ) -> Self {
+        let mut synth = Synth::new(settings);
+        if exporters.wants_folded() {
+            synth.fold_stacks();
+        }
         Self {
-            synth: Synth::new(settings),
+            synth,
             exporters,
             recording,
             spans: Vec::new(),
@@ -72,6 +76,8 @@ impl Pipeline {
         if let Some(recording) = self.recording.take() {
             recording.finish(now)?;
         }
+        let stacks: Vec<_> = self.synth.take_folded().collect();
+        self.exporters.write_folded(&stacks);
         let summary = self.synth.summary();
         Ok((summary, self.exporters.shutdown(timeout).await))
     }

@@ -65,21 +65,31 @@ impl Chooser<'_> {
             holds: (false, false),
         };
         let all = 0..self.pieces.len();
-        let below = kids(self.pieces, all.clone(), depth);
-        let is_explained = below.iter().any(
-            |kid| matches!(kid, Kid::Node(node) if self.explains(node.pieces.clone(), all.clone())),
-        );
-        let mut found = if is_explained {
-            self.waits(all.clone())
-        } else {
-            self.inside(&below, place)
-        };
+        let tree = kids(self.pieces, all.clone(), depth);
+        let mut below = tree.as_slice();
+        // What explains all of the region is the region by other names.
+        while let Some(only) = self.explaining_library(below, all.clone()) {
+            below = &only.kids;
+        }
+        let mut found = self.inside(below, place);
         if !found.is_empty() {
             let rest = self.rest(region, None, all, &found);
             found.extend(rest);
             found.sort_by_key(|finding| finding.start);
         }
         found
+    }
+
+    fn explaining_library<'n>(&self, kids: &'n [Kid], whole: Range<usize>) -> Option<&'n Node> {
+        kids.iter().find_map(|kid| match kid {
+            Kid::Node(node)
+                if self.explains(node.pieces.clone(), whole.clone())
+                    && self.functions.layer(node.function, self.application) != Layer::User =>
+            {
+                Some(node)
+            }
+            _ => None,
+        })
     }
 
     fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
@@ -265,7 +275,7 @@ impl Chooser<'_> {
     pub fn of_pieces(&self, name: String, range: Range<usize>) -> Finding {
         let pieces = self.pieces.get(range).unwrap_or_default();
         let (first, last) = (pieces.first(), pieces.last());
-        let lost = |cause: Cause| {
+        let summed_ns = |cause: Cause| {
             let of_cause = pieces.iter().filter(|piece| piece.lost == Some(cause));
             of_cause
                 .map(Piece::duration_ns)
@@ -284,8 +294,8 @@ impl Chooser<'_> {
             samples: pieces.iter().map(|piece| piece.samples).sum(),
             is_merged: false,
             is_continued: false,
-            runqueue_ns: lost(Cause::RunQueue),
-            gil_ns: lost(Cause::Gil),
+            runqueue_ns: summed_ns(Cause::RunQueue),
+            gil_ns: summed_ns(Cause::Gil),
             children: Vec::new(),
         }
     }

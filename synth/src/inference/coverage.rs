@@ -39,6 +39,7 @@ impl CoverageTally {
     pub fn request(
         &mut self,
         name: Option<&str>,
+        is_new: bool,
         start: KernelTime,
         end: KernelTime,
         leaves: Vec<(KernelTime, KernelTime)>,
@@ -49,7 +50,7 @@ impl CoverageTally {
             .by_name
             .entry(known.unwrap_or("(other)").to_owned())
             .or_default();
-        sum.requests += 1;
+        sum.requests += u64::from(is_new);
         sum.observed_ns = sum.observed_ns.saturating_add(end.since(start));
         sum.covered_ns = sum.covered_ns.saturating_add(union_ns(leaves, start, end));
     }

@@ -164,6 +164,16 @@ impl Functions {
         known.layer
     }
 
+    /// Whether a stack runs on an event loop, where tasks take turns.
+    pub fn is_on_loop(&self, stack: &[Frame]) -> bool {
+        let is_loops = |frame: &Frame| {
+            self.get(frame.function).is_some_and(|known| {
+                known.layer == Layer::Framework && known.function.file.contains("/asyncio/")
+            })
+        };
+        stack.iter().any(is_loops)
+    }
+
     /// Whether it is the kernel's.
     pub fn is_kernel(&self, id: FunctionId) -> bool {
         self.get(id)
@@ -186,10 +196,10 @@ impl From<Function> for KnownFunction {
             Language::Unnamed | Language::Kernel => false,
         };
         Self {
+            function,
             layer,
             package,
             has_name,
-            function,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! A thread's part in a request: its evidence between the crossings on it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     choose::Chooser,
-    findings::Finding,
-    functions::Functions,
+    findings::{Finding, Origin},
+    functions::{Functions, Layer},
     timeline::{Bound, Edge, Evidence, Kind, lay_out},
 };
 use crate::{
     event::Frame,
+    ids::SpanId,
     item::Key,
     settings::Inference,
     time::{KernelTime, UnixTime},
@@ -28,7 +29,7 @@ pub(crate) struct Exact {
     pub end: UnixTime,
     /// Synthetic spans from the target's to this one.
     pub depth: u32,
-    pub span_id: crate::ids::SpanId,
+    pub span_id: SpanId,
 }
 
 /// All that is known of one thread in one request.
@@ -39,7 +40,14 @@ pub(crate) struct Lane {
     /// Stacks at the entries of crossings.
     pub entries: Vec<(Key, Vec<Frame>)>,
     /// Crossings that samples were taken in.
-    pub inside: std::collections::BTreeSet<Key>,
+    pub inside: BTreeSet<Key>,
+}
+
+/// The part of a request's time that spans are made of.
+#[derive(Debug)]
+pub(crate) struct Between {
+    pub start: Edge,
+    pub end: Edge,
 }
 
 /// Spans to be, below a crossing or directly below the target's span.
@@ -57,12 +65,11 @@ impl Lane {
         entries.chain(starts).min()
     }
 
-    /// The latest.
+    /// The latest, with the time that the last sample stands for.
     pub fn last(&self) -> Option<KernelTime> {
         let exits = self.exact.iter().map(|exact| exact.exit);
-        exits
-            .chain(self.evidence.iter().map(|evidence| evidence.end))
-            .max()
+        let ends = self.evidence.iter().map(Evidence::reach);
+        exits.chain(ends).max()
     }
 
     /// Puts everything into the order of time.
@@ -73,45 +80,56 @@ impl Lane {
             .sort_by_key(|exact| (exact.entry, std::cmp::Reverse(exact.exit), exact.key));
     }
 
-    /// What the lane shows, which must be sorted. `start` is the request's, if this is the thread
-    /// that it began on.
-    pub fn infer(
-        &self,
-        start: Option<KernelTime>,
-        functions: &Functions,
-        rules: &Inference,
-    ) -> Vec<Found> {
-        let around = self.around();
-        let application = self.application(functions);
-        let mut found = Vec::new();
-        for host in std::iter::once(None).chain((0..self.exact.len()).map(Some)) {
-            let mut findings = Vec::new();
-            for (left, right) in self.segments(host, start, &around, functions) {
-                let evidence = self.evidence_in(&left, &right);
-                let pieces = lay_out(&evidence, &left, &right, rules);
-                let chooser = Chooser {
-                    pieces: &pieces,
-                    functions,
-                    application,
-                    rules,
-                    left: &left,
-                    right: &right,
-                };
-                findings.extend(match host.and_then(|host| self.exact.get(host)) {
-                    Some(exact) => chooser.within(&exact.name, self.depth_of(exact, functions)),
-                    None if left.region.is_some() || right.region.is_some() => chooser.phases(),
-                    None => chooser.top(),
-                });
-            }
-            found.push(Found { host, findings });
-        }
-        found
+    /// Lets every other sample go; the rest stands for twice its time. Returns how many went.
+    pub fn thin(&mut self) -> usize {
+        let before = self.evidence.len();
+        let mut odd = false;
+        self.evidence.retain_mut(|evidence| {
+            let Kind::Sample { period_ns } = &mut evidence.kind else {
+                return true;
+            };
+            *period_ns = period_ns.saturating_mul(2);
+            odd = !odd;
+            odd
+        });
+        before - self.evidence.len()
     }
 
-    /// For each crossing, the one around it.
-    fn around(&self) -> Vec<Option<usize>> {
+    /// Lets what comes from `until` on go; returns how many samples and waits that were.
+    pub fn cut(&mut self, until: KernelTime) -> usize {
+        let before = self.evidence.len();
+        self.evidence.retain_mut(|evidence| {
+            evidence.end = evidence.end.min(until);
+            evidence.start < until
+        });
+        self.exact.retain(|exact| exact.entry < until);
+        before - self.evidence.len()
+    }
+
+    /// What the lane shows, which must be sorted, between these instants.
+    pub fn infer(&self, between: &Between, functions: &Functions, rules: &Inference) -> Vec<Found> {
+        let lane = Sorted {
+            lane: self,
+            functions,
+            rules,
+            application: self.application(functions),
+            inside: self.inside(),
+        };
+        let hosts = (0..self.exact.len()).filter(|host| {
+            self.exact
+                .get(*host)
+                .is_some_and(|exact| !self.evidence_of(exact).is_empty())
+        });
+        std::iter::once(None)
+            .chain(hosts.map(Some))
+            .map(|host| lane.found(host, between))
+            .collect()
+    }
+
+    /// For the lane, and then for each crossing, the crossings directly in it.
+    fn inside(&self) -> Vec<Vec<usize>> {
+        let mut inside = vec![Vec::new(); self.exact.len() + 1];
         let mut open: Vec<usize> = Vec::new();
-        let mut around = Vec::with_capacity(self.exact.len());
         for (index, exact) in self.exact.iter().enumerate() {
             while let Some(&last) = open.last()
                 && self
@@ -121,56 +139,111 @@ impl Lane {
             {
                 open.pop();
             }
-            around.push(open.last().copied());
+            let around = open.last().map_or(0, |around| around + 1);
+            if let Some(inside) = inside.get_mut(around) {
+                inside.push(index);
+            }
             open.push(index);
         }
-        around
+        inside
+    }
+
+    /// The evidence that lies in a crossing.
+    fn evidence_of(&self, exact: &Exact) -> &[Evidence] {
+        let from = self
+            .evidence
+            .partition_point(|evidence| evidence.start < exact.entry);
+        let to = self
+            .evidence
+            .partition_point(|evidence| evidence.start < exact.exit);
+        self.evidence.get(from..to).unwrap_or_default()
+    }
+
+    /// The application's package, unless its functions are known to be its own.
+    fn application<'a>(&self, functions: &'a Functions) -> Option<&'a str> {
+        let mut package = None;
+        for evidence in &self.evidence {
+            let Some(first) = evidence.stack.first() else {
+                continue;
+            };
+            if functions.layer(first.function, None) == Layer::User {
+                return None;
+            }
+            package = package.or_else(|| functions.application(&evidence.stack));
+        }
+        package
+    }
+}
+
+/// Waits before a segment that are looked at for one that reaches into it. Those of one thread do
+/// not overlap; those of tasks on a loop may.
+const NEIGHBOURS: usize = 8;
+
+/// A lane in the order of time, with what inferring needs.
+struct Sorted<'a> {
+    lane: &'a Lane,
+    functions: &'a Functions,
+    rules: &'a Inference,
+    application: Option<&'a str>,
+    inside: Vec<Vec<usize>>,
+}
+
+impl Sorted<'_> {
+    fn found(&self, host: Option<usize>, between: &Between) -> Found {
+        let exact = host.and_then(|host| self.lane.exact.get(host));
+        let mut findings = Vec::new();
+        for (left, right) in self.segments(host, between) {
+            let evidence = self.evidence_in(&left, &right);
+            let pieces = lay_out(&evidence, &left, &right, self.rules);
+            let chooser = Chooser {
+                pieces: &pieces,
+                functions: self.functions,
+                application: self.application,
+                rules: self.rules,
+                left: &left,
+                right: &right,
+            };
+            findings.extend(match exact {
+                Some(exact) => chooser.within(&exact.name, self.own_depth(exact)),
+                None if left.region.is_some() || right.region.is_some() => chooser.phases(),
+                None => chooser.top(),
+            });
+        }
+        Found { host, findings }
     }
 
     /// The stretches of a crossing's time, or of the lane's, that no crossing in it covers.
-    fn segments(
-        &self,
-        host: Option<usize>,
-        start: Option<KernelTime>,
-        around: &[Option<usize>],
-        functions: &Functions,
-    ) -> Vec<(Edge, Edge)> {
-        let edge = |time, bound| Edge {
-            time,
-            bound,
-            region: None,
-            callers: Vec::new(),
-        };
-        let (mut left, end) = match host.and_then(|host| self.exact.get(host)) {
+    fn segments(&self, host: Option<usize>, between: &Between) -> Vec<(Edge, Edge)> {
+        let (mut left, end) = match host.and_then(|host| self.lane.exact.get(host)) {
             Some(exact) => (
-                edge(exact.entry, Bound::Exact),
-                edge(exact.exit, Bound::Exact),
+                Edge::plain(exact.entry, Bound::Exact),
+                Edge::plain(exact.exit, Bound::Exact),
             ),
-            None => (
-                start.map_or_else(
-                    || edge(KernelTime::default(), Bound::Open),
-                    |start| edge(start, Bound::Start),
-                ),
-                edge(KernelTime(u64::MAX), Bound::Open),
-            ),
+            None => (between.start.clone(), between.end.clone()),
         };
         let mut segments = Vec::new();
-        for (exact, above) in self.exact.iter().zip(around) {
-            if *above != host || exact.entry < left.time {
+        let inside = self.inside.get(host.map_or(0, |host| host + 1));
+        for exact in inside.into_iter().flatten() {
+            let Some(exact) = self.lane.exact.get(*exact) else {
+                continue;
+            };
+            if exact.exit <= left.time {
                 continue;
             }
             let callers = if host.is_none() {
-                self.callers(exact, functions)
+                self.callers(exact)
             } else {
                 Vec::new()
             };
             let beside = |time| Edge {
-                time,
-                bound: Bound::Exact,
                 region: Some(Arc::clone(&exact.name)),
                 callers: callers.clone(),
+                ..Edge::plain(time, Bound::Exact)
             };
-            segments.push((left, beside(exact.entry)));
+            // One that a part of the request ended in has begun before this part.
+            if exact.entry >= left.time {
+                segments.push((left, beside(exact.entry)));
+            }
             left = beside(exact.exit);
         }
         segments.push((left, end));
@@ -179,58 +252,43 @@ impl Lane {
 
     /// Evidence in a segment; waits that reach out of it are cut.
     fn evidence_in(&self, left: &Edge, right: &Edge) -> Vec<Evidence> {
-        let from = self
-            .evidence
-            .partition_point(|evidence| evidence.start < left.time);
-        // A wait may have begun before the segment; waits of a thread do not overlap.
-        let from = self.evidence.get(..from).map_or(0, |before| {
-            before
-                .iter()
-                .rposition(|evidence| evidence.end > left.time)
-                .unwrap_or(from)
-        });
-        let all = self.evidence.get(from..).unwrap_or_default();
-        let here = all
-            .iter()
-            .take_while(|evidence| evidence.start < right.time);
-        let is_in = |evidence: &&Evidence| match evidence.kind {
-            Kind::Sample { .. } => evidence.start >= left.time,
-            Kind::Wait(_) => evidence.end > left.time,
-        };
-        here.filter(is_in)
-            .map(|evidence| Evidence {
-                start: evidence.start.max(left.time),
-                end: evidence
-                    .end
-                    .min(right.time)
-                    .max(evidence.start.max(left.time)),
-                ..evidence.clone()
+        let all = &self.lane.evidence;
+        let from = all.partition_point(|evidence| evidence.start < left.time);
+        let to = all.partition_point(|evidence| evidence.start < right.time);
+        let reaching = all
+            .get(from.saturating_sub(NEIGHBOURS)..from)
+            .unwrap_or_default();
+        let reaching = reaching.iter().filter(|before| before.end > left.time);
+        reaching
+            .chain(all.get(from..to).unwrap_or_default())
+            .map(|evidence| {
+                let start = evidence.start.max(left.time);
+                Evidence {
+                    start,
+                    end: evidence.end.min(right.time).max(start),
+                    ..evidence.clone()
+                }
             })
             .collect()
     }
 
     /// Who called a crossing's region: by the stack at its entry, else by what all stacks in it have
     /// in common.
-    fn callers(&self, exact: &Exact, functions: &Functions) -> Vec<Frame> {
-        let entry = self.entries.iter().find(|(key, _)| *key == exact.key);
+    fn callers(&self, exact: &Exact) -> Vec<Frame> {
+        let entry = self.lane.entries.iter().find(|(key, _)| *key == exact.key);
         let common = match entry {
             Some((_, stack)) => stack.clone(),
             None => self.common(exact),
         };
-        let application = self.application(functions);
-        let is_own = |frame: &Frame| {
-            functions.layer(frame.function, application) == super::functions::Layer::User
-        };
+        let is_own =
+            |frame: &Frame| self.functions.layer(frame.function, self.application) == Layer::User;
         let own = common.iter().rposition(is_own).map_or(0, |last| last + 1);
         common.get(..own).unwrap_or_default().to_vec()
     }
 
     /// The frames that all stacks in a crossing have in common.
     fn common(&self, exact: &Exact) -> Vec<Frame> {
-        let mut inside = self
-            .evidence
-            .iter()
-            .filter(|evidence| exact.entry <= evidence.start && evidence.end <= exact.exit);
+        let mut inside = self.lane.evidence_of(exact).iter();
         let first = inside
             .next()
             .map_or_else(Vec::new, |first| first.stack.clone());
@@ -243,31 +301,25 @@ impl Lane {
     }
 
     /// How many frames of the stacks in a crossing are its callers and its own.
-    fn depth_of(&self, exact: &Exact, functions: &Functions) -> usize {
+    fn own_depth(&self, exact: &Exact) -> usize {
         let common = self.common(exact);
         let is_it = |frame: &Frame| {
-            functions.get(frame.function).is_some_and(|known| {
+            self.functions.get(frame.function).is_some_and(|known| {
                 known.function.qualified == exact.function || known.function.name == exact.function
             })
         };
         if let Some(own) = common.iter().rposition(is_it) {
             return own + 1;
         }
-        self.callers(exact, functions).len()
+        self.callers(exact).len()
     }
+}
 
-    /// The application's package, unless its functions are known to be its own.
-    fn application<'a>(&self, functions: &'a Functions) -> Option<&'a str> {
-        let mut package = None;
-        for evidence in &self.evidence {
-            let Some(first) = evidence.stack.first() else {
-                continue;
-            };
-            if functions.layer(first.function, None) == super::functions::Layer::User {
-                return None;
-            }
-            package = package.or_else(|| functions.application(&evidence.stack));
-        }
-        package
+/// Says of the first span of a lane whose request has been going on that it may have, too.
+pub(super) fn say_continued(found: &mut [Found]) {
+    let all = found.iter_mut().flat_map(|found| &mut found.findings);
+    let first = all.min_by_key(|finding| finding.start);
+    if let Some(first) = first.filter(|first| first.origin == Origin::Sample) {
+        first.is_continued = true;
     }
 }

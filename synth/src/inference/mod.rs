@@ -10,6 +10,7 @@ mod choose;
 mod coverage;
 mod emit;
 mod findings;
+mod folded;
 mod functions;
 mod lane;
 mod phases;
@@ -25,13 +26,14 @@ pub(crate) use findings::Origin;
 pub(crate) use lane::Exact;
 
 use emit::{Above, Emitter};
+use folded::FoldedStacks;
 use functions::Functions;
 use requests::{Request, RequestKey, Requests};
 use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
 
 use crate::{
-    event::{Function, Parent, Sample, SampleReason, TargetSpan, Wait},
+    event::{Function, Parent, Sample, SampleReason, TargetSpan, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
     item::Key,
     known::KnownCrossings,
@@ -48,6 +50,8 @@ pub(crate) struct Inference {
     functions: Functions,
     requests: Requests,
     serial: u64,
+    /// Only if asked for.
+    folded: Option<FoldedStacks>,
 }
 
 impl Inference {
@@ -61,13 +65,14 @@ impl Inference {
         self.requests.describe(span, rules.requests);
     }
 
-    pub fn sample(&mut self, sample: Sample, now: KernelTime, tally: &mut Tally) {
+    pub fn sample(&mut self, sample: &Sample, now: KernelTime, rules: &Rules, tally: &mut Tally) {
         let parent = match judge(&sample.parent) {
             Verdict::Named(parent) => parent,
             Verdict::Unsampled => return tally.sampled(SampleUse::Unsampled),
-            Verdict::Nobody(_) => return self.nobodys(&sample, tally),
+            Verdict::Nobody(_) => return self.nobodys(sample, tally),
         };
         if parent.by_lineage {
+            self.fold_workers(sample, parent);
             return tally.sampled(SampleUse::Worker);
         }
         let from = self.functions.handler(&sample.stack);
@@ -75,12 +80,20 @@ impl Inference {
         if !sample.is_complete && from == 0 {
             return tally.sampled(SampleUse::Incomplete);
         }
-        let stack = handler_frames(&sample.stack, &self.functions);
         let key = (sample.target, parent.context());
+        if self.requests.ended(key) > Some(sample.time) {
+            return tally.sampled(SampleUse::TooLate);
+        }
+        let is_on_loop = self.functions.is_on_loop(&sample.stack);
+        let task = if is_on_loop { sample.context } else { 0 };
+        let stack = handler_frames(&sample.stack, &self.functions);
         let request = self.requests.touch(key, parent, now.max(sample.time));
-        let lane = request.lanes.entry(sample.thread).or_default();
+        let lane = request.lane((sample.thread, task));
         match sample.reason {
-            SampleReason::Entry(id) => lane.entries.push((crossing(sample.target, id), stack)),
+            SampleReason::Entry(id) => {
+                lane.entries.push((crossing(sample.target, id), stack));
+                self.requests.hold(key);
+            }
             SampleReason::Timer(period_ns) => {
                 let inside = sample.enclosing.map(|id| crossing(sample.target, id));
                 lane.inside.extend(inside);
@@ -90,9 +103,10 @@ impl Inference {
                     kind: Kind::Sample { period_ns },
                     stack,
                 });
+                let gone = self.requests.hold_sample(key, rules.samples_per_request);
+                tally.evidence(SampleUse::Thinned, gone);
             }
         }
-        self.requests.hold(key);
         tally.sampled(SampleUse::Used);
     }
 
@@ -103,28 +117,49 @@ impl Inference {
         if parent.by_lineage {
             return tally.sampled(SampleUse::WorkersWait);
         }
-        if wait.end <= wait.start {
-            return tally.sampled(SampleUse::EmptyWait);
+        let key = (wait.target, parent.context());
+        let start = wait.start.max(self.requests.ended(key).unwrap_or_default());
+        if wait.end <= start {
+            let is_late = wait.end > wait.start;
+            let why = if is_late {
+                SampleUse::TooLate
+            } else {
+                SampleUse::EmptyWait
+            };
+            return tally.sampled(why);
         }
-        let cause = Cause::of(wait, &self.functions);
+        let is_await = wait.evidence == WaitEvidence::Suspended;
         let stack = handler_frames(&wait.stack, &self.functions);
         // Whoever awaits a handler is a framework: that wait is the handler's work.
-        if stack.is_empty() && matches!(wait.evidence, crate::event::WaitEvidence::Suspended) {
+        if stack.is_empty() && is_await {
             return tally.sampled(SampleUse::FrameworkWait);
         }
-        let key = (wait.target, parent.context());
+        let is_on_loop = is_await || self.functions.is_on_loop(&wait.stack);
+        let task = if is_on_loop { wait.context } else { 0 };
+        let cause = Cause::of(wait, &self.functions);
         let request = self.requests.touch(key, parent, now.max(wait.end));
-        let lane = request.lanes.entry(wait.thread).or_default();
+        let lane = request.lane((wait.thread, task));
         lane.inside
             .extend(wait.enclosing.map(|id| crossing(wait.target, id)));
         lane.evidence.push(Evidence {
-            start: wait.start,
+            start,
             end: wait.end,
             kind: Kind::Wait(cause),
             stack,
         });
         self.requests.hold(key);
         tally.sampled(SampleUse::WaitUsed);
+    }
+
+    /// A crossing that will be a span has not ended yet.
+    pub fn opened(&mut self, thread: u32, parent: Parent, key: Key, now: KernelTime) {
+        if parent.by_lineage {
+            return;
+        }
+        let request = self
+            .requests
+            .touch((key.target, parent.context()), parent, now);
+        request.open.insert((thread, key));
     }
 
     /// A span of probes has gone out.
@@ -134,8 +169,30 @@ impl Inference {
         }
         let key = (exact.key.target, parent.context());
         let request = self.requests.touch(key, parent, now);
-        request.lanes.entry(thread).or_default().exact.push(exact);
+        request.exact.push((thread, exact));
         self.requests.hold(key);
+    }
+
+    /// Sums stacks from now on.
+    pub fn fold_stacks(&mut self) {
+        self.folded.get_or_insert_default();
+    }
+
+    /// The summed stacks, and their time in nanoseconds.
+    pub fn take_folded(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
+        self.folded
+            .take()
+            .into_iter()
+            .flat_map(FoldedStacks::into_lines)
+    }
+
+    fn fold_workers(&mut self, sample: &Sample, parent: Parent) {
+        if let (Some(folded), SampleReason::Timer(period_ns)) = (&mut self.folded, sample.reason) {
+            let span = self.requests.span((sample.target, parent.context()));
+            let name = span.map(|span| span.name.as_str());
+            let stack = handler_frames(&sample.stack, &self.functions);
+            folded.add(name, Some("(workers)"), &stack, period_ns, &self.functions);
+        }
     }
 
     /// Pieces of evidence held.
@@ -143,7 +200,8 @@ impl Inference {
         self.requests.held()
     }
 
-    /// Emits what is inferred of the requests that are quiet, and of those that there is no room for.
+    /// Emits what is inferred of the requests that are quiet, of those that have gone on for very
+    /// long, and of those that there is no room for.
     pub fn tick(&mut self, known: &KnownCrossings, means: &mut Means<'_>, out: &mut impl Sink) {
         let rules = &means.settings.inference;
         while let Some((touched, key)) = self.requests.quietest() {
@@ -155,57 +213,83 @@ impl Inference {
             }
             if is_full {
                 means.tally.sampled(SampleUse::RequestEvicted);
-            } else if self.is_in_crossing(key, known) {
+            } else if self.is_in_crossing(key, known, means) {
                 self.requests.keep(key, means.now);
                 continue;
             }
-            self.end(key, means, out);
+            self.end(key, is_full, known, means, out);
+        }
+        let before = KernelTime(means.now.0.saturating_sub(rules.longest_ns));
+        for key in self.requests.older(before) {
+            if !self.is_in_crossing(key, known, means) {
+                means.tally.sampled(SampleUse::Parted);
+                self.end(key, true, known, means, out);
+            }
         }
     }
 
     /// Emits what is inferred of all requests.
-    pub fn finish(&mut self, means: &mut Means<'_>, out: &mut impl Sink) {
+    pub fn finish(&mut self, known: &KnownCrossings, means: &mut Means<'_>, out: &mut impl Sink) {
         while let Some((_, key)) = self.requests.quietest() {
-            self.end(key, means, out);
+            self.end(key, false, known, means, out);
         }
     }
 
-    /// Whether a crossing that samples were taken in has not ended.
-    fn is_in_crossing(&self, key: RequestKey, known: &KnownCrossings) -> bool {
-        let lanes = self.requests.get(key).map(|request| request.lanes.values());
-        let mut inside = lanes.into_iter().flatten().flat_map(|lane| &lane.inside);
-        inside.any(|crossing| {
-            known
-                .get(*crossing)
-                .is_some_and(|known| known.exit.is_none())
-        })
+    /// Whether a crossing of the request has not ended, or has and is not known yet.
+    fn is_in_crossing(&self, key: RequestKey, known: &KnownCrossings, means: &Means<'_>) -> bool {
+        let Some(request) = self.requests.get(key) else {
+            return false;
+        };
+        let is_open = |key: &Key| known.get(*key).is_some_and(|known| known.exit.is_none());
+        if request.open.iter().any(|(_, key)| is_open(key)) {
+            return true;
+        }
+        // Samples inside of a crossing may come before it, and it may never come.
+        let wait_ns = means.settings.limits.child_wait_ns;
+        let waits = means.now.since(request.last().unwrap_or_default()) <= wait_ns;
+        let has_ended = |key: &Key| request.exact.iter().any(|(_, exact)| exact.key == *key);
+        let mut inside = request.lanes.values().flat_map(|lane| &lane.inside);
+        inside.any(|key| is_open(key) || (waits && known.get(*key).is_none() && !has_ended(key)))
     }
 
-    fn end(&mut self, key: RequestKey, means: &mut Means<'_>, out: &mut impl Sink) {
-        let Some(mut request) = self.requests.take(key) else {
+    /// Emits what is inferred of a request; of one that is not over, not beyond what was seen.
+    fn end(
+        &mut self,
+        key: RequestKey,
+        is_early: bool,
+        known: &KnownCrossings,
+        means: &mut Means<'_>,
+        out: &mut impl Sink,
+    ) {
+        let limit = means.settings.limits.traces;
+        let Some(mut request) = self.requests.take(key, limit, is_early) else {
             return;
         };
-        for lane in request.lanes.values_mut() {
-            lane.sort();
-        }
-        let (start, start_unix) = self.start(key, &request, means);
+        let cut: usize = request.cut(known);
+        means.tally.evidence(SampleUse::InOpenCrossing, cut);
+        let start = self.start(key, &request, means);
+        let start_unix = self.requests.span(key).map(|span| span.start);
         let first = request
             .lanes
             .iter()
-            .min_by_key(|(thread, lane)| (lane.first(), **thread));
-        let first = first.map(|(thread, _)| *thread);
+            .min_by_key(|(key, lane)| (lane.first(), **key));
+        let first = first.map(|(key, _)| *key);
         let mut left = means.settings.inference.spans_per_request;
         let mut leaves = Vec::new();
-        for (thread, lane) in &request.lanes {
-            let start = start.filter(|_| Some(*thread) == first);
-            let found = lane.infer(start, &self.functions, &means.settings.inference);
+        for (lane_key, lane) in &request.lanes {
+            let start = start.filter(|_| Some(*lane_key) == first);
+            let between = request.between(start, is_early);
+            let mut found = lane.infer(&between, &self.functions, &means.settings.inference);
+            if request.resumed.is_some() {
+                lane::say_continued(&mut found);
+            }
             coverage::leaves(lane, &found, &mut leaves);
             let mut emitter = Emitter {
                 means,
                 functions: &self.functions,
                 target: key.0,
                 parent: request.parent,
-                thread: *thread,
+                thread: lane_key.0,
                 exact: &lane.exact,
                 left: &mut left,
                 serial: &mut self.serial,
@@ -213,36 +297,36 @@ impl Inference {
             for found in &found {
                 let above = match found.host.and_then(|host| lane.exact.get(host)) {
                     Some(exact) => Above::crossing(exact),
-                    None => Above::target(&request.parent, start_unix),
+                    None => Above::target(&request.parent, start_unix.unwrap_or_default()),
                 };
                 for finding in &found.findings {
                     emitter.emit(finding, above, out);
                 }
             }
         }
-        let last = request.lanes.values().filter_map(lane::Lane::last).max();
-        let begun = start.or_else(|| request.lanes.values().filter_map(lane::Lane::first).min());
         let name = self.requests.span(key).map(|span| span.name.as_str());
-        if let Some((begun, last)) = begun.zip(last) {
-            means.tally.coverage.request(name, begun, last, leaves);
+        if let Some(folded) = &mut self.folded {
+            for lane in request.lanes.values() {
+                folded.lane(name, lane, &self.functions);
+            }
+        }
+        if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
+            let is_new = request.resumed.is_none();
+            means
+                .tally
+                .coverage
+                .request(name, is_new, begun, last, leaves);
         }
     }
 
-    /// When the request began, if the target's own record says so.
-    fn start(
-        &self,
-        key: RequestKey,
-        request: &Request,
-        means: &Means<'_>,
-    ) -> (Option<KernelTime>, UnixTime) {
-        let Some(span) = self.requests.span(key) else {
-            return (None, UnixTime::default());
-        };
-        let first = request.lanes.values().filter_map(lane::Lane::first).min();
-        let start = means.clock.kernel_time(span.start);
+    /// When the request began, if the target's own record says so and this is its first part.
+    fn start(&self, key: RequestKey, request: &Request, means: &Means<'_>) -> Option<KernelTime> {
+        if request.resumed.is_some() {
+            return None;
+        }
+        let start = means.clock.kernel_time(self.requests.span(key)?.start)?;
         // The target's clock and the kernel's differ by less than a span may be off.
-        let start = start.zip(first).map(|(start, first)| start.min(first));
-        (start, span.start)
+        Some(start.min(request.first()?))
     }
 
     /// Counts a sample that no request can be told for, by the outermost function with a name.

@@ -150,7 +150,7 @@ impl Chooser<'_> {
         if sampled.is_empty() {
             return self.caller_of_region();
         }
-        let samples = sampled.iter().map(|piece| piece.samples).sum();
+        let seen = sampled.iter().map(|piece| piece.samples).sum();
         let mut best = None;
         let mut at = sampled;
         let mut holds = (true, true);
@@ -170,7 +170,7 @@ impl Chooser<'_> {
                 best = Some(Worker {
                     frame,
                     holds_region,
-                    samples,
+                    samples: seen,
                 });
                 if !holds_region {
                     break;

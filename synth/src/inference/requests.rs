@@ -1,13 +1,21 @@
 //! Requests under way: what was seen of each, by the target's span that it was seen under.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
 
 use rustc_hash::FxHashMap;
 
-use super::lane::Lane;
+use super::{
+    lane::{Between, Exact, Lane},
+    timeline::{Bound, Edge},
+};
 use crate::{
     event::{Parent, TargetSpan},
     ids::TargetId,
+    item::Key,
+    known::KnownCrossings,
     parents::SpanContext,
     time::KernelTime,
 };
@@ -15,15 +23,121 @@ use crate::{
 /// A span of the target, in whose service work was seen.
 pub(crate) type RequestKey = (TargetId, SpanContext);
 
+/// A thread, and on an event loop the Python context in which a task runs there.
+pub(crate) type LaneKey = (u32, u64);
+
 /// What was seen of a request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub parent: Parent,
-    /// By thread.
-    pub lanes: BTreeMap<u32, Lane>,
-    /// Pieces of evidence held.
-    pub held: usize,
+    pub lanes: BTreeMap<LaneKey, Lane>,
+    /// Spans of probes, by thread.
+    pub exact: Vec<(u32, Exact)>,
+    /// Crossings that were announced before their end, by thread.
+    pub open: BTreeSet<(u32, Key)>,
+    /// Until when spans of an earlier part of it have been made.
+    pub resumed: Option<KernelTime>,
+    begun: KernelTime,
     touched: KernelTime,
+    held: usize,
+    samples: usize,
+}
+
+impl Request {
+    /// The lane of a piece of evidence.
+    pub fn lane(&mut self, key: LaneKey) -> &mut Lane {
+        self.lanes.entry(key).or_default()
+    }
+
+    /// Gives the spans of probes to the lanes that they were crossed in, and puts all of it into the
+    /// order of time.
+    pub fn sort(&mut self) {
+        self.exact
+            .sort_by_key(|(thread, exact)| (*thread, exact.entry, Reverse(exact.exit), exact.key));
+        let mut around: Option<(LaneKey, KernelTime)> = None;
+        for (thread, exact) in std::mem::take(&mut self.exact) {
+            let same = around.filter(|(key, exit)| key.0 == thread && exact.exit <= *exit);
+            let key = match same {
+                Some((key, _)) => key,
+                None => self.lane_of(thread, &exact),
+            };
+            if same.is_none() {
+                around = Some((key, exact.exit));
+            }
+            self.lane(key).exact.push(exact);
+        }
+        for lane in self.lanes.values_mut() {
+            lane.sort();
+        }
+    }
+
+    /// The lane whose stacks show the crossing, else the first of its thread.
+    fn lane_of(&self, thread: u32, exact: &Exact) -> LaneKey {
+        let mut lanes = self.lanes.range((thread, 0)..=(thread, u64::MAX));
+        let has = |lane: &Lane| {
+            lane.inside.contains(&exact.key)
+                || lane
+                    .entries
+                    .iter()
+                    .any(|(entered, _)| *entered == exact.key)
+        };
+        let first = lanes.clone().next().map(|(key, _)| *key);
+        let showing = lanes.find(|(_, lane)| has(lane)).map(|(key, _)| *key);
+        showing.or(first).unwrap_or((thread, 0))
+    }
+
+    /// Lets go what lies in crossings that are still open: their spans are not there to hang it
+    /// under. Returns how many samples and waits that were.
+    pub fn cut(&mut self, known: &KnownCrossings) -> usize {
+        let mut cut = 0;
+        let mut open = std::mem::take(&mut self.open);
+        for ((thread, _), lane) in &self.lanes {
+            open.extend(lane.inside.iter().map(|key| (*thread, *key)));
+        }
+        for (thread, key) in open {
+            let open = known.get(key).filter(|known| known.exit.is_none());
+            let Some(entry) = open.map(|known| known.entry) else {
+                continue;
+            };
+            let lanes = self.lanes.range_mut((thread, 0)..=(thread, u64::MAX));
+            cut += lanes.map(|(_, lane)| lane.cut(entry)).sum::<usize>();
+        }
+        cut
+    }
+
+    /// The time that spans are made of: from the request's start, if that is known, or from where
+    /// its earlier part ended; of one that is not over, to the last that was seen.
+    pub fn between(&self, start: Option<KernelTime>, is_early: bool) -> Between {
+        let resumed = self.resumed.unwrap_or_default();
+        let end = self.over(is_early).unwrap_or(KernelTime(u64::MAX));
+        Between {
+            start: start.map_or(Edge::plain(resumed, Bound::Open), |start| {
+                Edge::plain(start, Bound::Start)
+            }),
+            end: Edge::plain(end, Bound::Open),
+        }
+    }
+
+    /// Up to when a request that is not over was seen.
+    fn over(&self, is_early: bool) -> Option<KernelTime> {
+        let ends = self.lanes.values().flat_map(|lane| {
+            let exits = lane.exact.iter().map(|exact| exact.exit);
+            exits.chain(lane.evidence.iter().map(|evidence| evidence.end))
+        });
+        let last = ends.max();
+        let past = |last: KernelTime| KernelTime(last.0.saturating_add(1));
+        last.map(past).filter(|_| is_early)
+    }
+
+    /// The earliest instant that is known of it.
+    pub fn first(&self) -> Option<KernelTime> {
+        self.lanes.values().filter_map(Lane::first).min()
+    }
+
+    /// The latest.
+    pub fn last(&self) -> Option<KernelTime> {
+        self.lanes.values().filter_map(Lane::last).max()
+    }
 }
 
 /// All requests under way, and what is known of their spans.
@@ -34,21 +148,35 @@ pub(crate) struct Requests {
     held: usize,
     spans: FxHashMap<RequestKey, TargetSpan>,
     spans_order: VecDeque<RequestKey>,
+    /// Requests that have ended, and until when spans were made of them.
+    ended: FxHashMap<RequestKey, KernelTime>,
+    ended_order: VecDeque<RequestKey>,
 }
 
 impl Requests {
     /// The request of a span, begun if it is new; it is alive at `now`.
     pub fn touch(&mut self, key: RequestKey, parent: Parent, now: KernelTime) -> &mut Request {
+        let ended = &self.ended;
         let request = self.by_key.entry(key).or_insert_with(|| Request {
             parent,
             lanes: BTreeMap::new(),
-            held: 0,
+            exact: Vec::new(),
+            open: BTreeSet::new(),
+            resumed: ended.get(&key).copied(),
+            begun: now,
             touched: now,
+            held: 0,
+            samples: 0,
         });
         self.order.remove(&(request.touched, key.0, key.1));
         request.touched = request.touched.max(now);
         self.order.insert((request.touched, key.0, key.1));
         request
+    }
+
+    /// Until when spans have been made of a request that has ended.
+    pub fn ended(&self, key: RequestKey) -> Option<KernelTime> {
+        self.ended.get(&key).copied()
     }
 
     /// Counts evidence that was added to a request.
@@ -57,6 +185,24 @@ impl Requests {
             request.held += 1;
             self.held += 1;
         }
+    }
+
+    /// The same for a sample. If there are more than `limit` of them, every other one goes, and
+    /// the rest stands for twice its time; returns how many went.
+    pub fn hold_sample(&mut self, key: RequestKey, limit: u32) -> usize {
+        self.hold(key);
+        let Some(request) = self.by_key.get_mut(&key) else {
+            return 0;
+        };
+        request.samples += 1;
+        if request.samples <= limit as usize {
+            return 0;
+        }
+        let gone: usize = request.lanes.values_mut().map(Lane::thin).sum();
+        request.samples -= gone;
+        request.held -= gone;
+        self.held -= gone;
+        gone
     }
 
     pub fn len(&self) -> usize {
@@ -78,12 +224,34 @@ impl Requests {
         self.by_key.get(&key)
     }
 
-    /// Ends a request.
-    pub fn take(&mut self, key: RequestKey) -> Option<Request> {
-        let request = self.by_key.remove(&key)?;
+    /// Ends a request; the last `limit` that have ended are remembered.
+    pub fn take(&mut self, key: RequestKey, limit: u32, is_early: bool) -> Option<Request> {
+        let mut request = self.by_key.remove(&key)?;
         self.order.remove(&(request.touched, key.0, key.1));
         self.held -= request.held;
+        request.sort();
+        let last = request.over(is_early).or_else(|| request.last());
+        let last = last.max(request.resumed).unwrap_or_default();
+        if self.ended.insert(key, last).is_none() {
+            self.ended_order.push_back(key);
+        }
+        while self.ended_order.len() > limit as usize
+            && let Some(oldest) = self.ended_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
         Some(request)
+    }
+
+    /// The requests that began before `before`, in the order of their keys.
+    pub fn older(&self, before: KernelTime) -> Vec<RequestKey> {
+        let old = self
+            .by_key
+            .iter()
+            .filter(|(_, request)| request.begun < before);
+        let mut keys: Vec<RequestKey> = old.map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// Lets a request live on from `now`.

@@ -36,7 +36,7 @@ pub(crate) enum Kind {
 
 /// One side of a segment.
 #[derive(Clone, Debug)]
-pub(super) struct Edge {
+pub(crate) struct Edge {
     pub time: KernelTime,
     pub bound: Bound,
     /// The region on the other side.
@@ -45,9 +45,21 @@ pub(super) struct Edge {
     pub callers: Vec<Frame>,
 }
 
+impl Edge {
+    /// One without a region beyond it.
+    pub fn plain(time: KernelTime, bound: Bound) -> Self {
+        Self {
+            time,
+            bound,
+            region: None,
+            callers: Vec::new(),
+        }
+    }
+}
+
 /// What is known of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bound {
+pub(crate) enum Bound {
     /// Nothing.
     Open,
     /// It is the request's start, by the target's own record.
@@ -186,7 +198,7 @@ impl Between {
         match (self, first.kind) {
             (_, Kind::Wait(_)) => (first.end, 0),
             (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns),
-            (Self::Hole, Kind::Sample { period_ns }) => (first.half_after(), period_ns),
+            (Self::Hole, Kind::Sample { period_ns }) => (first.reach(), period_ns),
         }
     }
 }
@@ -203,7 +215,8 @@ impl Evidence {
         KernelTime(self.start.0.saturating_sub(self.period_ns() / 2))
     }
 
-    fn half_after(&self) -> KernelTime {
+    /// The latest instant that it stands for.
+    pub fn reach(&self) -> KernelTime {
         KernelTime(self.end.0.saturating_add(self.period_ns() / 2))
     }
 
@@ -233,7 +246,7 @@ fn last(here: &Evidence, right: &Edge) -> (KernelTime, u64) {
         Kind::Sample { .. } if right.bound != Bound::Open && distance <= here.hole_ns() => {
             (right.time, distance)
         }
-        Kind::Sample { period_ns } => (here.half_after().min(right.time), period_ns),
+        Kind::Sample { period_ns } => (here.reach().min(right.time), period_ns),
     }
 }
 

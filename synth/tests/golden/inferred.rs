@@ -1,6 +1,6 @@
 //! Spans from samples alone: which functions, their bounds, their names.
 
-use crate::check;
+use crate::{Case, check};
 
 #[test]
 fn the_innermost_of_the_applications_functions_names_a_chain_of_single_callers() {
@@ -100,6 +100,202 @@ fn frameworks_and_functions_without_a_name_become_no_spans() {
           handler 0..4
         c
           work 0..4
+        ",
+    );
+}
+
+#[test]
+fn lines_of_the_caller_that_differ_show_more_than_one_call() {
+    Case {
+        shown: &["hotspan.merged", "hotspan.samples"],
+        ..Case::default()
+    }
+    .check(
+        "
+        s     = fw:run handler:10 step:31
+        t     = fw:run handler:10 step:32
+        u     = fw:run handler:11 step:31
+        1/a @ | ssttss
+        1/b @ | ssttuu
+        ",
+        "
+        a
+          step 0..6 samples=6
+        b
+          step 0..6 samples=6 merged=true
+        ",
+    );
+}
+
+#[test]
+fn stacks_that_are_cut_name_nothing_wrongly() {
+    check(
+        "
+        h     = fw:run handler build
+        c     = lib:add c:insert
+        p     = fw:call handler build lib:add
+        1/a @ | hhhh  hhhh
+        1/a cut |   ccpp
+        2/b cut | cccccccc
+        ",
+        "
+        a
+          build 0..10
+        ",
+    );
+}
+
+#[test]
+fn functions_without_a_symbol_have_no_name() {
+    check(
+        "
+        u     = fw:run ?:0x1 ?:0x2
+        h     = fw:run handler ?:0x1
+        1/a @ | uuuuuuuu
+        1/b @ | hhhhhhhh
+        ",
+        "
+        b
+          handler 0..8
+        ",
+    );
+}
+
+#[test]
+fn an_application_that_is_installed_as_a_package_is_one_all_the_same() {
+    check(
+        "
+        l     = fw:run other:handler other:load lib:parse
+        b     = fw:run other:handler other:build lib:add
+        1/a @ | llllbbbb
+        ",
+        "
+        a
+          handler 0..8
+            load 0..4
+            build 4..8
+        ",
+    );
+}
+
+#[test]
+fn nothing_is_said_of_a_hole_in_the_evidence() {
+    Case {
+        shown: &["hotspan.continued"],
+        ..Case::default()
+    }
+    .check(
+        "
+        h     = fw:run handler
+        1/a @ | hhhh      hhhh
+        ",
+        "
+        a
+          handler 0..4 continued=true
+          handler 10..14 continued=true
+        ",
+    );
+}
+
+#[test]
+fn samples_in_a_region_are_spans_in_it_where_they_differ() {
+    check(
+        "
+        p         = fw:run handler lib:solve c:S c:presolve
+        q         = fw:run handler lib:solve c:S c:search
+        1/a       | SSSSSSSSSS
+        1/a @     | ppppqqqqqq
+        ",
+        "
+        a
+          cpsat.solve 0..10
+            presolve 0..4
+            search 4..10
+        ",
+    );
+}
+
+#[test]
+fn samples_of_workers_are_their_regions_and_no_spans() {
+    check(
+        "
+        w       = c:start_thread c:search
+        1/a     | SSSSSSSSSS
+        2<1     |  WWWWWWWW
+        2 @     |  wwwwwwww
+        ",
+        "
+        a
+          cpsat.solve 0..10
+            cpsat.worker 1..9
+        ",
+    );
+}
+
+#[test]
+fn samples_that_come_after_the_spans_were_made_are_counted() {
+    check(
+        "
+        h             = fw:run handler
+        1/a @         | hhhhhhhh
+        1/a @ late=50 |         h
+        1/a @ late=60 |    h
+        1/b @         |                                                              h
+        ",
+        "
+        a
+          handler 0..8
+        ",
+    );
+}
+
+#[test]
+fn limits_bound_the_spans_of_a_request() {
+    let limits = |spans_per_request, depth| {
+        let mut case = Case::default();
+        case.inference.spans_per_request = spans_per_request;
+        case.inference.depth = depth;
+        case
+    };
+    let drawing = "
+        l     = fw:run handler load
+        b     = fw:run handler build
+        1/a @ | llllbbbb
+        ";
+    limits(2, 8).check(
+        drawing,
+        "
+        a
+          handler 0..8
+            load 0..4
+        ",
+    );
+    limits(9, 1).check(
+        drawing,
+        "
+        a
+          handler 0..8
+        ",
+    );
+}
+
+#[test]
+fn a_request_that_goes_on_for_long_is_made_in_parts() {
+    let mut case = Case {
+        shown: &["hotspan.continued"],
+        ..Case::default()
+    };
+    case.inference.longest_ns = 10 * crate::timeline::MS;
+    case.check(
+        "
+        h     = fw:run handler
+        1/a @ | hhhhhhhhhhhhhhhhhhhh
+        tick  |            |
+        ",
+        "
+        a
+          handler 0..11.500001
+          handler 12..20 continued=true
         ",
     );
 }

@@ -39,6 +39,7 @@ impl ExportConfig {
             otlp: None,
             waterfall: overrides.exports.contains(&ExportChoice::Waterfall),
             jsonl: jsonl_destinations(&overrides.exports),
+            folded: folded_files(&overrides.exports),
             batch: reader.batch(),
             sampler: reader.sampler(),
             warnings: Vec::new(),
@@ -59,7 +60,17 @@ fn jsonl_destinations(choices: &[ExportChoice]) -> Vec<super::JsonlDestination> 
         .iter()
         .filter_map(|choice| match choice {
             ExportChoice::Jsonl(destination) => Some(destination.clone()),
-            ExportChoice::Otlp | ExportChoice::Waterfall => None,
+            ExportChoice::Otlp | ExportChoice::Waterfall | ExportChoice::Folded(_) => None,
+        })
+        .collect()
+}
+
+fn folded_files(choices: &[ExportChoice]) -> Vec<PathBuf> {
+    choices
+        .iter()
+        .filter_map(|choice| match choice {
+            ExportChoice::Folded(file) => Some(file.clone()),
+            ExportChoice::Otlp | ExportChoice::Waterfall | ExportChoice::Jsonl(_) => None,
         })
         .collect()
 }

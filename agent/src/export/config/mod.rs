@@ -20,6 +20,8 @@ pub struct ExportConfig {
     pub waterfall: bool,
     /// OTLP's JSON encoding, one `TracesData` a line.
     pub jsonl: Vec<JsonlDestination>,
+    /// Files for folded stacks, written at the end of a run.
+    pub folded: Vec<PathBuf>,
     /// Batching and the bound on what waits.
     pub batch: BatchConfig,
     /// Which traces are exported at all.
@@ -64,6 +66,8 @@ pub enum ExportChoice {
     Waterfall,
     /// `jsonl=FILE`.
     Jsonl(JsonlDestination),
+    /// `folded=FILE`.
+    Folded(PathBuf),
 }
 
 /// Where JSON lines go.

@@ -1,0 +1,72 @@
+//! Stacks summed for flame graphs: by the request's name, the region, and the functions.
+
+use std::collections::BTreeMap;
+
+use super::{functions::Functions, lane::Lane, timeline::Kind};
+use crate::event::Frame;
+
+/// Different stacks held; the time of more is summed by request and region.
+const STACKS: usize = 20_000;
+
+/// Sampled time by folded stack, in nanoseconds.
+#[derive(Debug, Default)]
+pub(crate) struct FoldedStacks {
+    by_stack: BTreeMap<String, u64>,
+}
+
+impl FoldedStacks {
+    /// Adds the samples of a lane, which must be sorted.
+    pub fn lane(&mut self, request: Option<&str>, lane: &Lane, functions: &Functions) {
+        for evidence in &lane.evidence {
+            let Kind::Sample { period_ns } = evidence.kind else {
+                continue;
+            };
+            let around = lane
+                .exact
+                .iter()
+                .take_while(|exact| exact.entry <= evidence.start);
+            let region = around.filter(|exact| exact.exit > evidence.start).last();
+            let region = region.map(|exact| &*exact.name);
+            self.add(request, region, &evidence.stack, period_ns, functions);
+        }
+    }
+
+    /// Adds a sample.
+    pub fn add(
+        &mut self,
+        request: Option<&str>,
+        region: Option<&str>,
+        stack: &[Frame],
+        period_ns: u64,
+        functions: &Functions,
+    ) {
+        let mut folded = clean(request.unwrap_or("(unknown span)"));
+        if let Some(region) = region {
+            folded.push(';');
+            folded.push_str(&clean(region));
+        }
+        let place = folded.len();
+        for frame in stack {
+            let known = functions.get(frame.function);
+            folded.push(';');
+            folded
+                .push_str(&known.map_or("?".to_owned(), |known| clean(&known.function.qualified)));
+        }
+        if !self.by_stack.contains_key(&folded) && self.by_stack.len() >= STACKS {
+            folded.truncate(place);
+            folded.push_str(";(other)");
+        }
+        let sum = self.by_stack.entry(folded).or_default();
+        *sum = sum.saturating_add(period_ns);
+    }
+
+    /// Each stack with its time, in the order of the stacks.
+    pub fn into_lines(self) -> impl Iterator<Item = (String, u64)> {
+        self.by_stack.into_iter()
+    }
+}
+
+/// Without what would end a frame or a line.
+fn clean(name: &str) -> String {
+    name.replace([';', '\n', '\r'], "_")
+}

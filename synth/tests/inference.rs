@@ -1,0 +1,423 @@
+//! What holds of inferred spans whatever comes in: inside of their parents, never across a crossing,
+//! of bounded number and memory, the same from the same events.
+
+use std::collections::{HashMap, HashSet};
+
+use hotspan_synth::{
+    Inference, Settings, Synth,
+    event::{
+        Crossing, Ending, Event, Frame, Function, Language, OpenCrossing, Parent, ParentRead,
+        ParentSource, Sample, SampleReason, TargetSpan, Wait, WaitEvidence,
+    },
+    ids::{CrossingId, FunctionId, RegionId, SpanId, TargetId, TraceId},
+    region::{Region, Role},
+    span::{Span, Value},
+    time::{ClockAnchor, KernelTime, UnixTime},
+};
+use proptest::prelude::*;
+
+const TARGET: TargetId = TargetId(1);
+const BASE: u64 = 1_000_000;
+
+/// A thread's crossings lie in each other or after each other, as they do in a real one: each takes
+/// the rest of the one around it from `gap` on, for `length`.
+#[derive(Clone, Debug)]
+struct Nest {
+    gap: u64,
+    length: u64,
+    inside: Vec<Nest>,
+}
+
+fn nest() -> impl Strategy<Value = Vec<Nest>> {
+    let leaf = (0..40_u64, 1..60_u64).prop_map(|(gap, length)| Nest {
+        gap,
+        length,
+        inside: Vec::new(),
+    });
+    let nest = leaf.prop_recursive(2, 8, 3, |inner| {
+        (0..40_u64, 1..60_u64, prop::collection::vec(inner, 0..3)).prop_map(
+            |(gap, length, inside)| Nest {
+                gap,
+                length,
+                inside,
+            },
+        )
+    });
+    prop::collection::vec(nest, 0..4)
+}
+
+fn crossings(nests: &[Nest], from: u64, to: u64, around: Option<u64>, all: &mut Vec<Crossing>) {
+    let mut at = from;
+    for nest in nests {
+        let entry = at + nest.gap;
+        let exit = (entry + nest.length).min(to);
+        if entry >= exit {
+            return;
+        }
+        let id = all.len() as u64 + 1;
+        all.push(crossing(id, around, entry, exit));
+        crossings(&nest.inside, entry, exit, Some(id), all);
+        at = exit;
+    }
+}
+
+fn crossing(id: u64, around: Option<u64>, entry: u64, exit: u64) -> Crossing {
+    Crossing {
+        id: CrossingId(id),
+        target: TARGET,
+        region: RegionId(0),
+        thread: 1,
+        enclosing: around.map(CrossingId),
+        entry: KernelTime(entry),
+        exit: KernelTime(exit),
+        proven: KernelTime(exit),
+        ending: Ending::Returned,
+        runqueue_ns: 0,
+        blocked_ns: 0,
+        parent: parent(1),
+        values: Vec::new(),
+        text: None,
+    }
+}
+
+fn parent(span: u8) -> ParentRead {
+    ParentRead::Found(Parent {
+        trace_id: TraceId([1; 16]),
+        span_id: SpanId([span; 8]),
+        sampled: true,
+        remote: false,
+        source: ParentSource::Python,
+        by_lineage: false,
+    })
+}
+
+fn stack() -> impl Strategy<Value = Vec<Frame>> {
+    // Few functions, so that stacks have much in common; the last is never announced.
+    let frame = (0..7_u32, 0..3_u32).prop_map(|(function, line)| Frame {
+        function: FunctionId(function),
+        line,
+    });
+    prop::collection::vec(frame, 0..6)
+}
+
+/// Evidence of thread 1 and of another, of one request and of another.
+fn evidence() -> impl Strategy<Value = Event> {
+    let place = (1..3_u32, 1..3_u8);
+    let sample = (place.clone(), 0..300_u64, 1..12_u64, stack(), any::<bool>());
+    let sample = sample.prop_map(|((thread, span), time, period, stack, is_complete)| {
+        Event::Sample(Sample {
+            target: TARGET,
+            thread,
+            time: KernelTime(time),
+            reason: SampleReason::Timer(period),
+            enclosing: None,
+            parent: parent(span),
+            context: 0,
+            stack,
+            is_complete,
+        })
+    });
+    let wait = (place, 0..300_u64, 0..60_u64, stack(), 0..4_u8);
+    let wait = wait.prop_map(|((thread, span), start, length, stack, why)| {
+        Event::Wait(Wait {
+            target: TARGET,
+            thread,
+            start: KernelTime(start),
+            end: KernelTime(start + length),
+            evidence: match why {
+                0 => WaitEvidence::Gil,
+                1 => WaitEvidence::RunQueue,
+                2 => WaitEvidence::Unknown,
+                _ => WaitEvidence::Syscall {
+                    name: "read".to_owned(),
+                    is_idle: false,
+                },
+            },
+            enclosing: None,
+            parent: parent(span),
+            context: 0,
+            stack,
+        })
+    });
+    prop_oneof![5 => sample, 1 => wait]
+}
+
+fn functions() -> impl Iterator<Item = Event> {
+    let files = [
+        ("serve", "/lib/python3.11/site-packages/uvicorn/main.py"),
+        ("handler", "/app/main.py"),
+        ("load", "/app/main.py"),
+        ("<lambda>", "/app/main.py"),
+        ("parse", "/lib/python3.11/site-packages/orders/parse.py"),
+        ("", ""),
+    ];
+    (0..).zip(files).map(|(id, (name, file))| {
+        Event::Function(Function {
+            id: FunctionId(id),
+            language: if file.is_empty() {
+                Language::Unnamed
+            } else {
+                Language::Python
+            },
+            name: name.to_owned(),
+            qualified: name.to_owned(),
+            file: file.to_owned(),
+            object: String::new(),
+        })
+    })
+}
+
+fn header() -> impl Iterator<Item = Event> {
+    let clock = Event::Clock(ClockAnchor {
+        kernel: KernelTime(0),
+        unix: UnixTime(BASE),
+        error_ns: 0,
+    });
+    let region = Event::Region(Region {
+        id: RegionId(0),
+        name: "test.region".to_owned(),
+        role: Role::Span,
+        function: "f".to_owned(),
+        object: "libtest.so".to_owned(),
+        attributes: Vec::new(),
+        failure: None,
+        only_if: None,
+        event_of: None,
+    });
+    [clock, region].into_iter().chain(functions())
+}
+
+/// A run: what is known of the target's span, crossings and evidence in the order of their ends,
+/// and then whatever comes late; time is told now and then.
+fn run_events() -> impl Strategy<Value = Vec<Event>> {
+    let evidence = prop::collection::vec((evidence(), prop::bool::weighted(0.1)), 0..80);
+    (nest(), evidence, prop::option::of(0..60_u64), 5..80_u64).prop_map(
+        |(nests, evidence, start, tick)| {
+            let mut all = Vec::new();
+            crossings(&nests, 0, 300, None, &mut all);
+            let mut timed: Vec<(u64, Event)> = Vec::new();
+            for (mut event, is_late) in evidence {
+                let late = if is_late { 150 } else { 10 };
+                enclose(&mut event, &all);
+                timed.push((end_of(&event) + late, event));
+            }
+            for crossing in all {
+                let seen = KernelTime(crossing.entry.0 + ANNOUNCED);
+                if seen < crossing.exit {
+                    timed.push((seen.0, Event::Open(announcement(&crossing, seen))));
+                }
+                timed.push((crossing.exit.0, Event::Crossing(crossing)));
+            }
+            timed.extend((0..600 / tick).map(|turn| {
+                let now = KernelTime(turn * tick);
+                (now.0, Event::Tick { now })
+            }));
+            timed.sort_by_key(|(time, _)| *time);
+            let span = start.map(|start| {
+                Event::Span(TargetSpan {
+                    target: TARGET,
+                    trace_id: TraceId([1; 16]),
+                    span_id: SpanId([1; 8]),
+                    name: "GET /".to_owned(),
+                    start: UnixTime(BASE + start),
+                })
+            });
+            let timed = timed.into_iter().map(|(_, event)| event);
+            header().chain(span).chain(timed).collect()
+        },
+    )
+}
+
+/// How long a crossing is open before it is announced.
+const ANNOUNCED: u64 = 3;
+
+fn announcement(crossing: &Crossing, seen: KernelTime) -> OpenCrossing {
+    OpenCrossing {
+        id: crossing.id,
+        target: crossing.target,
+        region: crossing.region,
+        thread: crossing.thread,
+        enclosing: crossing.enclosing,
+        entry: crossing.entry,
+        seen,
+        parent: crossing.parent.clone(),
+    }
+}
+
+/// Says which crossing a piece of evidence lies in.
+fn enclose(event: &mut Event, crossings: &[Crossing]) {
+    let (thread, time, enclosing) = match event {
+        Event::Sample(sample) => (sample.thread, sample.time, &mut sample.enclosing),
+        Event::Wait(wait) => (wait.thread, wait.start, &mut wait.enclosing),
+        _ => return,
+    };
+    let covers =
+        |crossing: &&Crossing| thread == 1 && crossing.entry <= time && time < crossing.exit;
+    *enclosing = crossings.iter().rfind(covers).map(|crossing| crossing.id);
+}
+
+fn end_of(event: &Event) -> u64 {
+    match event {
+        Event::Sample(sample) => sample.time.0,
+        Event::Wait(wait) => wait.end.0,
+        _ => 0,
+    }
+}
+
+fn rules() -> impl Strategy<Value = Inference> {
+    let least = (1..20_u64, 1..10_u64, 1..5_u64, 10..120_u64);
+    let most = (
+        0..12_u32,
+        0..5_u32,
+        1..4_u32,
+        4..200_u32,
+        4..60_u32,
+        100..1_000_u64,
+    );
+    (least, most).prop_map(|(least, most)| Inference {
+        min_span_ns: least.0,
+        min_wait_ns: least.1,
+        min_phase_ns: least.2,
+        settle_ns: least.3,
+        spans_per_request: most.0,
+        depth: most.1,
+        requests: most.2,
+        held_evidence: most.3,
+        samples_per_request: most.4,
+        longest_ns: most.5,
+        ..Inference::default()
+    })
+}
+
+fn run(events: &[Event], rules: &Inference) -> (Vec<Span>, Synth) {
+    let mut synth = Synth::new(Settings {
+        seed: 7,
+        inference: rules.clone(),
+        ..Settings::default()
+    });
+    let mut spans = Vec::new();
+    let mut since_tick = 0;
+    for event in events {
+        synth.handle(event.clone(), &mut spans);
+        since_tick = match event {
+            Event::Tick { .. } => 0,
+            _ => since_tick + 1,
+        };
+        let bound = rules.held_evidence as usize + since_tick;
+        assert!(
+            synth.held_evidence() <= bound,
+            "{} pieces are held",
+            synth.held_evidence()
+        );
+    }
+    synth.finish(KernelTime(700), &mut spans);
+    (spans, synth)
+}
+
+fn is_inferred(span: &Span) -> bool {
+    text(span, "hotspan.origin") != Some("probe")
+}
+
+fn text<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
+    span.attributes
+        .iter()
+        .find_map(|(name, value)| match value {
+            Value::Text(text) if name == key => Some(text.as_str()),
+            _ => None,
+        })
+}
+
+fn thread(span: &Span) -> Option<&Value> {
+    let found = span.attributes.iter().find(|(name, _)| name == "thread.id");
+    found.map(|(_, value)| value)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 600,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn inferred_spans_lie_in_their_parents(events in run_events(), rules in rules()) {
+        let (spans, synth) = run(&events, &rules);
+        let by_id: HashMap<_, _> = spans.iter().map(|span| (span.span_id, span)).collect();
+        prop_assert_eq!(by_id.len(), spans.len(), "ids are unique");
+        for span in &spans {
+            prop_assert!(span.start <= span.end);
+            if !span.parent_is_synthetic {
+                continue;
+            }
+            let above = by_id.get(&span.parent_span_id);
+            let inside = above.is_some_and(|above| above.start <= span.start && span.end <= above.end);
+            prop_assert!(inside, "{:?} is not inside of {:?}", span, above);
+        }
+        prop_assert_eq!(synth.held_evidence(), 0);
+        prop_assert_eq!(synth.summary().spans, spans.len() as u64);
+    }
+
+    #[test]
+    fn no_inferred_span_reaches_across_a_crossing(events in run_events(), rules in rules()) {
+        let (spans, _) = run(&events, &rules);
+        // Only the request whose span the crossings were read under is bound by them.
+        let ours = |span: &&Span| span.span_id != SpanId([2; 8]) && is_of(span, 1, &spans);
+        let exact: Vec<&Span> = spans.iter().filter(|span| !is_inferred(span)).collect();
+        for span in spans.iter().filter(|span| is_inferred(span)).filter(ours) {
+            for exact in exact.iter().filter(|exact| thread(exact) == thread(span)) {
+                let is_apart = span.end <= exact.start || exact.end <= span.start;
+                let is_inside = exact.start <= span.start && span.end <= exact.end;
+                prop_assert!(is_apart || is_inside, "{:?} reaches across {:?}", span, exact);
+            }
+        }
+    }
+
+    #[test]
+    fn siblings_on_a_thread_do_not_overlap(events in run_events(), rules in rules()) {
+        let (spans, _) = run(&events, &rules);
+        let mut by_parent: HashMap<_, Vec<&Span>> = HashMap::new();
+        for span in &spans {
+            let thread = thread(span).map(|thread| format!("{thread:?}"));
+            by_parent.entry((span.parent_span_id, thread)).or_default().push(span);
+        }
+        for siblings in by_parent.values_mut() {
+            siblings.sort_by_key(|span| (span.start, span.end));
+            for pair in siblings.windows(2) {
+                prop_assert!(pair[0].end <= pair[1].start, "{:?} overlaps {:?}", pair[0], pair[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_replay_is_identical(events in run_events(), rules in rules()) {
+        let bytes = |(spans, synth): (Vec<Span>, Synth)| {
+            serde_json::to_string(&(spans, synth.summary())).expect("JSON can be written")
+        };
+        prop_assert_eq!(bytes(run(&events, &rules)), bytes(run(&events, &rules)));
+    }
+
+    #[test]
+    fn names_are_those_of_functions_and_regions(events in run_events(), rules in rules()) {
+        let (spans, _) = run(&events, &rules);
+        let names: HashSet<&str> = ["handler", "load", "parse", "test.region", "wait"].into();
+        for span in &spans {
+            let first = span.name.split('.').next().unwrap_or_default();
+            prop_assert!(names.contains(first) || names.contains(&*span.name) || first == "test", "{}", span.name);
+        }
+    }
+}
+
+/// Whether a span lies below that span of the target.
+fn is_of(span: &Span, root: u8, spans: &[Span]) -> bool {
+    let mut at = span;
+    while at.parent_is_synthetic {
+        match spans
+            .iter()
+            .find(|above| above.span_id == at.parent_span_id)
+        {
+            Some(above) => at = above,
+            None => return false,
+        }
+    }
+    at.parent_span_id == SpanId([root; 8])
+}
