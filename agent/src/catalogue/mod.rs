@@ -25,7 +25,7 @@ pub use cache::AnalysisCache;
 pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
 pub use report::{ObjectReport, RegionLine, Report, State};
-pub use rules::{Catalogue, Source};
+pub use rules::{Catalogue, DEFAULT_MAX_RATE, Source};
 
 #[cfg(test)]
 mod tests;
