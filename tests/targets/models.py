@@ -103,6 +103,8 @@ def solve_cpsat(route: str, model: cp_model.CpModel, workers: int, limit_s: floa
             constraints=len(model.proto.constraints),
             limit_s=limit_s,
             seed=seed,
+            # The solver's own timer, which no wait for the interpreter's lock is in.
+            wall_s=solver.wall_time,
         )
     return facts
 

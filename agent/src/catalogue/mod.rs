@@ -27,7 +27,7 @@ pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
 pub use hot::{HotFunction, NotProbed};
 pub use report::{ObjectReport, RegionLine, Report, State};
-pub use rules::{Catalogue, Source};
+pub use rules::{Catalogue, DEFAULT_MAX_RATE, Source};
 
 #[cfg(test)]
 mod tests;

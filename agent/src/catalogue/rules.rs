@@ -23,7 +23,7 @@ use super::{
 /// Crossings shorter than this are counted, not emitted, unless the region says otherwise.
 const DEFAULT_MIN_NS: u64 = 100_000;
 /// Entries a second and thread that a region may have unless it says otherwise.
-const DEFAULT_MAX_RATE: u32 = 2_000;
+pub const DEFAULT_MAX_RATE: u32 = 2_000;
 
 /// A file's name and text.
 #[derive(Clone, Debug)]

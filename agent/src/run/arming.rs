@@ -12,7 +12,7 @@ use super::{
     targets::Watched,
 };
 use crate::{
-    catalogue::{Analysed, FoundRegion, RegionRole},
+    catalogue::{Analysed, DEFAULT_MAX_RATE, FoundRegion, RegionRole},
     kernel::{Kernel, ProbePoint},
 };
 
@@ -167,6 +167,7 @@ impl Arming {
             name: found.name.clone(),
             points: points(found),
             text_slot: text_slot(&spec),
+            apart: (1..DEFAULT_MAX_RATE).contains(&spec.limit_per_s),
             spec,
         }
     }
@@ -182,6 +183,7 @@ impl Arming {
             name: "exception catch".to_owned(),
             points: vec![point(offset, PointKind::Catch, 0)],
             text_slot: None,
+            apart: false,
             spec: RegionSpec {
                 limit_per_s,
                 ..RegionSpec::default()

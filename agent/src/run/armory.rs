@@ -15,10 +15,11 @@ use crate::{
     object::FileId,
 };
 
-/// First pause of a region that was hit too often; each further trip doubles it.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// First pause of a region that was hit too often; each further trip doubles it. What was hit too often
+/// once is so again, as a rule, and each try costs the target some hundred hits.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// Longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// A region that stayed armed this long is forgiven its earlier trips.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
 /// Programs that a process may execute in a row without mapping an object before its links are let
@@ -47,35 +48,60 @@ pub struct Plan {
     pub spec: RegionSpec,
     /// The slot that its text marks.
     pub text_slot: Option<u32>,
+    /// The guard is expected to trip: the regions of its name get a link of their own, so that a trip only
+    /// drops that one, and touches no other probe.
+    pub apart: bool,
+}
+
+impl Plan {
+    fn link(&self, place: &Place) -> LinkKey {
+        LinkKey {
+            place: place.clone(),
+            apart: self.apart.then(|| self.name.clone()),
+        }
+    }
+}
+
+/// What has a link: a place's regions together, or those of one name in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LinkKey {
+    place: Place,
+    apart: Option<String>,
 }
 
 struct Entry {
     plan: Plan,
-    place: Place,
+    link: LinkKey,
     /// Until when it is given up; `None`: it is armed.
     paused_until: Option<Instant>,
     trips: u32,
     since: Instant,
 }
 
-/// The links of one place: all its armed regions share them.
+/// A link, and the generation of its probes.
 #[derive(Default)]
-struct Links {
+struct Link {
     generation: u16,
+    /// Held for its drop.
+    armed: Option<Armed>,
+}
+
+/// How a place stands with its target.
+#[derive(Default)]
+struct Mapped {
     /// Opens the object.
-    object: PathBuf,
+    path: PathBuf,
     /// Programs that the target executed since the object was last seen mapped, and one more if it
     /// has not been seen in the present one.
     unseen: u8,
-    /// Held for its drop.
-    armed: Option<Armed>,
 }
 
 /// The armed regions, by number.
 #[derive(Default)]
 pub struct Armory {
     entries: BTreeMap<u32, Entry>,
-    links: BTreeMap<Place, Links>,
+    links: BTreeMap<LinkKey, Link>,
+    places: BTreeMap<Place, Mapped>,
     next: u32,
     epoch: u32,
 }
@@ -106,16 +132,25 @@ impl Armory {
         object: &Path,
         plans: Vec<Plan>,
     ) -> Result<Vec<Option<RegionId>>, KernelError> {
-        let links = self.links.entry(place.clone()).or_default();
-        object.clone_into(&mut links.object);
+        let mapped = self.places.entry(place.clone()).or_default();
+        object.clone_into(&mut mapped.path);
         let numbers: Vec<Option<u32>> = plans
             .into_iter()
             .map(|plan| self.enter(place, plan))
             .collect();
-        if let Err(error) = self.relink(kernel, place) {
+        let links: BTreeSet<LinkKey> = numbers
+            .iter()
+            .flatten()
+            .filter_map(|number| Some(self.entries.get(number)?.link.clone()))
+            .collect();
+        if let Err(error) = links.iter().try_for_each(|link| self.relink(kernel, link)) {
             for number in numbers.iter().flatten() {
                 self.entries.remove(number);
             }
+            // The links go back to what they were.
+            links
+                .iter()
+                .try_for_each(|link| self.relink(kernel, link))?;
             return Err(error);
         }
         Ok(numbers.into_iter().map(|n| n.map(RegionId)).collect())
@@ -124,10 +159,10 @@ impl Armory {
     /// Whether the place is armed already. If so, it is mapped in the target's present program, and
     /// `object` opens it.
     pub fn meets(&mut self, place: &Place, object: &Path) -> bool {
-        let is_armed = self.entries.values().any(|entry| entry.place == *place);
-        if let Some(links) = self.links.get_mut(place).filter(|_| is_armed) {
-            object.clone_into(&mut links.object);
-            links.unseen = 0;
+        let is_armed = self.entries.values().any(|entry| entry.link.place == *place);
+        if let Some(mapped) = self.places.get_mut(place).filter(|_| is_armed) {
+            object.clone_into(&mut mapped.path);
+            mapped.unseen = 0;
         }
         is_armed
     }
@@ -135,20 +170,22 @@ impl Armory {
     /// The target executes another program. Links are by file: where the new program maps one of
     /// these files, it is armed from the first instruction. Files that no longer occur are let go.
     pub fn executed(&mut self, target: u32) {
-        for links in self.links_of(target) {
-            links.unseen += 1;
+        for (_, mapped) in self.places.iter_mut().filter(|(place, _)| place.target == target) {
+            mapped.unseen += 1;
         }
-        self.links
-            .retain(|place, links| place.target != target || links.unseen <= KEPT_EXECS);
-        let links = &self.links;
+        self.places
+            .retain(|place, mapped| place.target != target || mapped.unseen <= KEPT_EXECS);
+        let places = &self.places;
+        self.links.retain(|link, _| places.contains_key(&link.place));
         self.entries
-            .retain(|_, entry| links.contains_key(&entry.place));
+            .retain(|_, entry| places.contains_key(&entry.link.place));
     }
 
-    /// Takes the probes away from a region whose guard tripped; `None` if they are gone already.
+    /// Takes the probes away from a region whose guard tripped, and from those that bear its name in the same
+    /// place: they are one thing to the user. `None` if they are gone already.
     ///
     /// # Errors
-    /// The kernel's; then the place's other regions lose their probes, too.
+    /// The kernel's; then the regions that share the link lose their probes, too.
     pub fn pause(
         &mut self,
         kernel: &mut Kernel,
@@ -156,31 +193,35 @@ impl Armory {
         now: Instant,
     ) -> Result<Option<Pause>, KernelError> {
         let epoch = self.next_epoch();
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(tripped) = self.entries.get(&number) else {
             return Ok(None);
         };
-        if entry.paused_until.is_some() {
+        if tripped.paused_until.is_some() {
             return Ok(None);
         }
-        if now.duration_since(entry.since) > FORGIVEN_AFTER {
-            entry.trips = 0;
-        }
+        let is_forgiven = now.duration_since(tripped.since) > FORGIVEN_AFTER;
+        let trips = if is_forgiven { 0 } else { tripped.trips };
         let length = FIRST_PAUSE
-            .saturating_mul(1 << entry.trips.min(6))
+            .saturating_mul(1 << trips.min(6))
             .min(LONGEST_PAUSE);
-        entry.trips += 1;
-        entry.paused_until = Some(now + length);
-        // Crossings that were open lose their exits: the new epoch tells the programs so.
-        entry.plan.spec.epoch = epoch;
-        let pause = Pause {
-            name: entry.plan.name.clone(),
-            target: entry.place.target,
-            limit_per_s: entry.plan.spec.limit_per_s,
+        let (name, link) = (tripped.plan.name.clone(), tripped.link.clone());
+        let limit_per_s = tripped.plan.spec.limit_per_s;
+        for entry in self.entries.values_mut() {
+            if entry.link != link || entry.plan.name != name {
+                continue;
+            }
+            entry.trips = trips + 1;
+            entry.paused_until = Some(now + length);
+            // Crossings that were open lose their exits: the new epoch tells the programs so.
+            entry.plan.spec.epoch = epoch;
+        }
+        self.relink(kernel, &link)?;
+        Ok(Some(Pause {
+            name,
+            target: link.place.target,
+            limit_per_s,
             length,
-        };
-        let place = entry.place.clone();
-        self.relink(kernel, &place)?;
-        Ok(Some(pause))
+        }))
     }
 
     /// Arms the regions again whose pause is over.
@@ -188,27 +229,25 @@ impl Armory {
     /// # Errors
     /// The kernel's.
     pub fn resume_due(&mut self, kernel: &mut Kernel, now: Instant) -> Result<(), KernelError> {
-        let mut places = BTreeSet::new();
+        let mut links = BTreeSet::new();
         for entry in self.entries.values_mut() {
-            let is_mapped = self
-                .links
-                .get(&entry.place)
-                .is_some_and(|links| links.unseen == 0);
+            let mapped = self.places.get(&entry.link.place);
+            let is_mapped = mapped.is_some_and(|mapped| mapped.unseen == 0);
             if is_mapped && entry.paused_until.is_some_and(|until| until <= now) {
                 entry.paused_until = None;
                 entry.since = now;
-                places.insert(entry.place.clone());
+                links.insert(entry.link.clone());
             }
         }
-        places
-            .iter()
-            .try_for_each(|place| self.relink(kernel, place))
+        links.iter().try_for_each(|link| self.relink(kernel, link))
     }
 
     /// Disarms all regions of a target and forgets them.
     pub fn release(&mut self, target: u32) {
-        self.links.retain(|place, _| place.target != target);
-        self.entries.retain(|_, entry| entry.place.target != target);
+        self.places.retain(|place, _| place.target != target);
+        self.links.retain(|link, _| link.place.target != target);
+        self.entries
+            .retain(|_, entry| entry.link.place.target != target);
     }
 
     /// Disarms everything, and keeps what is needed to read the events that are still to come.
@@ -233,8 +272,8 @@ impl Armory {
         self.of(target)
             .filter(|entry| entry.paused_until.is_none())
             .filter(|entry| {
-                let links = self.links.get(&entry.place);
-                links.is_some_and(|links| links.unseen == 0)
+                let mapped = self.places.get(&entry.link.place);
+                mapped.is_some_and(|mapped| mapped.unseen == 0)
             })
             .count()
     }
@@ -252,8 +291,8 @@ impl Armory {
             point.cookie.region = number;
         }
         let entry = Entry {
+            link: plan.link(place),
             plan,
-            place: place.clone(),
             paused_until: None,
             trips: 0,
             since: Instant::now(),
@@ -262,15 +301,15 @@ impl Armory {
         Some(number)
     }
 
-    /// Gives a place new links, for the regions that are to be armed there now. The old ones go after
-    /// the new ones have taken over, so no crossing of a region that stays is missed.
-    fn relink(&mut self, kernel: &mut Kernel, place: &Place) -> Result<(), KernelError> {
-        let links = self.links.entry(place.clone()).or_default();
-        let generation = links.generation.wrapping_add(1);
+    /// Makes a link anew, for the regions that are to be armed by it now. The old one goes after the new one
+    /// has taken over, so no crossing of a region that stays is missed.
+    fn relink(&mut self, kernel: &mut Kernel, key: &LinkKey) -> Result<(), KernelError> {
+        let link = self.links.entry(key.clone()).or_default();
+        let generation = link.generation.wrapping_add(1);
         let mut regions: Vec<(&u32, &mut Entry)> = self
             .entries
             .iter_mut()
-            .filter(|(_, entry)| entry.place == *place)
+            .filter(|(_, entry)| entry.link == *key)
             .collect();
         let points: Vec<ProbePoint> = regions
             .iter()
@@ -282,18 +321,19 @@ impl Armory {
                 point
             })
             .collect();
-        let armed = kernel.arm(place.pid, &links.object, &points);
+        let object = self.places.get(&key.place).map(|mapped| mapped.path.as_path());
+        let armed = kernel.arm(key.place.pid, object.unwrap_or(Path::new("")), &points);
         for (number, entry) in &mut regions {
             entry.plan.spec.generation = u32::from(generation);
             kernel.set_region(**number, entry.plan.spec)?;
         }
-        links.generation = generation;
+        link.generation = generation;
         // Should the kernel refuse, the old probes go all the same: they may be the very reason.
         let (armed, result) = match armed {
             Ok(armed) => (Some(armed), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        drop(std::mem::replace(&mut links.armed, armed));
+        drop(std::mem::replace(&mut link.armed, armed));
         result
     }
 
@@ -302,16 +342,9 @@ impl Armory {
         self.epoch
     }
 
-    fn links_of(&mut self, target: u32) -> impl Iterator<Item = &mut Links> {
-        self.links
-            .iter_mut()
-            .filter(move |(place, _)| place.target == target)
-            .map(|(_, links)| links)
-    }
-
     fn of(&self, target: u32) -> impl Iterator<Item = &Entry> {
         self.entries
             .values()
-            .filter(move |entry| entry.place.target == target)
+            .filter(move |entry| entry.link.place.target == target)
     }
 }

@@ -48,7 +48,7 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
         return None;
     };
     stack::stage(state, slot);
-    let context = context::context_pointer(hit.target, &mut state.python);
+    let context = context_at_exit(hit, state, slot);
     stack::close_inner(state, hit, slot, context);
     let frame = stack::frame(state, slot);
     if frame.flags & FrameFlags::AMBIGUOUS != 0 || strays(hit, frame.context, context) {
@@ -58,6 +58,18 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
     frame.event.result = registers.rax;
     frame.bases[RESULT] = registers.rax;
     Some(state)
+}
+
+/// The context at the exit; 0 where nothing would be learnt from it: a thread that had none at the entry
+/// and whose stack does not switch, as a solver's workers. To look for one there costs a search through
+/// all of the interpreter's threads.
+#[inline(always)]
+fn context_at_exit(hit: &Hit, state: &mut ThreadState, slot: u32) -> u64 {
+    let switches = hit.target.flags & TargetFlags::SWITCHES_STACKS != 0;
+    if !switches && stack::frame(state, slot).context == 0 {
+        return 0;
+    }
+    context::context_pointer(hit.target, state)
 }
 
 /// Whether the context at the exit says that this is another coroutine's exit. A context that

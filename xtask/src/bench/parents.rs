@@ -1,12 +1,14 @@
 //! Parents and bounds, against the service's own record.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hotspan_tests::{
     agent::Attach,
     collector::Receiver,
-    judge::{Case, Verdict, judge},
-    load,
+    judge::{Case, Verdict, judge, span_for},
+    load::{self, quantile},
+    otlp::Span,
     service::Options,
+    truth::Call,
 };
 
 /// Calls from this length on must have a span.
@@ -15,17 +17,67 @@ const EXPECT_FROM_NS: u64 = 1_000_000;
 /// Parents at 8 requests at once; bounds there, and one at a time, where the service's own clock does
 /// not also count its wait for the interpreter's lock.
 pub fn run(requests: usize) -> Result<()> {
-    let busy = measure(requests, 8)?;
-    report(
-        &format!("{requests} requests on mixed endpoints, 8 at once"),
-        &busy,
-    );
-    let calm = measure(requests / 5, 1)?;
-    report(&format!("{} requests, one at a time", requests / 5), &calm);
-    Ok(())
+    report(requests, 8)?;
+    report(requests / 5, 1)
 }
 
-fn measure(requests: usize, at_once: usize) -> Result<Verdict> {
+/// What one run showed.
+struct Measured {
+    verdict: Verdict,
+    solver: SolverTimer,
+}
+
+/// How far lengths of `cpsat.solve` lie from those that the solver's own C++ timer gives, and how far those
+/// of the service's clock do, which reads the time in Python: in nanoseconds, sorted.
+struct SolverTimer {
+    spans_ns: Vec<u64>,
+    service_ns: Vec<u64>,
+}
+
+impl SolverTimer {
+    fn compare(spans: &[Span], calls: &[Call]) -> Self {
+        let (mut spans_ns, mut service_ns) = (Vec::new(), Vec::new());
+        for call in calls {
+            let Some(wall_s) = call.facts.get("wall_s").and_then(|wall| wall.as_f64()) else {
+                continue;
+            };
+            let wall_ns = (wall_s * 1e9) as u64;
+            if let Some(span) = span_for(spans, call) {
+                spans_ns.push(span.duration_ns().abs_diff(wall_ns));
+                service_ns.push(call.duration_ns().abs_diff(wall_ns));
+            }
+        }
+        spans_ns.sort_unstable();
+        service_ns.sort_unstable();
+        Self {
+            spans_ns,
+            service_ns,
+        }
+    }
+
+    fn summary(&self) -> Result<String> {
+        let spread = |sorted: &[u64]| -> Result<String> {
+            let at = |q| {
+                quantile(sorted, q)
+                    .context("no solve has a span")
+                    .map(|ns| ns / 1000)
+            };
+            Ok(format!(
+                "{} us at the median, {} us at p99",
+                at(0.5)?,
+                at(0.99)?
+            ))
+        };
+        Ok(format!(
+            "against the timer of {} solves themselves: spans' lengths off by {}; the service's clock by {}",
+            self.spans_ns.len(),
+            spread(&self.spans_ns)?,
+            spread(&self.service_ns)?
+        ))
+    }
+}
+
+fn measure(requests: usize, at_once: usize) -> Result<Measured> {
     let receiver = Receiver::start()?;
     let service = Options {
         exports_to: Some(receiver.endpoint()),
@@ -37,17 +89,27 @@ fn measure(requests: usize, at_once: usize) -> Result<Verdict> {
     let outcome = agent.stop()?;
     let exported = receiver.wait_for_calls(&service.truth()?)?;
     let calls = service.stop()?;
-    Ok(judge(&Case {
-        spans: &outcome.spans,
-        calls: &calls,
-        exported: &exported,
-        expect_from_ns: EXPECT_FROM_NS,
-    }))
+    Ok(Measured {
+        verdict: judge(&Case {
+            spans: &outcome.spans,
+            calls: &calls,
+            exported: &exported,
+            expect_from_ns: EXPECT_FROM_NS,
+        }),
+        solver: SolverTimer::compare(&outcome.spans, &calls),
+    })
 }
 
-fn report(what: &str, verdict: &Verdict) {
-    println!("{what}: {}", verdict.summary());
+fn report(requests: usize, at_once: usize) -> Result<()> {
+    let measured = measure(requests, at_once)?;
+    let verdict = &measured.verdict;
+    println!(
+        "{requests} requests on mixed endpoints, {at_once} at once: {}",
+        verdict.summary()
+    );
+    println!("    {}", measured.solver.summary()?);
     for complaint in verdict.complaints().iter().take(20) {
         println!("    {complaint}");
     }
+    Ok(())
 }
