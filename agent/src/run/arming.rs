@@ -1,6 +1,6 @@
 //! From what a survey found to armed probes.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, path::PathBuf, time::Instant};
 
 use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
@@ -84,6 +84,32 @@ impl Arming {
         described
     }
 
+    /// Arms the places where coroutines' steps begin, once.
+    pub fn arm_coroutines(&mut self, kernel: &mut Kernel, watched: &mut Watched, survey: &Survey) {
+        let Some(pid) = watched.pid() else {
+            return;
+        };
+        let steps = &survey.context.coroutines.steps;
+        let objects: BTreeSet<&PathBuf> = steps.iter().map(|step| &step.object).collect();
+        if watched.follows_coroutines || objects.is_empty() {
+            return;
+        }
+        watched.follows_coroutines = true;
+        for object in objects {
+            let place = Place {
+                target: survey.target,
+                pid,
+                object: object.clone(),
+            };
+            let points = steps
+                .iter()
+                .filter(|step| step.object == *object)
+                .map(|step| point(step.file_offset, PointKind::Resume, 0));
+            let plan = self.helper("coroutine step", points.collect(), STEP_LIMIT);
+            self.arm(kernel, &place, vec![plan]);
+        }
+    }
+
     /// The guard of a region tripped: its probes go, for a while.
     pub fn trip(&mut self, kernel: &mut Kernel, number: u32) {
         match self.armory.pause(kernel, number, Instant::now()) {
@@ -157,17 +183,22 @@ impl Arming {
 
     /// `__cxa_begin_catch` is a point like others, in a region that has no crossings.
     fn catch_plan(&self, offset: u64) -> Plan {
-        let limit_per_s = if self.rules.rate_guard {
-            CATCH_LIMIT
-        } else {
-            0
-        };
+        let points = vec![point(offset, PointKind::Catch, 0)];
+        self.helper("exception catch", points, CATCH_LIMIT)
+    }
+
+    /// Points of which no span comes by itself.
+    fn helper(&self, name: &str, points: Vec<ProbePoint>, limit_per_s: u32) -> Plan {
         Plan {
-            name: "exception catch".to_owned(),
-            points: vec![point(offset, PointKind::Catch, 0)],
+            name: name.to_owned(),
+            points,
             text_slot: None,
             spec: RegionSpec {
-                limit_per_s,
+                limit_per_s: if self.rules.rate_guard {
+                    limit_per_s
+                } else {
+                    0
+                },
                 ..RegionSpec::default()
             },
         }
@@ -211,3 +242,6 @@ fn text_slot(spec: &RegionSpec) -> Option<u32> {
 /// Exceptions a second and thread beyond which catches are no longer followed: crossings that one
 /// leaves are then closed by the next entry, less exactly.
 const CATCH_LIMIT: u32 = 2_000;
+
+/// Steps of coroutines a second and thread beyond which suspensions are no longer told of.
+const STEP_LIMIT: u32 = 4_000;

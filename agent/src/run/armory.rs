@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hotspan_common::{MAX_REGIONS, RegionSpec};
+use hotspan_common::{MAX_REGIONS, PointKind, RegionSpec};
 use hotspan_synth::ids::RegionId;
 
 use crate::kernel::{Armed, Kernel, KernelError, ProbePoint};
@@ -40,6 +40,16 @@ pub struct Plan {
     pub spec: RegionSpec,
     /// The slot that its text marks.
     pub text_slot: Option<u32>,
+}
+
+impl Plan {
+    /// Whether it has crossings, or adds to those of others.
+    fn is_region(&self) -> bool {
+        let kinds = [PointKind::Entry.wire(), PointKind::Note.wire()];
+        self.points
+            .iter()
+            .any(|point| kinds.contains(&point.cookie.kind))
+    }
 }
 
 struct Entry {
@@ -188,7 +198,7 @@ impl Armory {
     /// Regions of a target that are armed now.
     pub fn armed(&self, target: u32) -> usize {
         self.of(target)
-            .filter(|entry| entry.paused_until.is_none())
+            .filter(|entry| entry.paused_until.is_none() && entry.plan.is_region())
             .count()
     }
 

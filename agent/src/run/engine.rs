@@ -345,6 +345,10 @@ impl Engine {
         for event in self.arming.arm_all(&mut self.kernel, watched, survey) {
             self.pipeline.feed(event)?;
         }
+        if self.sampling.is_wanted() {
+            self.arming
+                .arm_coroutines(&mut self.kernel, watched, survey);
+        }
         self.attached |= watched.is_asked_for;
         // After the probes: the verifier takes its time, and what is exact comes first.
         self.sampling.start(&mut self.kernel);

@@ -63,6 +63,11 @@ impl Sampling {
         }
     }
 
+    /// Whether stacks are to be taken.
+    pub fn is_wanted(&self) -> bool {
+        self.rules.frequency.is_some() && !self.refused
+    }
+
     /// Ends it: nothing is added to the ring any more.
     pub fn stop(&mut self) {
         self.sampler = None;

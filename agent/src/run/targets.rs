@@ -33,6 +33,8 @@ pub struct Watched {
     pub context_due: Option<Instant>,
     /// The wait before the next look; it grows, as most programs never change.
     pub context_wait: Duration,
+    /// The probes where coroutines' steps begin are armed.
+    pub follows_coroutines: bool,
     /// How parents are read, for people.
     pub context: String,
     /// Whether it was named on the command line, and not found as a child.
@@ -57,6 +59,7 @@ impl Watched {
             stale: false,
             context_due: None,
             context_wait: FIRST_WAIT,
+            follows_coroutines: false,
             context: "none".to_owned(),
             is_asked_for,
             told: None,
@@ -72,6 +75,7 @@ impl Watched {
     /// Takes in what a survey has found about the process itself.
     pub(super) fn learn(&mut self, survey: &Survey) {
         self.wire.python = survey.context.python;
+        self.wire.coroutines = survey.context.coroutines.layout;
         self.wire.frames = survey.context.frames;
         self.wire.thread_context = survey.context.thread_context;
         self.context.clone_from(&survey.context.label);
