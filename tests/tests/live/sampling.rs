@@ -1,6 +1,12 @@
 //! Stacks as the kernel programs take them, against what the target knows of itself.
 
-use std::{collections::HashMap, num::NonZeroU32, process::Command, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hotspan::{
     context::{self, memory::Memory, python::CodePoint},
@@ -65,7 +71,9 @@ fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
         .build()
         .unwrap();
     let _inside = runtime.enter();
+    let started = Instant::now();
     let mut kernel = Kernel::load().unwrap();
+    let loaded = started.elapsed();
     kernel
         .set_target(
             process.root_pid().unwrap(),
@@ -80,7 +88,13 @@ fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
             },
         )
         .unwrap();
+    let started = Instant::now();
     let sampler = kernel.sample(FREQUENCY).unwrap();
+    eprintln!(
+        "  programs loaded in {loaded:?}, the sampler in {:?}, by {}",
+        started.elapsed(),
+        sampler.clock
+    );
     let _steps = follow_coroutines(&mut kernel, &process, &findings.coroutines.steps);
     batch.work(ROUNDS, Duration::from_secs(60)).unwrap();
     drop(sampler);
