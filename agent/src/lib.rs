@@ -14,5 +14,7 @@ pub mod kernel;
 pub mod object;
 pub mod recording;
 pub mod run;
+pub mod stack;
 pub mod symbolize;
 pub mod target;
+pub mod unwind;

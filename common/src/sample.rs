@@ -11,8 +11,7 @@ wire_enum! {
         Entry = 2,
         /// The thread was off the CPU from `time_ns` to `end_ns`; the stack is that of the switch-out.
         Off = 3,
-        /// A coroutine was suspended from `time_ns` to `end_ns`; the frames are those of its chain of awaits,
-        /// the outermost first.
+        /// A coroutine was suspended from `time_ns` to `end_ns`; the frames are those of its chain of awaits.
         Await = 4,
     }
 }
@@ -105,7 +104,7 @@ pub struct SampleEvent {
     pub stack_len: u32,
     /// The parent in whose service the thread is.
     pub parent: Parent,
-    /// Python frames, innermost first; of `Await` outermost first.
+    /// Python frames, innermost first.
     pub python: [PythonFrame; MAX_PYTHON_FRAMES],
 }
 

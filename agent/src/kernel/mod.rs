@@ -14,5 +14,5 @@ pub(crate) use counters::snake;
 pub use events::{Batch, Control, KernelEvent};
 pub use load::{Kernel, KernelError};
 pub use probes::{Armed, ProbePoint};
-pub use sampler::{Clock, RawSample, Sampler, Taken};
+pub use sampler::{Clock, SampleView, Sampler, Taken};
 pub use sweep::OpenFrame;

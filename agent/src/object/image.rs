@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{File, Metadata},
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::Path,
@@ -49,6 +49,19 @@ pub struct FileKey {
     pub modified_ns: i128,
 }
 
+impl FileKey {
+    /// The state that a file's metadata shows.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000
+                + i128::from(metadata.mtime_nsec()),
+        }
+    }
+}
+
 /// The linker's build id.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BuildId(Vec<u8>);
@@ -84,7 +97,7 @@ pub(super) struct Segment {
 
 /// A section header, as far as it matters here.
 #[derive(Clone, Debug)]
-pub(super) struct Section {
+pub(crate) struct Section {
     pub name: String,
     pub kind: elf::SectionType,
     pub address: u64,
@@ -110,16 +123,9 @@ impl Image {
         if !metadata.is_file() {
             return Err(OpenError::NotAFile);
         }
-        let key = FileKey {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000
-                + i128::from(metadata.mtime_nsec()),
-        };
         let mut image = Self {
             file,
-            key,
+            key: FileKey::of(&metadata),
             segments: Vec::new(),
             sections: Vec::new(),
         };
@@ -133,7 +139,7 @@ impl Image {
     }
 
     /// Bytes of the file; an error unless all of them are there.
-    pub(super) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
         let inside = offset
             .checked_add(len)
             .is_some_and(|end| end <= self.key.size);
@@ -162,6 +168,16 @@ impl Image {
         segment.executable.then_some(segment.offset + inside)
     }
 
+    /// Address of a file offset that holds code; `None` if the offset is not executable.
+    pub fn code_address(&self, offset: u64) -> Option<u64> {
+        self.segments.iter().find_map(|segment| {
+            let inside = offset.checked_sub(segment.offset)?;
+            let holds =
+                segment.kind == elf::PT_LOAD && segment.executable && inside < segment.file_size;
+            holds.then(|| segment.address.wrapping_add(inside))
+        })
+    }
+
     /// The build id, from the notes in the program headers.
     pub fn build_id(&self) -> Option<BuildId> {
         self.segments
@@ -185,7 +201,7 @@ impl Image {
         self.read(section.offset, section.size).ok()
     }
 
-    pub(super) fn sections(&self) -> &[Section] {
+    pub(crate) fn sections(&self) -> &[Section] {
         &self.sections
     }
 

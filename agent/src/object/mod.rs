@@ -13,4 +13,5 @@ mod unwind;
 pub use image::{BuildId, FileKey, Image, OpenError};
 pub use links::Links;
 pub use symbols::{Symbol, SymbolKind, SymbolTable};
+pub(crate) use unwind::Row;
 pub use unwind::{FrameRows, Unwind};

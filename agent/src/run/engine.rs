@@ -23,6 +23,7 @@ use super::{
     attached, clock,
     intake::Intake,
     pipeline::Pipeline,
+    resolver::Outcomes,
     sampling::Sampling,
     say,
     surveyor::{Request, Survey, Surveyor},
@@ -107,6 +108,7 @@ impl Engine {
         let watched = Watched::new(process, is_asked_for);
         self.kernel.set_target(target, watched.wire)?;
         self.watch_end(target, Arc::clone(&watched.process));
+        self.sampling.adopt(target, &watched.process);
         self.targets.insert(target, watched);
         self.survey(target);
         Ok(())
@@ -130,6 +132,7 @@ impl Engine {
                     self.take_in()?;
                 }
                 Some(survey) = self.surveyor.next() => self.surveyed(&survey)?,
+                outcomes = self.sampling.next() => self.resolved(outcomes)?,
                 Some(target) = self.ends.recv() => self.ended(target)?,
                 _ = turn.tick() => self.turn()?,
             }
@@ -141,7 +144,7 @@ impl Engine {
     ///
     /// # Errors
     /// The kernel's side or the recording fails.
-    pub fn detach(&mut self) -> anyhow::Result<()> {
+    pub async fn detach(&mut self) -> anyhow::Result<()> {
         self.arming.armory.disarm_all();
         self.sampling.stop();
         let now = clock::now();
@@ -151,6 +154,9 @@ impl Engine {
             self.pass_on()?;
         }
         self.taken_in(now)?;
+        for outcomes in self.sampling.finish().await {
+            self.resolved(outcomes)?;
+        }
         for event in self.intake.detached(&self.kernel, &self.arming.armory, now) {
             self.pipeline.feed(event)?;
         }
@@ -199,7 +205,25 @@ impl Engine {
     fn taken_in(&mut self, now: KernelTime) -> anyhow::Result<()> {
         self.intake.parked(&mut self.kernel, &self.arming.armory)?;
         self.pass_on()?;
-        self.pipeline.feed(Event::Tick { now })?;
+        let tick = Event::Tick { now };
+        // Behind the stacks of before, which are still being resolved.
+        if !self.sampling.follow(&tick) {
+            self.pipeline.feed(tick)?;
+        }
+        Ok(())
+    }
+
+    /// Stacks have become events.
+    fn resolved(&mut self, outcomes: Outcomes) -> anyhow::Result<()> {
+        for event in outcomes.events {
+            self.pipeline.feed(event)?;
+        }
+        for size in outcomes.stack_sizes {
+            if let Some(watched) = self.targets.get_mut(&size.target) {
+                watched.wire.stack_bytes = size.bytes;
+                self.kernel.set_target(size.target, watched.wire)?;
+            }
+        }
         Ok(())
     }
 
@@ -247,7 +271,10 @@ impl Engine {
     fn control(&mut self, events: &[Control]) -> anyhow::Result<()> {
         for event in events {
             match event.kind {
-                ControlKind::Mapped => self.survey(event.tgid),
+                ControlKind::Mapped => {
+                    self.sampling.mapped(event.tgid);
+                    self.survey(event.tgid);
+                }
                 ControlKind::Exec => self.executed(event.tgid)?,
                 ControlKind::Fork => self.found(event.value, false)?,
                 ControlKind::Guard => self.arming.trip(&mut self.kernel, event.region),
@@ -285,6 +312,7 @@ impl Engine {
         self.take_in()?;
         self.arming.armory.release(target);
         self.targets.remove(&target);
+        self.sampling.forget(target);
         self.kernel.remove_target(target)?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use hotspan_synth::{settings::Settings, summary::Summary};
 
 use super::{
@@ -62,13 +63,13 @@ pub async fn trace(
 ) -> anyhow::Result<Outcome> {
     let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
     let arming = Arming::new(plan.rules);
-    let sampling = Sampling::new(plan.sampling);
+    let sampling = Sampling::new(plan.sampling).context("failed to start the resolver")?;
     let mut engine = Engine::new(kernel, pipeline, arming, sampling, plan.surveyor);
     for process in processes {
         engine.adopt(process)?;
     }
     let stop = engine.run(stop).await?;
-    engine.detach()?;
+    engine.detach().await?;
     let attached = engine.has_attached();
     let (summary, exports) = engine
         .into_pipeline()

@@ -79,7 +79,8 @@ fn ending(wire: WireEnding) -> Ending {
     }
 }
 
-fn parent(wire: &WireParent) -> ParentRead {
+/// A parent as it was read in the target.
+pub(crate) fn parent(wire: &WireParent) -> ParentRead {
     let source = match WireSource::from_wire(wire.source) {
         Some(WireSource::ThreadContext) => ParentSource::ThreadContext,
         Some(WireSource::Python) => ParentSource::Python,

@@ -5,6 +5,7 @@
 
 use std::{
     ffi::OsStr,
+    ops::Range,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -28,6 +29,22 @@ pub(super) fn executable(maps: &[u8], proc_dir: &Path) -> Result<Vec<Mapping>, S
         }
     }
     Ok(mappings)
+}
+
+/// Where the kernel's own object lies, if the process maps it.
+pub(super) fn vdso(maps: &[u8]) -> Option<Range<u64>> {
+    let line = maps
+        .split(|&byte| byte == b'\n')
+        .find(|line| line.ends_with(b" [vdso]"))?;
+    let fields = Fields::split(line)?;
+    (fields.object.inode == 0).then_some(fields.start..fields.end)
+}
+
+/// The file that is mapped at an address, be it code or data.
+pub(super) fn object_at(maps: &[u8], address: u64) -> Option<ObjectId> {
+    let mut lines = maps.split(|&byte| byte == b'\n').filter_map(Fields::split);
+    let fields = lines.find(|fields| (fields.start..fields.end).contains(&address))?;
+    (fields.object.inode != 0).then_some(fields.object)
 }
 
 /// `START-END PERMS OFFSET MAJOR:MINOR INODE   PATH`, numbers in hex but for the inode.

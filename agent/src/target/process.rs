@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
+    ops::Range,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -19,8 +20,9 @@ use rustix::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    Bitness, ElfIdentity, Namespace, NamespaceKind, TargetError, mapping::Mapping, maps,
-    status_field,
+    Bitness, ElfIdentity, Namespace, NamespaceKind, TargetError,
+    mapping::{Mapping, ObjectId},
+    maps, status_field,
 };
 
 /// A process that can be a target: it runs a 64-bit program of this processor, and is not hotspan.
@@ -148,6 +150,18 @@ impl Process {
             path,
             source: io::Error::new(io::ErrorKind::InvalidData, line),
         })
+    }
+
+    /// Where the kernel's own object lies in it.
+    pub fn vdso(&self) -> Result<Option<Range<u64>>, TargetError> {
+        let bytes = self.guarded(self.proc_dir.join("maps"), |path| fs::read(path))?;
+        Ok(maps::vdso(&bytes))
+    }
+
+    /// The file that it maps at an address, be it code or data.
+    pub fn object_at(&self, address: u64) -> Result<Option<ObjectId>, TargetError> {
+        let bytes = self.guarded(self.proc_dir.join("maps"), |path| fs::read(path))?;
+        Ok(maps::object_at(&bytes, address))
     }
 
     /// The ids of its threads, in hotspan's pid namespace.

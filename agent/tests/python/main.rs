@@ -1,6 +1,12 @@
 //! The readers of `CPython`'s heap against live interpreters, which print the truth about themselves.
 
+#[path = "../stacks/capture.rs"]
+mod capture;
 mod churn;
+mod code;
 mod interpreters;
+#[path = "../stacks/named.rs"]
+mod named;
 mod objects;
 mod opentelemetry;
+mod stacks;

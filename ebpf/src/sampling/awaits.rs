@@ -236,6 +236,7 @@ extern "C" fn sampling_awaits(
     if chain.at != 0 {
         chain.flags |= SampleFlags::PYTHON_CUT;
     }
+    repeat(MAX_CHAIN / 2, turn_round, &mut chain);
     // SAFETY: not null, and the caller's reference is valid.
     let event = unsafe { &mut *event };
     event.python_len = chain.count as u32;
@@ -259,6 +260,18 @@ extern "C" fn look_at(_: u64, chain: &mut Chain) -> u64 {
     }
 }
 
+/// Swaps two frames: the walk begins with the outermost, which is to be the last.
+extern "C" fn turn_round(index: u64, chain: &mut Chain) -> u64 {
+    if 2 * index + 1 >= chain.count {
+        return STOP;
+    }
+    let other = chain.count - 1 - index;
+    let (inner, outer) = (*chain.slot(other), *chain.slot(index));
+    *chain.slot(index) = inner;
+    *chain.slot(other) = outer;
+    CONTINUE
+}
+
 impl Chain {
     /// Writes down where the coroutine is suspended; returns what it awaits, 0 if that is no coroutine.
     #[inline(always)]
@@ -275,7 +288,7 @@ impl Chain {
             return Ok(0);
         }
         let here = frames::one::<Resident>(frames, frame)?;
-        *self.slot() = here;
+        *self.slot(self.count) = here;
         self.count += 1;
         if class == layout.generator_type {
             // What it yields can lie where else there is what it awaits.
@@ -285,8 +298,8 @@ impl Chain {
     }
 
     #[inline(always)]
-    fn slot(&mut self) -> &mut PythonFrame {
-        let index = (self.count & (u64::from(MAX_CHAIN) - 1)) as usize;
+    fn slot(&mut self, index: u64) -> &mut PythonFrame {
+        let index = (index & (u64::from(MAX_CHAIN) - 1)) as usize;
         // SAFETY: in bounds by the mask. A slice index would leave a panic in the program.
         unsafe {
             &mut *(&raw mut (*self.event).python)

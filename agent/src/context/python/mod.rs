@@ -5,9 +5,11 @@
 //! (`ebpf/src/context/python.rs`).
 //!
 //! [`heap`] reads objects, [`modules`] finds `sys.modules`; from there [`otel`] finds OpenTelemetry's
-//! context, [`sdk`] reports its SDK, [`span`] tells of spans.
+//! context, [`sdk`] reports its SDK, [`span`] tells of spans, and
+//! [`code`] names what frames run.
 
 mod calibrate;
+pub mod code;
 mod coroutines;
 mod frames;
 pub mod heap;

@@ -5,6 +5,7 @@
 //! an error and never a guess. Layouts: `Include/object.h`, `Include/cpython/*.h` and
 //! `Include/internal/pycore_{dict,object,long}.h` of each version.
 
+mod bytes;
 mod containers;
 mod dict;
 mod error;
@@ -60,7 +61,7 @@ impl<'memory> Heap<'memory> {
         self.layout.text_state = state;
     }
 
-    fn bytes<const N: usize>(&self, address: u64) -> Result<[u8; N], HeapError> {
+    pub(super) fn bytes<const N: usize>(&self, address: u64) -> Result<[u8; N], HeapError> {
         Ok(self.memory.bytes(address)?)
     }
 
@@ -117,7 +118,7 @@ fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
 }
 
 /// The little-endian word at `offset`; zero beyond the end, which no caller reaches.
-fn word_at(bytes: &[u8], offset: usize) -> u64 {
+pub(super) fn word_at(bytes: &[u8], offset: usize) -> u64 {
     bytes
         .get(offset..)
         .and_then(|rest| rest.first_chunk())

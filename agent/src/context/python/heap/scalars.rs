@@ -6,6 +6,8 @@ use super::{Heap, HeapError, TypeInfo};
 const DIGIT_BITS: u32 = 30;
 /// Digits that 64 bits can need.
 const MAX_DIGITS: u64 = 3;
+/// Digits that 128 bits can need.
+const MAX_LONG_DIGITS: u64 = 5;
 /// `PyLongObject.ob_digit`, and where the digits' count is.
 const DIGITS: u64 = 24;
 const SIZE: u64 = 16;
@@ -69,15 +71,38 @@ impl Heap<'_> {
         Ok(PyValue::Other { class: class.name })
     }
 
-    /// An int; `None` if it needs more than 64 bits.
-    fn integer(&self, object: u64) -> Result<Option<i64>, HeapError> {
+    /// An int that is not negative; `None` for other objects, or if it needs more than 128 bits.
+    pub fn unsigned(&self, object: u64) -> Result<Option<u128>, HeapError> {
+        if !self.type_of(object)?.is_int() {
+            return Ok(None);
+        }
+        let (digits, negative) = self.int_size(object)?;
+        if negative || digits > MAX_LONG_DIGITS {
+            return Ok(None);
+        }
+        let bytes = self.vector(object.wrapping_add(DIGITS), 4 * digits as usize)?;
+        let (units, _) = bytes.as_chunks::<4>();
+        let value = units.iter().rev().try_fold(0_u128, |sum, unit| {
+            let shifted = sum.checked_mul(1 << DIGIT_BITS)?;
+            shifted.checked_add(u32::from_le_bytes(*unit).into())
+        });
+        Ok(value)
+    }
+
+    /// How many digits an int has, and whether it is negative.
+    fn int_size(&self, object: u64) -> Result<(u64, bool), HeapError> {
         let size = self.word(object.wrapping_add(SIZE))?;
-        let (digits, negative) = if self.layout.objects.tagged_ints {
+        Ok(if self.layout.objects.tagged_ints {
             // lv_tag: 0 positive, 1 zero, 2 negative; then a bit for immortals; then the count.
             (size >> 3, size & 3 == 2)
         } else {
             ((size as i64).unsigned_abs(), (size as i64) < 0)
-        };
+        })
+    }
+
+    /// An int; `None` if it needs more than 64 bits.
+    fn integer(&self, object: u64) -> Result<Option<i64>, HeapError> {
+        let (digits, negative) = self.int_size(object)?;
         if digits > MAX_DIGITS {
             return Ok(None);
         }

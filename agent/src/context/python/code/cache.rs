@@ -1,0 +1,128 @@
+//! The code objects of all targets, bounded.
+
+use std::{num::NonZeroUsize, rc::Rc};
+
+use lru::LruCache;
+
+use super::{Code, CodeError, CodeLayout};
+use crate::context::python::heap::Heap;
+
+/// Code objects that are kept; a large service runs some thousands in its requests.
+const MAX_CODES: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+/// Bytes that they may take together.
+const MAX_BYTES: usize = 12 << 20;
+/// How long a code object that was found is believed to be there, in nanoseconds of the samples' clock.
+const BELIEVED_NS: u64 = 1_000_000_000;
+
+/// What came of the requests for code objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CodeCounts {
+    /// Frames whose code object was gone, or another one, when it was looked at.
+    pub gone: u64,
+    /// Frames whose code object could not be read.
+    pub unreadable: u64,
+    /// Code objects given up for others.
+    pub evicted: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    target: u32,
+    address: u64,
+    checksum: u32,
+}
+
+struct Known {
+    code: Rc<Code>,
+    seen_ns: u64,
+}
+
+/// Code objects by target, address and checksum, the least recently used first to go.
+pub struct CodeCache {
+    codes: LruCache<Key, Known>,
+    size: usize,
+    counts: CodeCounts,
+}
+
+impl Default for CodeCache {
+    fn default() -> Self {
+        Self {
+            codes: LruCache::new(MAX_CODES),
+            size: 0,
+            counts: CodeCounts::default(),
+        }
+    }
+}
+
+impl CodeCache {
+    /// The code object of a frame that was sampled at `time_ns`; `None` if it is gone or unreadable.
+    pub fn get(
+        &mut self,
+        heap: &Heap<'_>,
+        layout: &CodeLayout,
+        (target, address, checksum): (u32, u64, u32),
+        time_ns: u64,
+    ) -> Option<Rc<Code>> {
+        let key = Key {
+            target,
+            address,
+            checksum,
+        };
+        if let Some(known) = self.codes.get_mut(&key) {
+            let is_fresh = time_ns.saturating_sub(known.seen_ns) < BELIEVED_NS;
+            if is_fresh || known.code.is_still_at(heap, layout, address) {
+                if !is_fresh {
+                    known.seen_ns = time_ns;
+                }
+                return Some(Rc::clone(&known.code));
+            }
+            self.remove(key);
+        }
+        match Code::read(heap, layout, address, checksum) {
+            Ok(code) => Some(self.insert(key, code, time_ns)),
+            Err(CodeError::Gone(_)) => {
+                self.counts.gone += 1;
+                None
+            }
+            Err(CodeError::Heap(_)) => {
+                self.counts.unreadable += 1;
+                None
+            }
+        }
+    }
+
+    /// What became of the requests.
+    pub fn counts(&self) -> CodeCounts {
+        self.counts
+    }
+
+    fn insert(&mut self, key: Key, code: Code, seen_ns: u64) -> Rc<Code> {
+        let code = Rc::new(code);
+        self.size += code.size();
+        let known = Known {
+            code: Rc::clone(&code),
+            seen_ns,
+        };
+        if let Some((_, old)) = self.codes.push(key, known) {
+            self.forget(&old);
+        }
+        while self.size > MAX_BYTES {
+            let Some((_, old)) = self.codes.pop_lru() else {
+                break;
+            };
+            self.forget(&old);
+        }
+        code
+    }
+
+    fn forget(&mut self, old: &Known) {
+        self.size -= old.code.size();
+        self.counts.evicted += 1;
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(old) = self.codes.pop(&key) {
+            self.size -= old.code.size();
+        }
+    }
+}

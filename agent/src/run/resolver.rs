@@ -1,0 +1,238 @@
+//! The resolver: a thread that makes events of raw samples, so that a large symbol table does not keep the
+//! engine from its rings.
+//!
+//! Samples wait in a queue that is bounded in number and bytes; what finds it full is dropped and counted.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc as std_mpsc,
+    },
+    thread,
+};
+
+use hotspan_synth::event::Event;
+use tokio::sync::mpsc;
+
+use super::clock;
+use crate::{
+    stack::{RawSample, Stacks},
+    target::Process,
+};
+
+/// Jobs that may wait.
+const QUEUE: usize = 4096;
+/// Bytes of samples that may wait.
+const MAX_WAITING: usize = 8 << 20;
+/// Jobs that are done before what came of them is handed over.
+const BATCH: usize = 64;
+/// Batches that may wait to be taken; then the thread waits, and the queue fills.
+const OUTCOMES: usize = 64;
+/// Between two reports of the counters, in nanoseconds.
+const REPORT_NS: u64 = 1_000_000_000;
+
+/// The size of the stack copies that a target's samples need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackSize {
+    /// Process id in the root pid namespace.
+    pub target: u32,
+    /// One of `hotspan_common::STACK_SIZES`.
+    pub bytes: u32,
+}
+
+/// What came of a batch of jobs.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// Events for the core, in order.
+    pub events: Vec<Event>,
+    /// Sizes to set.
+    pub stack_sizes: Vec<StackSize>,
+}
+
+/// The handle to the thread.
+pub struct Resolver {
+    jobs: std_mpsc::SyncSender<Job>,
+    outcomes: mpsc::Receiver<Outcomes>,
+    waiting: Arc<AtomicUsize>,
+    dropped: u64,
+    refused: u64,
+}
+
+enum Job {
+    Adopt(u32, Arc<Process>),
+    Mapped(u32),
+    Forget(u32),
+    Sample(Box<RawSample>),
+    Pass(Event),
+}
+
+impl Resolver {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// No more threads.
+    pub fn start() -> io::Result<Self> {
+        let (jobs, inbox) = std_mpsc::sync_channel(QUEUE);
+        let (outbox, outcomes) = mpsc::channel(OUTCOMES);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let handled = Arc::clone(&waiting);
+        thread::Builder::new()
+            .name("resolver".to_owned())
+            .spawn(move || Worker::new(handled).work(&inbox, &outbox))?;
+        Ok(Self {
+            jobs,
+            outcomes,
+            waiting,
+            dropped: 0,
+            refused: 0,
+        })
+    }
+
+    /// A target whose samples may come.
+    pub fn adopt(&mut self, target: u32, process: Arc<Process>) {
+        self.tell(Job::Adopt(target, process));
+    }
+
+    /// A target mapped code.
+    pub fn mapped(&mut self, target: u32) {
+        self.tell(Job::Mapped(target));
+    }
+
+    /// A target has ended.
+    pub fn forget(&mut self, target: u32) {
+        self.tell(Job::Forget(target));
+    }
+
+    /// Has a sample resolved; dropped and counted if too many wait.
+    pub fn submit(&mut self, sample: RawSample) {
+        let size = size_of(&sample);
+        // Only this handle adds, so the sum cannot pass the limit in between.
+        let fits = self.waiting.load(Ordering::Relaxed) + size <= MAX_WAITING;
+        if fits {
+            self.waiting.fetch_add(size, Ordering::Relaxed);
+            if self.jobs.try_send(Job::Sample(Box::new(sample))).is_ok() {
+                return;
+            }
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+        }
+        self.dropped += 1;
+    }
+
+    /// Sends an event through, so that it comes out behind the samples that were submitted before it.
+    /// `false`: too many jobs wait, and it does not.
+    #[must_use]
+    pub fn pass(&mut self, event: &Event) -> bool {
+        self.jobs.try_send(Job::Pass(event.clone())).is_ok()
+    }
+
+    /// What came of the next jobs, in their order; `None` if the thread has ended.
+    pub async fn next(&mut self) -> Option<Outcomes> {
+        self.outcomes.recv().await
+    }
+
+    /// What comes of the jobs that wait still.
+    pub async fn finish(self) -> Vec<Outcomes> {
+        let Self {
+            jobs, mut outcomes, ..
+        } = self;
+        drop(jobs);
+        let mut rest = Vec::new();
+        while let Some(outcome) = outcomes.recv().await {
+            rest.push(outcome);
+        }
+        rest
+    }
+
+    /// What went wrong at the queue, by name; the thread reports its own counters as events.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("resolver.samples_dropped", self.dropped),
+            ("resolver.news_dropped", self.refused),
+        ]
+        .into_iter()
+        .filter(|(_, total)| *total != 0)
+    }
+
+    /// News of targets. What finds the queue full is made up for at the next unknown address.
+    fn tell(&mut self, job: Job) {
+        self.refused += u64::from(self.jobs.try_send(job).is_err());
+    }
+}
+
+fn size_of(sample: &RawSample) -> usize {
+    std::mem::size_of::<RawSample>() + sample.stack.len()
+}
+
+struct Worker {
+    stacks: Stacks,
+    waiting: Arc<AtomicUsize>,
+    outcomes: Outcomes,
+    reported_ns: u64,
+}
+
+impl Worker {
+    fn new(waiting: Arc<AtomicUsize>) -> Self {
+        Self {
+            stacks: Stacks::default(),
+            waiting,
+            outcomes: Outcomes::default(),
+            reported_ns: 0,
+        }
+    }
+
+    fn work(mut self, inbox: &std_mpsc::Receiver<Job>, outbox: &mpsc::Sender<Outcomes>) {
+        while let Ok(job) = inbox.recv() {
+            self.job(job);
+            for job in inbox.try_iter().take(BATCH - 1) {
+                self.job(job);
+            }
+            self.report();
+            let outcomes = std::mem::take(&mut self.outcomes);
+            let is_empty = outcomes.events.is_empty() && outcomes.stack_sizes.is_empty();
+            if !is_empty && outbox.blocking_send(outcomes).is_err() {
+                return;
+            }
+        }
+        self.reported_ns = 0;
+        self.report();
+        // Nobody listens any more if this fails.
+        let _ = outbox.blocking_send(self.outcomes);
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Adopt(target, process) => self.stacks.adopt(target, process),
+            Job::Mapped(target) => self.stacks.mapped(target),
+            Job::Forget(target) => self.stacks.forget(target),
+            Job::Pass(event) => self.outcomes.events.push(event),
+            Job::Sample(sample) => self.sample(&sample),
+        }
+    }
+
+    fn sample(&mut self, sample: &RawSample) {
+        self.waiting.fetch_sub(size_of(sample), Ordering::Relaxed);
+        let resolved = self.stacks.resolve(sample, clock::now().0);
+        self.outcomes.events.extend(resolved.events);
+        self.outcomes
+            .stack_sizes
+            .extend(resolved.stack_size.map(|bytes| StackSize {
+                target: sample.event.tgid,
+                bytes,
+            }));
+    }
+
+    fn report(&mut self) {
+        let now = clock::now().0;
+        if now.saturating_sub(self.reported_ns) < REPORT_NS {
+            return;
+        }
+        self.reported_ns = now;
+        let counters = self.stacks.counters().map(|(name, total)| Event::Counter {
+            name: name.to_owned(),
+            total,
+        });
+        self.outcomes.events.extend(counters);
+    }
+}

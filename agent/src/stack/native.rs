@@ -1,0 +1,155 @@
+//! Names for the frames of a walk.
+
+use std::rc::Rc;
+
+use hotspan_synth::event::{Frame, Language};
+
+use super::{
+    functions::{Described, FunctionTable},
+    interpreter::{Role, is_start, role},
+    join::NativePart,
+    target::Target,
+};
+use crate::{
+    object::FileKey,
+    symbolize::{NativeName, SymbolStore},
+    unwind::{NativeFrame, Step, Walk},
+};
+
+/// The frames of a walk with their functions, innermost first.
+pub(super) fn parts(
+    walk: &Walk,
+    target: &mut Target,
+    symbols: &mut SymbolStore,
+    functions: &mut FunctionTable,
+) -> Vec<NativePart> {
+    let begin = walk.frames.len() - starting_frames(walk, symbols);
+    let mut parts = Vec::new();
+    for frame in &walk.frames[..begin] {
+        frame_parts(frame, target, symbols, functions, &mut parts);
+    }
+    parts
+}
+
+/// How many of the outermost frames are where threads begin: the last one of a complete walk; further ones
+/// by their names; and, as the C library is often stripped, one without a name beside them in its object.
+fn starting_frames(walk: &Walk, symbols: &mut SymbolStore) -> usize {
+    let mut outer: Option<(FileKey, bool)> = None;
+    let mut count = 0;
+    for frame in walk.frames.iter().rev() {
+        let Some(place) = &frame.place else { break };
+        let object = place.object.key();
+        let is_outermost = frame
+            .covering
+            .is_some_and(|covering| covering.step == Step::Outermost);
+        let names = names(frame, symbols);
+        let is_start = match names.last() {
+            Some(name) => is_outermost || is_start(&name.symbol),
+            None => is_outermost || outer == Some((object, true)),
+        };
+        if !is_start {
+            break;
+        }
+        outer = Some((object, is_outermost || !names.is_empty()));
+        count += 1;
+    }
+    count
+}
+
+fn names(frame: &NativeFrame, symbols: &mut SymbolStore) -> Rc<[NativeName]> {
+    frame
+        .place
+        .as_ref()
+        .and_then(|place| Some(symbols.get(place.object.image())?.names(place.address)))
+        .unwrap_or_default()
+}
+
+fn frame_parts(
+    frame: &NativeFrame,
+    target: &mut Target,
+    symbols: &mut SymbolStore,
+    functions: &mut FunctionTable,
+    parts: &mut Vec<NativePart>,
+) {
+    let Some(place) = &frame.place else {
+        let function = generated(target, frame.address);
+        parts.push(NativePart {
+            frame: number(functions, function, 0),
+            role: Role::Function,
+        });
+        return;
+    };
+    let object = &place.object;
+    if frame
+        .covering
+        .is_some_and(|covering| covering.is_signal_frame)
+    {
+        return;
+    }
+    let names = names(frame, symbols);
+    let holder = names.last().map(|name| name.symbol.as_str());
+    let role = role(holder, target.is_interpreters(frame.address));
+    if role != Role::Function {
+        parts.push(NativePart { frame: None, role });
+        return;
+    }
+    if names.is_empty() {
+        // By where the function begins, so that all of its addresses are one function.
+        let start = frame
+            .covering
+            .map_or(place.address, |covering| covering.start);
+        let function = unnamed(format!("{}+{start:#x}", object.name()), object.name());
+        parts.push(NativePart {
+            frame: number(functions, function, 0),
+            role,
+        });
+        return;
+    }
+    for name in names.iter() {
+        parts.push(NativePart {
+            frame: number(functions, native(name, object.name()), name.line),
+            role,
+        });
+    }
+}
+
+fn number(functions: &mut FunctionTable, function: Described, line: u32) -> Option<Frame> {
+    let function = functions.number(function)?;
+    Some(Frame { function, line })
+}
+
+fn native(name: &NativeName, object: &str) -> Described {
+    Described {
+        language: Language::Native,
+        name: name.short.clone(),
+        qualified: name.qualified.clone(),
+        file: name.file.clone(),
+        object: object.to_owned(),
+    }
+}
+
+fn unnamed(name: String, object: &str) -> Described {
+    Described {
+        language: Language::Unnamed,
+        qualified: name.clone(),
+        name,
+        file: String::new(),
+        object: object.to_owned(),
+    }
+}
+
+/// Code made at run time, by its maker's own list.
+fn generated(target: &mut Target, address: u64) -> Described {
+    const JIT: &str = "[jit]";
+    match target.generated_name(address) {
+        Some(name) => Described {
+            language: Language::Native,
+            name: name.clone(),
+            qualified: name,
+            file: String::new(),
+            object: JIT.to_owned(),
+        },
+        // All of it is one function: its addresses mean nothing, and are many.
+        None => unnamed(JIT.to_owned(), JIT),
+    }
+}

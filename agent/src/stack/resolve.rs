@@ -1,0 +1,221 @@
+//! Raw samples in, events out.
+
+use std::{collections::HashMap, sync::Arc};
+
+use hotspan_common::{MAX_PYTHON_FRAMES, SampleEvent, SampleFlags};
+use hotspan_synth::event::Event;
+
+use super::{
+    functions::FunctionTable,
+    join::{NativePart, PythonPart, join},
+    native, python,
+    spans::Spans,
+    target::Target,
+    translate,
+};
+use crate::{
+    context::python::code::CodeCache,
+    symbolize::SymbolStore,
+    target::Process,
+    unwind::{ObjectStore, Registers, StackCopy, Stop, StopCounts, Walker},
+};
+
+/// Unwind information that is kept, in bytes.
+const UNWIND_BYTES: usize = 24 << 20;
+/// Symbols that are kept, in bytes.
+const SYMBOL_BYTES: usize = 24 << 20;
+
+/// A sample as it comes from the ring.
+#[derive(Clone)]
+pub struct RawSample {
+    /// Its fixed part.
+    pub event: SampleEvent,
+    /// The bytes of the user's stack, from the stack pointer upwards.
+    pub stack: Vec<u8>,
+}
+
+/// What came of a sample.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// Functions that are new, spans that are new, and the sample or the wait.
+    pub events: Vec<Event>,
+    /// The target's samples want a copy of the stack of this size, in bytes.
+    pub stack_size: Option<u32>,
+}
+
+/// Everything that resolving takes.
+pub struct Stacks {
+    targets: HashMap<u32, Target>,
+    objects: ObjectStore,
+    symbols: SymbolStore,
+    codes: CodeCache,
+    functions: FunctionTable,
+    spans: Spans,
+    stops: StopCounts,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    foreign: u64,
+    loose: u64,
+    python_cut: u64,
+    python_broken: u64,
+    no_interpreter: u64,
+    unknown_reason: u64,
+    without_mappings: u64,
+}
+
+impl Default for Stacks {
+    fn default() -> Self {
+        Self {
+            targets: HashMap::new(),
+            objects: ObjectStore::new(UNWIND_BYTES),
+            symbols: SymbolStore::new(SYMBOL_BYTES),
+            codes: CodeCache::default(),
+            functions: FunctionTable::default(),
+            spans: Spans::default(),
+            stops: StopCounts::default(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+impl Stacks {
+    /// A target whose samples may come. One of the same id is another process now.
+    pub fn adopt(&mut self, target: u32, process: Arc<Process>) {
+        self.targets.insert(target, Target::new(process));
+    }
+
+    /// A target mapped code.
+    pub fn mapped(&mut self, target: u32) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.mapped();
+        }
+    }
+
+    /// A target has ended.
+    pub fn forget(&mut self, target: u32) {
+        self.targets.remove(&target);
+    }
+
+    /// Resolves a sample at `now_ns` of the kernel's clock.
+    pub fn resolve(&mut self, raw: &RawSample, now_ns: u64) -> Resolved {
+        let event = &raw.event;
+        let Some(target) = self.targets.get_mut(&event.tgid) else {
+            self.counts.foreign += 1;
+            return Resolved::default();
+        };
+        target.prepare(event.ip, now_ns);
+        let mut events = Vec::new();
+        let span = target
+            .interpreter_for(event)
+            .and_then(|interpreter| self.spans.read(event, interpreter));
+        events.extend(span.map(Event::Span));
+        let python = self.python(event);
+        let (native, stop) = self.native(raw);
+        let stack = join(
+            &native,
+            stop == Some(Stop::Start),
+            &python,
+            event.flags & (SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN) == 0,
+        );
+        self.counts.loose += u64::from(stack.is_loose);
+        events.extend(self.functions.announced().map(Event::Function));
+        match translate::event(event, stack) {
+            Some(event) => events.push(event),
+            None => self.counts.unknown_reason += 1,
+        }
+        Resolved {
+            events,
+            stack_size: self.appetite(event.tgid, stop, raw.stack.len()),
+        }
+    }
+
+    /// Every counter of this part that is not zero, by name.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let codes = self.codes.counts();
+        let own = [
+            ("stacks.of_unknown_targets", self.counts.foreign),
+            ("stacks.loosely_joined", self.counts.loose),
+            ("stacks.python_cut", self.counts.python_cut),
+            ("stacks.python_broken", self.counts.python_broken),
+            (
+                "stacks.python_without_interpreter",
+                self.counts.no_interpreter,
+            ),
+            ("stacks.without_mappings", self.counts.without_mappings),
+            ("stacks.unknown_reason", self.counts.unknown_reason),
+            ("stacks.python_code_gone", codes.gone),
+            ("stacks.python_code_unreadable", codes.unreadable),
+            ("stacks.python_code_evicted", codes.evicted),
+            ("stacks.functions_unnumbered", self.functions.unnumbered()),
+            ("stacks.unwind_objects_evicted", self.objects.evicted()),
+            ("stacks.symbol_objects_evicted", self.symbols.evicted()),
+            ("stacks.target_spans_unread", self.spans.unread),
+        ];
+        self.stops
+            .named()
+            .chain(own)
+            .filter(|(_, total)| *total != 0)
+    }
+
+    /// Bytes that unwind information and symbols take.
+    pub fn size(&self) -> usize {
+        self.objects.size() + self.symbols.size()
+    }
+
+    fn python(&mut self, event: &SampleEvent) -> Vec<PythonPart> {
+        if event.python_len == 0 || event.python_len as usize > MAX_PYTHON_FRAMES {
+            return Vec::new();
+        }
+        let has = |flag| u64::from(event.flags & flag != 0);
+        self.counts.python_cut += has(SampleFlags::PYTHON_CUT);
+        self.counts.python_broken += has(SampleFlags::PYTHON_BROKEN);
+        let target = self.targets.get_mut(&event.tgid);
+        if let Some(interpreter) = target.and_then(Target::interpreter) {
+            return interpreter.parts(event, &mut self.codes, &mut self.functions);
+        }
+        self.counts.no_interpreter += 1;
+        python::unknown_parts(event, &mut self.functions)
+    }
+
+    /// The native frames, and why they end; none if the sample has no registers.
+    fn native(&mut self, raw: &RawSample) -> (Vec<NativePart>, Option<Stop>) {
+        let event = &raw.event;
+        let Some(target) = self.targets.get_mut(&event.tgid) else {
+            return (Vec::new(), None);
+        };
+        if event.ip == 0 {
+            return (Vec::new(), None);
+        }
+        let Some(space) = target.space.as_mut() else {
+            self.counts.without_mappings += 1;
+            return (Vec::new(), None);
+        };
+        let mut walker = Walker {
+            space,
+            store: &mut self.objects,
+            time_ns: event.time_ns,
+        };
+        let registers = Registers {
+            ip: event.ip,
+            sp: event.sp,
+            bp: event.bp,
+        };
+        let stack = StackCopy {
+            start: event.sp,
+            bytes: &raw.stack,
+            is_cut: event.flags & SampleFlags::STACK_CUT != 0,
+        };
+        let walk = walker.walk(registers, &stack);
+        self.stops.add(walk.stop);
+        let parts = native::parts(&walk, target, &mut self.symbols, &mut self.functions);
+        (parts, Some(walk.stop))
+    }
+
+    fn appetite(&mut self, target: u32, stop: Option<Stop>, length: usize) -> Option<u32> {
+        let target = self.targets.get_mut(&target)?;
+        target.appetite.sampled(stop? == Stop::Cut, length)
+    }
+}

@@ -1,0 +1,110 @@
+//! Names of the addresses of one object.
+
+use std::{io, num::NonZeroUsize, rc::Rc};
+
+use blazesym::symbolize::{
+    CodeInfo, Input, Sym, Symbolized, Symbolizer,
+    source::{Elf, Source},
+};
+use lru::LruCache;
+
+use super::{copy::SymbolFile, function_name, short_name};
+use crate::object::Image;
+
+/// Addresses whose names are remembered, for one object.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// What blazesym keeps for each byte of symbols: an index beside what it maps.
+const INDEX_SHARE: u64 = 4;
+
+/// A function that has code at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeName {
+    /// Short name, for spans.
+    pub short: String,
+    /// Qualified name.
+    pub qualified: String,
+    /// The symbol as the object has it.
+    pub symbol: String,
+    /// Source file; empty: not known.
+    pub file: String,
+    /// Line in it; 0: not known.
+    pub line: u32,
+}
+
+/// The symbols of an object.
+pub struct ObjectSymbols {
+    symbolizer: Symbolizer,
+    source: Source<'static>,
+    file: SymbolFile,
+    remembered: LruCache<u64, Rc<[NativeName]>>,
+}
+
+impl ObjectSymbols {
+    /// Reads what names the code of an object.
+    ///
+    /// # Errors
+    /// It cannot be read, or its headers make no sense.
+    pub fn of(image: &Image) -> io::Result<Self> {
+        let file = SymbolFile::of(image)?;
+        let mut elf = Elf::new(file.path());
+        elf.debug_syms = file.has_debug;
+        // The names are demangled here, as everywhere; other files are never opened.
+        let symbolizer = Symbolizer::builder()
+            .enable_auto_reload(false)
+            .enable_code_info(file.has_debug)
+            .enable_inlined_fns(file.has_debug)
+            .enable_demangling(false)
+            .set_debug_dirs(Some(<[&str; 0]>::default()))
+            .build();
+        Ok(Self {
+            symbolizer,
+            source: Source::Elf(elf),
+            file,
+            remembered: LruCache::new(REMEMBERED),
+        })
+    }
+
+    /// Bytes of memory that it takes, about.
+    pub fn size(&self) -> usize {
+        (self.file.size + self.file.size / INDEX_SHARE) as usize
+    }
+
+    /// The functions at an address of the object, innermost first: those inlined there, and the one that
+    /// holds them. Empty: no symbol says.
+    pub fn names(&mut self, address: u64) -> Rc<[NativeName]> {
+        if let Some(known) = self.remembered.get(&address) {
+            return Rc::clone(known);
+        }
+        // What blazesym cannot read has no names.
+        let found = self
+            .symbolizer
+            .symbolize_single(&self.source, Input::VirtOffset(address));
+        let names: Rc<[NativeName]> = match found {
+            Ok(Symbolized::Sym(symbol)) => names_of(&symbol).into(),
+            Ok(Symbolized::Unknown(_)) | Err(_) => Rc::default(),
+        };
+        self.remembered.put(address, Rc::clone(&names));
+        names
+    }
+}
+
+fn names_of(symbol: &Sym<'_>) -> Vec<NativeName> {
+    let mut names = vec![name(&symbol.name, symbol.code_info.as_deref())];
+    for inlined in &symbol.inlined {
+        names.push(name(&inlined.name, inlined.code_info.as_ref()));
+    }
+    names.reverse();
+    names
+}
+
+fn name(symbol: &str, code: Option<&CodeInfo<'_>>) -> NativeName {
+    NativeName {
+        short: short_name(symbol),
+        qualified: function_name(symbol),
+        symbol: symbol.to_owned(),
+        file: code.map_or_else(String::new, |code| {
+            code.to_path().to_string_lossy().into_owned()
+        }),
+        line: code.and_then(|code| code.line).unwrap_or(0),
+    }
+}

@@ -1,0 +1,189 @@
+//! One mapped file: its unwind information, and framehop's reader of it.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use framehop::{ExplicitModuleSectionInfo, Module, Unwinder as _, x86_64::UnwinderX86_64};
+use gimli::{CfaRule, RegisterRule, X86_64};
+
+use super::{
+    expression,
+    walk::{Registers, StackCopy},
+};
+use crate::object::{FileKey, Image, OpenError, Row, Unwind};
+
+/// Addresses whose covering is remembered, for one object. Beyond, all are forgotten.
+const REMEMBERED: usize = 2048;
+/// What a remembered address takes, about, in bytes.
+const MEMORY_EACH: usize = 48;
+
+/// How a caller is found from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// By the stack or the frame pointer.
+    Registers,
+    /// By an expression: a realigned stack, a signal's frame.
+    Expression,
+    /// There is none: the thread began here.
+    Outermost,
+    /// By a register that is not known.
+    Unsupported,
+}
+
+/// What the unwind information says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covering {
+    /// Start of the function or fragment around it, as the file has it.
+    pub start: u64,
+    /// How its caller is found.
+    pub step: Step,
+    /// Whether the kernel built the frame: the caller was interrupted where it stands.
+    pub is_signal_frame: bool,
+}
+
+/// A file with code. Addresses are the file's own.
+pub struct CodeObject {
+    key: FileKey,
+    name: String,
+    image: Image,
+    unwind: Option<Unwind>,
+    reader: UnwinderX86_64<Arc<[u8]>>,
+    covering: RefCell<HashMap<u64, Option<Covering>>>,
+}
+
+impl CodeObject {
+    /// Opens a file by a path that leads to the mapped inode, and reads its unwind information.
+    ///
+    /// `name` is the path as people know it. What has no unwind information is an object, too.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no x86-64 ELF file.
+    pub fn open(path: &Path, name: &Path) -> Result<Self, OpenError> {
+        let image = Image::open(path)?;
+        let unwind = Unwind::load(&image);
+        let mut reader = UnwinderX86_64::new();
+        if let Some(unwind) = &unwind {
+            reader.add_module(module(unwind));
+        }
+        let file_name = PathBuf::from(name.file_name().unwrap_or_default());
+        Ok(Self {
+            key: image.key(),
+            name: file_name.to_string_lossy().into_owned(),
+            image,
+            unwind,
+            reader,
+            covering: RefCell::default(),
+        })
+    }
+
+    /// Which state of which file it is.
+    pub fn key(&self) -> FileKey {
+        self.key
+    }
+
+    /// Its file name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn size(&self) -> usize {
+        let tables = self.unwind.as_ref().map_or(0, Unwind::size);
+        size_of::<Self>() + tables + REMEMBERED * MEMORY_EACH
+    }
+
+    /// What covers an address; `None` if nothing does.
+    pub fn covering(&self, address: u64) -> Option<Covering> {
+        if let Some(known) = self.covering.borrow().get(&address) {
+            return *known;
+        }
+        let found = self
+            .unwind
+            .as_ref()
+            .and_then(|unwind| unwind.row_at(address))
+            .map(|row| covering(&row));
+        let mut covering = self.covering.borrow_mut();
+        if covering.len() == REMEMBERED {
+            covering.clear();
+        }
+        covering.insert(address, found);
+        found
+    }
+
+    pub(super) fn reader(&self) -> &UnwinderX86_64<Arc<[u8]>> {
+        &self.reader
+    }
+
+    /// The caller's registers, by the expressions that hold at `address`.
+    pub(super) fn evaluate(
+        &self,
+        address: u64,
+        registers: Registers,
+        stack: &StackCopy<'_>,
+    ) -> Option<Registers> {
+        let row = self.unwind.as_ref()?.row_at(address)?;
+        expression::caller(&row, registers, stack)
+    }
+}
+
+fn covering(row: &Row<'_>) -> Covering {
+    Covering {
+        start: row.range.start,
+        step: step(row),
+        is_signal_frame: row.is_signal_frame,
+    }
+}
+
+fn step(row: &Row<'_>) -> Step {
+    let return_address = row.rules.register(X86_64::RA);
+    let frame_pointer = row.rules.register(X86_64::RBP);
+    let is_plain = |rule: &Option<RegisterRule<usize>>| {
+        matches!(
+            rule,
+            None | Some(
+                RegisterRule::Undefined | RegisterRule::SameValue | RegisterRule::Offset(_)
+            )
+        )
+    };
+    match return_address {
+        None | Some(RegisterRule::Undefined) => return Step::Outermost,
+        Some(RegisterRule::Offset(_) | RegisterRule::Expression(_)) => {}
+        Some(_) => return Step::Unsupported,
+    }
+    match row.rules.cfa() {
+        CfaRule::RegisterAndOffset { register, .. }
+            if *register == X86_64::RSP || *register == X86_64::RBP =>
+        {
+            if is_plain(&return_address) && is_plain(&frame_pointer) {
+                Step::Registers
+            } else {
+                Step::Expression
+            }
+        }
+        CfaRule::RegisterAndOffset { .. } => Step::Unsupported,
+        CfaRule::Expression(_) => Step::Expression,
+    }
+}
+
+/// A module at the file's own addresses: so one reader serves every process that maps the file.
+fn module(unwind: &Unwind) -> Module<Arc<[u8]>> {
+    let tables = unwind.tables();
+    let end = |address: u64, bytes: &[u8]| address.saturating_add(bytes.len() as u64);
+    let sections = ExplicitModuleSectionInfo {
+        eh_frame_svma: Some(tables.frames_address..end(tables.frames_address, &tables.frames)),
+        eh_frame_hdr_svma: Some(tables.header_address..end(tables.header_address, &tables.header)),
+        eh_frame: Some(tables.frames),
+        eh_frame_hdr: (!tables.header.is_empty()).then_some(tables.header),
+        ..ExplicitModuleSectionInfo::default()
+    };
+    Module::new(String::new(), 0..u64::MAX, 0, sections)
+}

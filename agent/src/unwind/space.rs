@@ -1,0 +1,197 @@
+//! What lies where in a target.
+
+use std::{
+    cell::OnceCell,
+    fs,
+    io::Write as _,
+    ops::Range,
+    os::fd::{AsRawFd, OwnedFd},
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::Arc,
+};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::{object::CodeObject, store::ObjectStore};
+use crate::{
+    context::memory::Memory,
+    object::FileKey,
+    target::{
+        Process, TargetError,
+        mapping::{Mapping, ObjectId},
+    },
+};
+
+/// The vdso has some pages.
+const MAX_VDSO: u64 = 64 * 1024;
+
+/// An address of a process, in a file.
+#[derive(Clone)]
+pub struct Place {
+    /// The file.
+    pub object: Rc<CodeObject>,
+    /// The address in it, as the file has it.
+    pub address: u64,
+}
+
+/// The code that a target maps.
+pub struct AddressSpace {
+    process: Arc<Process>,
+    code: Vec<Code>,
+    /// What was mapped before, and until when by the kernel's clock.
+    before: Vec<Code>,
+    read_at_ns: u64,
+    vdso: Option<Vdso>,
+}
+
+struct Code {
+    addresses: Range<u64>,
+    file_offset: u64,
+    object: ObjectId,
+    path: PathBuf,
+    file: PathBuf,
+    /// Set at the first look; `None` in it: it cannot be opened.
+    key: OnceCell<Option<FileKey>>,
+}
+
+/// The kernel's own object, copied into a file of the agent's: it is in no file.
+struct Vdso {
+    file: OwnedFd,
+}
+
+impl Vdso {
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+}
+
+impl AddressSpace {
+    /// Reads a process's mappings, at `now_ns` of the kernel's clock.
+    ///
+    /// # Errors
+    /// They cannot be read: as a rule, the process has ended.
+    pub fn read(process: Arc<Process>, now_ns: u64) -> Result<Self, TargetError> {
+        let mut space = Self {
+            process,
+            code: Vec::new(),
+            before: Vec::new(),
+            read_at_ns: 0,
+            vdso: None,
+        };
+        space.refresh(now_ns)?;
+        space.before = Vec::new();
+        Ok(space)
+    }
+
+    /// Reads the mappings again.
+    ///
+    /// # Errors
+    /// They cannot be read: as a rule, the process has ended.
+    pub fn refresh(&mut self, now_ns: u64) -> Result<(), TargetError> {
+        let mappings = self.process.mappings()?;
+        let vdso = self.process.vdso()?;
+        let mut code: Vec<Code> = mappings.into_iter().map(Code::of).collect();
+        if let Some(addresses) = vdso {
+            code.extend(self.vdso_code(addresses));
+            code.sort_by_key(|code| code.addresses.start);
+        }
+        self.before = std::mem::replace(&mut self.code, code);
+        self.read_at_ns = now_ns;
+        Ok(())
+    }
+
+    /// What lies at an address, for a sample taken at `time_ns`.
+    pub fn locate(&mut self, address: u64, time_ns: u64, store: &mut ObjectStore) -> Option<Place> {
+        let index = find(&self.code, address)?;
+        if time_ns < self.read_at_ns && self.was_another(address, index) {
+            return None;
+        }
+        let code = &self.code[index];
+        let key = code.key()?;
+        let object = store.get(key, &code.file, &code.path)?;
+        let offset = address - code.addresses.start + code.file_offset;
+        let address = object.image().code_address(offset)?;
+        Some(Place { object, address })
+    }
+
+    /// The path that the kernel prints for the file at an address.
+    pub fn path_at(&self, address: u64) -> Option<&Path> {
+        find(&self.code, address).map(|index| self.code[index].path.as_path())
+    }
+
+    /// The file at an address.
+    pub fn object_at(&self, address: u64) -> Option<ObjectId> {
+        find(&self.code, address).map(|index| self.code[index].object)
+    }
+
+    /// Whether another file lay there before, so that nobody can tell which one a sample saw.
+    fn was_another(&self, address: u64, now: usize) -> bool {
+        find(&self.before, address).is_some_and(|before| {
+            let (before, now) = (&self.before[before], &self.code[now]);
+            before.object != now.object
+                || before.addresses.start.wrapping_sub(before.file_offset)
+                    != now.addresses.start.wrapping_sub(now.file_offset)
+        })
+    }
+
+    fn vdso_code(&mut self, addresses: Range<u64>) -> Option<Code> {
+        if self.vdso.is_none() {
+            self.vdso = copy_vdso(self.process.pid(), &addresses);
+        }
+        let path = self.vdso.as_ref()?.path();
+        Some(Code {
+            addresses,
+            file_offset: 0,
+            object: ObjectId {
+                device: (0, 0),
+                inode: 0,
+            },
+            path: PathBuf::from("[vdso]"),
+            file: path,
+            key: OnceCell::new(),
+        })
+    }
+}
+
+impl Code {
+    fn of(mapping: Mapping) -> Self {
+        Self {
+            addresses: mapping.addresses,
+            file_offset: mapping.file_offset,
+            object: mapping.object,
+            path: mapping.path,
+            file: mapping.map_file,
+            key: OnceCell::new(),
+        }
+    }
+
+    fn key(&self) -> Option<FileKey> {
+        *self.key.get_or_init(|| {
+            let metadata = fs::metadata(&self.file).ok()?;
+            Some(FileKey::of(&metadata))
+        })
+    }
+}
+
+fn find(code: &[Code], address: u64) -> Option<usize> {
+    let after = code.partition_point(|code| code.addresses.start <= address);
+    let index = after.checked_sub(1)?;
+    code[index].addresses.contains(&address).then_some(index)
+}
+
+fn copy_vdso(pid: u32, addresses: &Range<u64>) -> Option<Vdso> {
+    let length = addresses.end.checked_sub(addresses.start)?;
+    if length > MAX_VDSO {
+        return None;
+    }
+    let mut bytes = vec![0; length as usize];
+    Memory::open(pid)
+        .ok()?
+        .read(addresses.start, &mut bytes)
+        .ok()?;
+    let file = memfd_create("hotspan-vdso", MemfdFlags::CLOEXEC).ok()?;
+    let mut file = fs::File::from(file);
+    file.write_all(&bytes).ok()?;
+    Some(Vdso { file: file.into() })
+}

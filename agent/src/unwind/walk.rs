@@ -1,0 +1,241 @@
+//! From caller to caller.
+
+use std::rc::Rc;
+
+use framehop::{Error as HopError, FrameAddress, Unwinder as _, x86_64::UnwindRegsX86_64};
+use gimli::{Register, X86_64};
+
+use super::{
+    object::{CodeObject, Covering, Step},
+    proof,
+    space::{AddressSpace, Place},
+    stop::Stop,
+    store::ObjectStore,
+};
+
+/// Frames that are followed.
+const MAX_FRAMES: usize = 1024;
+
+/// The registers by which a caller is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// Instruction pointer.
+    pub ip: u64,
+    /// Stack pointer.
+    pub sp: u64,
+    /// Frame pointer.
+    pub bp: u64,
+}
+
+impl Registers {
+    pub(super) fn get(self, register: Register) -> Option<u64> {
+        match register {
+            X86_64::RA => Some(self.ip),
+            X86_64::RSP => Some(self.sp),
+            X86_64::RBP => Some(self.bp),
+            _ => None,
+        }
+    }
+}
+
+/// A copy of the bytes from the stack pointer upwards.
+#[derive(Clone, Copy, Debug)]
+pub struct StackCopy<'a> {
+    /// Address of the first byte.
+    pub start: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Whether the stack goes on behind them.
+    pub is_cut: bool,
+}
+
+impl StackCopy<'_> {
+    /// The word at an address.
+    pub fn word(&self, address: u64) -> Option<u64> {
+        let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        let word = self.bytes.get(offset..)?.first_chunk()?;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    /// Why a word could not be read.
+    fn missing(&self, address: u64) -> Stop {
+        let end = self.start.saturating_add(self.bytes.len() as u64);
+        if self.is_cut && address.saturating_add(8) > end {
+            Stop::Cut
+        } else {
+            Stop::Outside
+        }
+    }
+}
+
+/// A frame of a native stack.
+#[derive(Clone)]
+pub struct NativeFrame {
+    /// Where it stands: its instruction, or the last byte of the call that it made.
+    pub address: u64,
+    /// What lies there; `None` if no file does.
+    pub place: Option<Place>,
+    /// What the unwind information says of it.
+    pub covering: Option<Covering>,
+}
+
+/// A native stack.
+pub struct Walk {
+    /// Frames, innermost first; never empty.
+    pub frames: Vec<NativeFrame>,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// Walks stacks of one address space.
+pub struct Walker<'a> {
+    /// The target's.
+    pub space: &'a mut AddressSpace,
+    /// All targets'.
+    pub store: &'a mut ObjectStore,
+    /// When the registers were copied, by the kernel's clock in nanoseconds.
+    pub time_ns: u64,
+}
+
+impl Walker<'_> {
+    /// Walks from the innermost frame outwards until a step is not certain.
+    pub fn walk(&mut self, registers: Registers, stack: &StackCopy<'_>) -> Walk {
+        let mut frames = Vec::new();
+        let mut at = At {
+            registers,
+            is_return: false,
+        };
+        let stop = loop {
+            let frame = self.frame(&at);
+            let next = self.caller(&frame, &at, stack);
+            frames.push(frame);
+            match next {
+                Ok(_) if frames.len() == MAX_FRAMES => break Stop::Loop,
+                Ok(caller) => at = caller,
+                Err(stop) => break stop,
+            }
+        };
+        Walk { frames, stop }
+    }
+
+    fn frame(&mut self, at: &At) -> NativeFrame {
+        let address = at.lookup();
+        let place = self.space.locate(address, self.time_ns, self.store);
+        let covering = place
+            .as_ref()
+            .and_then(|place| place.object.covering(place.address));
+        NativeFrame {
+            address,
+            place,
+            covering,
+        }
+    }
+
+    fn caller(&mut self, frame: &NativeFrame, at: &At, stack: &StackCopy<'_>) -> Result<At, Stop> {
+        let place = frame.place.as_ref().ok_or(Stop::Unmapped)?;
+        let Some(covering) = frame.covering else {
+            return self.uncovered(place, at, stack);
+        };
+        let registers = match covering.step {
+            Step::Outermost => return Err(Stop::Start),
+            Step::Unsupported => return Err(Stop::Unsupported),
+            Step::Expression => place
+                .object
+                .evaluate(place.address, at.registers, stack)
+                .ok_or_else(|| unevaluated(stack))?,
+            Step::Registers => self.hop(&place.object, place.address, at, stack)?,
+        };
+        // A signal's frame may lie on another stack than what it interrupted.
+        let went_on = covering.is_signal_frame || registers.sp > at.registers.sp;
+        if !went_on {
+            return Err(Stop::Loop);
+        }
+        Ok(At {
+            registers,
+            is_return: !covering.is_signal_frame,
+        })
+    }
+
+    /// A step by framehop. Its reader works at the file's addresses, the stack at the process's.
+    fn hop(
+        &mut self,
+        object: &Rc<CodeObject>,
+        address: u64,
+        at: &At,
+        stack: &StackCopy<'_>,
+    ) -> Result<Registers, Stop> {
+        let Registers { ip, sp, bp } = at.registers;
+        let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
+        let place = if at.is_return {
+            FrameAddress::from_return_address(address.wrapping_add(1)).ok_or(Stop::Outside)?
+        } else {
+            FrameAddress::from_instruction_pointer(address)
+        };
+        let mut failed = None;
+        let mut read = |address| {
+            stack.word(address).ok_or_else(|| {
+                // Below the stack pointer lies what an epilogue has popped already: the register holds it.
+                if address >= sp {
+                    failed = failed.or(Some(address));
+                }
+            })
+        };
+        let rules = self.store.rules();
+        let caller = object
+            .reader()
+            .unwind_frame(place, &mut registers, rules, &mut read);
+        if let Some(address) = failed {
+            return Err(stack.missing(address));
+        }
+        match caller {
+            Ok(Some(ip)) => Ok(Registers {
+                ip,
+                sp: registers.sp(),
+                bp: registers.bp(),
+            }),
+            // A return address of zero: nobody called.
+            Ok(None) | Err(HopError::ReturnAddressIsNull) => Err(Stop::Start),
+            Err(HopError::CouldNotReadStack(address)) => Err(stack.missing(address)),
+            Err(
+                HopError::DidNotAdvance
+                | HopError::FramepointerUnwindingMovedBackwards
+                | HopError::IntegerOverflow,
+            ) => Err(Stop::Loop),
+        }
+    }
+
+    /// Code without unwind information has a caller only if the call can be shown.
+    fn uncovered(&mut self, place: &Place, at: &At, stack: &StackCopy<'_>) -> Result<At, Stop> {
+        if at.is_return {
+            return Err(Stop::NoUnwindInfo);
+        }
+        let registers = proof::caller(place, at.registers, stack, |address| {
+            self.space.locate(address, self.time_ns, self.store)
+        });
+        Ok(At {
+            registers: registers.ok_or(Stop::NoUnwindInfo)?,
+            is_return: true,
+        })
+    }
+}
+
+fn unevaluated(stack: &StackCopy<'_>) -> Stop {
+    if stack.is_cut {
+        Stop::Cut
+    } else {
+        Stop::Outside
+    }
+}
+
+/// Where a walk stands.
+struct At {
+    registers: Registers,
+    is_return: bool,
+}
+
+impl At {
+    /// A return address may be the first of the next function: what called lies before it.
+    fn lookup(&self) -> u64 {
+        self.registers.ip.wrapping_sub(u64::from(self.is_return))
+    }
+}
