@@ -182,6 +182,50 @@ pub struct PythonFramesLayout {
 }
 
 wire_enum! {
+    /// Where a suspended frame keeps the top of its stack of values, which is what it awaits.
+    StackTop: u32 {
+        /// Up to 3.9: a pointer to the place above it.
+        Pointer = 0,
+        /// 3.10: a pointer to the lowest place, and a depth.
+        Depth = 1,
+        /// 3.11 on: in the frame, from its local variables on, and a depth that includes them.
+        Inline = 2,
+    }
+}
+
+/// Where the things are that lead from a coroutine to what it awaits.
+///
+/// All zero: suspended coroutines are not told of. See `ebpf/src/sampling/awaits.rs`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoroutineLayout {
+    /// 1 when this layout is in use.
+    pub enabled: u32,
+    /// The frame: `gi_frame`, or `gi_iframe` from 3.11 on.
+    pub frame: u32,
+    /// 1 if that is a pointer (up to 3.10), 0 if the frame itself is there.
+    pub frame_is_pointer: u32,
+    /// What tells whether it has begun: `f_lasti` (up to 3.9), `f_state` (3.10), `gi_frame_state`.
+    pub state: u32,
+    /// 1 if that is a field of the frame, 0 if it is one of the generator object.
+    pub state_in_frame: u32,
+    /// 1 if it is an `int`, 0 if it is a `char`.
+    pub state_is_int: u32,
+    /// Its value before the first step; later ones are greater.
+    pub created: i32,
+    /// A [`StackTop`].
+    pub stack_top: u32,
+    /// `f_stacktop`, `f_valuestack` or `localsplus`.
+    pub stack: u32,
+    /// `f_stackdepth` or `stacktop`.
+    pub stack_depth: u32,
+    /// Address of the type of coroutines.
+    pub coroutine_type: u64,
+    /// Address of the type of generators.
+    pub generator_type: u64,
+}
+
+wire_enum! {
     /// How the thread-local variable of OTEP 4947 is found.
     TlsKind: u32 {
         /// At a constant distance from the FS base.
@@ -212,4 +256,5 @@ pub struct ThreadContextLayout {
 const _: () = assert!(size_of::<Parent>() == 32);
 const _: () = assert!(size_of::<PythonLayout>() == 112);
 const _: () = assert!(size_of::<PythonFramesLayout>() == 96);
+const _: () = assert!(size_of::<CoroutineLayout>() == 56);
 const _: () = assert!(size_of::<ThreadContextLayout>() == 24);

@@ -13,6 +13,8 @@ wire_enum! {
         Note = 2,
         /// `__cxa_begin_catch`: crossings at or below its stack pointer are over.
         Catch = 3,
+        /// Where the interpreter begins a step of a coroutine.
+        Resume = 4,
     }
 }
 

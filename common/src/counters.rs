@@ -71,6 +71,12 @@ wire_enum! {
         WaitsUnseen = 31,
         /// Context walks, one counter for each outcome (`ContextOutcome` is added to this index).
         ContextBase = 32,
+        /// Crossings sent without their Python callers, as there were too many of them.
+        CallersUnseen = 48,
+        /// Suspended coroutines not told of, as there were too many of them.
+        AwaitsUnseen = 49,
+        /// Steps of coroutines that were seen.
+        Resumes = 50,
     }
 }
 

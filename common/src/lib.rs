@@ -13,8 +13,8 @@ mod sample;
 mod thread;
 
 pub use context::{
-    AttributeStore, ContextOutcome, Parent, ParentSource, PythonFramesLayout, PythonLayout,
-    ThreadContextLayout, TlsKind,
+    AttributeStore, ContextOutcome, CoroutineLayout, Parent, ParentSource, PythonFramesLayout,
+    PythonLayout, StackTop, ThreadContextLayout, TlsKind,
 };
 pub use cookie::{Cookie, PointKind};
 pub use counters::Counter;

@@ -1,7 +1,8 @@
 //! State that the kernel programs keep for targets and threads.
 
 use crate::{
-    CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout, ThreadContextLayout,
+    CoroutineLayout, CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout,
+    ThreadContextLayout,
 };
 
 /// Bits of [`Target::flags`].
@@ -47,6 +48,8 @@ pub struct Target {
     pub python: PythonLayout,
     /// How to read Python frames.
     pub frames: PythonFramesLayout,
+    /// How to read suspended coroutines.
+    pub coroutines: CoroutineLayout,
     /// How to read the parent out of the thread context record.
     pub thread_context: ThreadContextLayout,
 }

@@ -10,7 +10,7 @@ use hotspan_common::{
     MAX_WORKERS, RegionSpec, Target, ThreadState,
 };
 
-use crate::sampling::worker::Worker;
+use crate::sampling::{awaits::Coroutine, worker::Worker};
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 4 << 20;
@@ -73,6 +73,10 @@ pub static WORKERS: HashMap<u32, Worker> =
 /// One worker that stays zero: new ones are copies of it.
 #[map]
 pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
+
+/// When the last step of a coroutine was known to be over.
+#[map]
+pub static LAST_STEPS: LruHashMap<Coroutine, u64> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Stacks, to the agent.
 #[map]

@@ -2,11 +2,18 @@
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::tracepoint, programs::TracePointContext};
 
-use crate::threads;
+use hotspan_common::ThreadState;
+
+use crate::{
+    sampling::wait::{self, Leave},
+    threads,
+};
 
 /// The states under which a switched-out thread is not runnable: the low byte of `prev_state`
 /// (a preempted thread has only a bit above it).
 const NOT_RUNNABLE: u64 = 0xff;
+/// `TASK_INTERRUPTIBLE`.
+const INTERRUPTIBLE: u64 = 1;
 
 /// `sched:sched_switch`: one thread leaves the CPU, another takes it.
 #[tracepoint]
@@ -19,15 +26,23 @@ pub fn sched_switch(ctx: TracePointContext) -> u32 {
     ) else {
         return 0;
     };
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let how = match state & NOT_RUNNABLE {
+        0 => Leave::Preempted,
+        INTERRUPTIBLE => Leave::Waits,
+        _ => Leave::Blocked,
+    };
     if let Some(thread) = threads::get(previous) {
-        // SAFETY: a plain helper.
-        thread.off_since_ns = unsafe { bpf_ktime_get_ns() };
-        thread.blocked = u64::from(state & NOT_RUNNABLE != 0);
+        thread.off_since_ns = now;
+        thread.blocked = u64::from(how != Leave::Preempted);
     }
+    wait::left(previous, how, now);
     if let Some(thread) = threads::get(next) {
-        settle(thread);
+        settle(thread, now);
         thread.off_since_ns = 0;
     }
+    wait::back(next, now);
     0
 }
 
@@ -38,28 +53,30 @@ pub fn sched_wakeup(ctx: TracePointContext) -> u32 {
     let Ok(tid) = (unsafe { ctx.read_at::<u32>(24) }) else {
         return 0;
     };
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
     if let Some(thread) = threads::get(tid)
         && thread.blocked != 0
         && thread.off_since_ns != 0
     {
-        thread.off_since_ns = settle(thread);
+        settle(thread, now);
+        thread.off_since_ns = now;
         thread.blocked = 0;
     }
+    wait::woken(tid, now);
     0
 }
 
-/// Books the time since the last switch; returns now.
+/// Books the time since the last switch.
 #[inline(always)]
-fn settle(thread: &mut hotspan_common::ThreadState) -> u64 {
-    // SAFETY: a plain helper.
-    let now = unsafe { bpf_ktime_get_ns() };
-    if thread.off_since_ns != 0 {
-        let passed = now.saturating_sub(thread.off_since_ns);
-        if thread.blocked != 0 {
-            thread.blocked_ns += passed;
-        } else {
-            thread.runqueue_ns += passed;
-        }
+fn settle(thread: &mut ThreadState, now: u64) {
+    if thread.off_since_ns == 0 {
+        return;
     }
-    now
+    let passed = now.saturating_sub(thread.off_since_ns);
+    if thread.blocked != 0 {
+        thread.blocked_ns += passed;
+    } else {
+        thread.runqueue_ns += passed;
+    }
 }

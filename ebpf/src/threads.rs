@@ -17,6 +17,7 @@ use crate::{
     crossing::{emit, stack},
     maps::{BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS, WORKERS},
     process,
+    sampling::wait,
 };
 
 /// `CLONE_THREAD` of `linux/sched.h`.
@@ -150,6 +151,7 @@ fn innermost_non_worker(state: &mut ThreadState) -> Option<u32> {
 pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     let (tgid, tid) = current();
     end(tgid, tid);
+    wait::ended(tid);
     // Most threads are not sampled: nothing to remove is the usual case.
     let _ = WORKERS.remove(&tid);
     // SAFETY: offset of `group_dead` in `events/sched/sched_process_exit/format`; kernels before

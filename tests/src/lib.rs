@@ -15,4 +15,5 @@ pub mod paths;
 pub mod process;
 pub mod python;
 pub mod service;
+pub mod stretches;
 pub mod truth;

@@ -1,11 +1,12 @@
-"""Python functions that know when they run, in hand-made spans, on command.
+"""Python functions that know when they run and when they wait, in hand-made spans, on command.
 
-usage: stacks.py. Prints `ready PID`, then for each line `COUNT` on stdin does that many rounds, one span
-each, every other one on a thread of its own, and prints `done`. Ends with its input. The truth's file gets
-a line for each stretch in which one function was the innermost: its name, the functions around it, the
-thread, and both ends by `time.monotonic_ns()`.
+usage: stacks.py. Prints `ready TID`, then for each line `COUNT` on stdin does that many rounds, one span
+each, every other one on a thread of its own, and prints `done`. Ends with its input. The file STRETCHES gets
+a line for each stretch in which one function was the innermost: its kind (`runs`, `waits`, `awaits`), its
+name, the functions around it, the thread, and both ends by `time.monotonic_ns()`.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -19,13 +20,14 @@ from opentelemetry.sdk.trace import TracerProvider
 trace.set_tracer_provider(TracerProvider(resource=Resource.create({"service.name": "stacks"})))
 tracer = trace.get_tracer("stacks")
 STRETCH_NS = int(os.environ.get("STRETCH_NS", 50_000_000))
-_file = os.open(os.environ.get("TRUTH_FILE", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+_file = os.open(os.environ.get("STRETCHES", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
-def tell(name, around, start, end):
+def tell(name, around, start, end, kind="runs"):
     """Says that `name` was the innermost function from `start` to `end`."""
     context = trace.get_current_span().get_span_context()
     line = {
+        "kind": kind,
         "name": name,
         "around": around,
         "tid": threading.get_native_id(),
@@ -63,7 +65,7 @@ def gamma(depth):
         for number in range(200):
             total ^= number << 3
         now = time.monotonic_ns()
-    tell("gamma", ["gamma", "beta", "one"], start, now)
+    tell("gamma", ["gamma"] * 5 + ["beta", "one"], start, now)
 
 
 class Delta:
@@ -102,6 +104,72 @@ def epsilon():
         pass
 
 
+def sleeper():
+    """Sleeps."""
+    start = time.monotonic_ns()
+    time.sleep(0.03)
+    tell("sleeper", ["one"], start, time.monotonic_ns(), "waits")
+
+
+def locker():
+    """Waits for a lock that nobody gives back."""
+    lock = threading.Lock()
+    lock.acquire()
+    start = time.monotonic_ns()
+    lock.acquire(timeout=0.03)
+    tell("locker", ["one"], start, time.monotonic_ns(), "waits")
+
+
+def reader():
+    """Waits for another thread to write."""
+    receive, send = os.pipe()
+    timer = threading.Timer(0.03, os.write, (send, b"x"))
+    timer.start()
+    start = time.monotonic_ns()
+    os.read(receive, 1)
+    tell("reader", ["one"], start, time.monotonic_ns(), "waits")
+    timer.join()
+    os.close(receive)
+    os.close(send)
+
+
+def rival():
+    """Computes for a while, for nobody."""
+    end = time.monotonic_ns() + STRETCH_NS
+    while time.monotonic_ns() < end:
+        pass
+
+
+def contender():
+    """Computes beside a thread that computes, too: they take turns at the interpreter's lock."""
+    thread = threading.Thread(target=rival)
+    thread.start()
+    start = now = time.monotonic_ns()
+    while now < start + STRETCH_NS:
+        now = time.monotonic_ns()
+    tell("contender", ["one"], start, now, "contends")
+    thread.join()
+
+
+async def nap(seconds):
+    """Is suspended."""
+    start = time.monotonic_ns()
+    await asyncio.sleep(seconds)
+    tell("nap", ["task"], start, time.monotonic_ns(), "awaits")
+
+
+async def task(number):
+    """A request beside others on one loop."""
+    with tracer.start_as_current_span(f"task {number}"):
+        await nap(0.02 + 0.005 * number)
+        await nap(0.03)
+
+
+async def tasks():
+    """Three of them."""
+    await asyncio.gather(*(task(number) for number in range(3)))
+
+
 def one(number):
     """A round."""
     with tracer.start_as_current_span(f"round {number}"):
@@ -109,6 +177,11 @@ def one(number):
         beta()
         delta()
         epsilon()
+        sleeper()
+        locker()
+        reader()
+        contender()
+    asyncio.run(tasks())
 
 
 def main():

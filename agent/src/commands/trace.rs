@@ -56,6 +56,7 @@ pub(super) fn observe(
             min_ns: None,
             rate_guard: true,
         },
+        sampling: SamplingRules::default(),
         settings: Settings::default(),
         exporters: exports::none()?,
         recording: None,

@@ -7,7 +7,7 @@ use super::{
     environment::TargetEnvironment,
     memory::Memory,
     python::{
-        self, ContextRefusal, FramesRefusal, OtelAddresses, PythonProcess,
+        self, ContextRefusal, Coroutines, FramesRefusal, OtelAddresses, PythonProcess,
         heap::{Heap, HeapLayout},
         modules::Modules,
         otel::find_otel,
@@ -25,6 +25,8 @@ pub struct ContextFindings {
     pub python: PythonLayout,
     /// For the kernel programs: Python frames.
     pub frames: PythonFramesLayout,
+    /// How suspended coroutines are told of.
+    pub coroutines: Coroutines,
     /// For the kernel programs: the thread context record.
     pub thread_context: ThreadContextLayout,
     /// For people: where parents come from, or why there are none.
@@ -57,6 +59,7 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
             process.name(),
         ),
         frames: frames(&python),
+        coroutines: coroutines(&python),
         may_change: may_change(&python, heap.as_ref())
             || record.as_ref().is_err_and(ThreadContextRefusal::may_change),
         python: python
@@ -64,6 +67,14 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
             .unwrap_or_default(),
         sdk: heap.and_then(|heap| heap.sdk),
         thread_context: record.unwrap_or_default(),
+    }
+}
+
+/// A suspension is told of by its frames.
+fn coroutines(python: &Result<PythonProcess, ContextRefusal>) -> Coroutines {
+    match python {
+        Ok(python) if python.frames.is_ok() => python.coroutines.clone(),
+        _ => Coroutines::default(),
     }
 }
 

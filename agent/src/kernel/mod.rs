@@ -16,5 +16,5 @@ pub use events::{Batch, Control, KernelEvent};
 pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use probes::{Armed, ProbePoint};
-pub use sampler::{Clock, RawSample, Sampler, Taken};
+pub use sampler::{Clock, SampleView, Sampler, Taken};
 pub use sweep::OpenFrame;

@@ -53,7 +53,7 @@ pub struct Sampler {
 
 /// A stack as it lies in the ring.
 #[derive(Clone, Copy, Debug)]
-pub struct RawSample<'a> {
+pub struct SampleView<'a> {
     /// Everything but the stack; of `python` only `python_len` frames mean something.
     pub event: &'a SampleEvent,
     /// The user stack from `event.sp` upwards.
@@ -103,7 +103,7 @@ impl Kernel {
     }
 
     /// Hands what is in the samples ring now to `take`, bounded.
-    pub fn samples(&mut self, mut take: impl FnMut(RawSample<'_>)) -> Taken {
+    pub fn samples(&mut self, mut take: impl FnMut(SampleView<'_>)) -> Taken {
         let mut taken = Taken::default();
         let ring = self.samples.get_mut();
         while taken.samples < TURN {
@@ -141,7 +141,7 @@ fn attach(
     )
 }
 
-fn decode(bytes: &[u8]) -> Option<RawSample<'_>> {
+fn decode(bytes: &[u8]) -> Option<SampleView<'_>> {
     let event: &SampleEvent = wire::view(bytes)?;
     if event.kind != RecordKind::Sample.wire() || event.python_len as usize > event.python.len() {
         return None;
@@ -149,5 +149,5 @@ fn decode(bytes: &[u8]) -> Option<RawSample<'_>> {
     let stack = bytes
         .get(size_of::<SampleEvent>()..)?
         .get(..event.stack_len as usize)?;
-    Some(RawSample { event, stack })
+    Some(SampleView { event, stack })
 }

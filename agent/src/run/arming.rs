@@ -1,6 +1,6 @@
 //! From what a survey found to armed probes.
 
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeSet, num::NonZeroU32, path::Path, time::Instant};
 
 use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
@@ -13,7 +13,9 @@ use super::{
 };
 use crate::{
     catalogue::{Analysed, DEFAULT_MAX_RATE, FoundRegion, RegionRole},
+    context::python::CodePoint,
     kernel::{Kernel, ProbePoint},
+    object::FileKey,
 };
 
 /// How regions are armed, and those that are.
@@ -99,6 +101,43 @@ impl Arming {
         armed
     }
 
+    /// Arms the places where coroutines' steps begin.
+    pub fn arm_coroutines(
+        &mut self,
+        kernel: &mut Kernel,
+        target: u32,
+        pid: NonZeroU32,
+        steps: &[CodePoint],
+    ) {
+        let objects: BTreeSet<&Path> = steps.iter().map(|step| step.object.as_path()).collect();
+        for object in objects {
+            // One that is gone was the interpreter of a process that is ending.
+            let Ok(metadata) = object.metadata() else {
+                continue;
+            };
+            let place = Place {
+                target,
+                pid,
+                file: FileKey::of(&metadata).id(),
+            };
+            let points = steps
+                .iter()
+                .filter(|step| step.object == object)
+                .map(|step| point(step.file_offset, PointKind::Resume, 0));
+            let plan = self.helper("coroutine step", points.collect(), STEP_LIMIT);
+            // By a link of its own: busy event loops trip its guard.
+            self.arm(
+                kernel,
+                &place,
+                object,
+                vec![Plan {
+                    apart: true,
+                    ..plan
+                }],
+            );
+        }
+    }
+
     /// The guard of a region tripped: its probes go, for a while.
     pub fn trip(&mut self, kernel: &mut Kernel, number: u32) {
         match self.armory.pause(kernel, number, Instant::now()) {
@@ -174,18 +213,23 @@ impl Arming {
 
     /// `__cxa_begin_catch` is a point like others, in a region that has no crossings.
     fn catch_plan(&self, offset: u64) -> Plan {
-        let limit_per_s = if self.rules.rate_guard {
-            CATCH_LIMIT
-        } else {
-            0
-        };
+        let points = vec![point(offset, PointKind::Catch, 0)];
+        self.helper("exception catch", points, CATCH_LIMIT)
+    }
+
+    /// Points of which no span comes by itself.
+    fn helper(&self, name: &str, points: Vec<ProbePoint>, limit_per_s: u32) -> Plan {
         Plan {
-            name: "exception catch".to_owned(),
-            points: vec![point(offset, PointKind::Catch, 0)],
+            name: name.to_owned(),
+            points,
             text_slot: None,
             apart: false,
             spec: RegionSpec {
-                limit_per_s,
+                limit_per_s: if self.rules.rate_guard {
+                    limit_per_s
+                } else {
+                    0
+                },
                 ..RegionSpec::default()
             },
         }
@@ -229,3 +273,6 @@ fn text_slot(spec: &RegionSpec) -> Option<u32> {
 /// Exceptions a second and thread beyond which catches are no longer followed: crossings that one
 /// leaves are then closed by the next entry, less exactly.
 const CATCH_LIMIT: u32 = 2_000;
+
+/// Steps of coroutines a second and thread beyond which suspensions are no longer told of.
+const STEP_LIMIT: u32 = 4_000;

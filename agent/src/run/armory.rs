@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hotspan_common::{MAX_REGIONS, RegionSpec};
+use hotspan_common::{MAX_REGIONS, PointKind, RegionSpec};
 use hotspan_synth::ids::RegionId;
 
 use crate::{
@@ -67,6 +67,22 @@ impl Plan {
 struct LinkKey {
     place: Place,
     apart: Option<String>,
+}
+
+impl Plan {
+    /// Whether it follows coroutines: an interpreter's object, which is searched for regions all the same.
+    fn is_of_coroutines(&self) -> bool {
+        let resume = PointKind::Resume.wire();
+        self.points.iter().all(|point| point.cookie.kind == resume)
+    }
+
+    /// Whether it has crossings, or adds to those of others.
+    fn is_region(&self) -> bool {
+        let kinds = [PointKind::Entry.wire(), PointKind::Note.wire()];
+        self.points
+            .iter()
+            .any(|point| kinds.contains(&point.cookie.kind))
+    }
 }
 
 struct Entry {
@@ -159,7 +175,11 @@ impl Armory {
     /// Whether the place is armed already. If so, it is mapped in the target's present program, and
     /// `object` opens it.
     pub fn meets(&mut self, place: &Place, object: &Path) -> bool {
-        let is_armed = self.entries.values().any(|entry| entry.link.place == *place);
+        let mut here = self
+            .entries
+            .values()
+            .filter(|entry| entry.link.place == *place);
+        let is_armed = here.any(|entry| !entry.plan.is_of_coroutines());
         if let Some(mapped) = self.places.get_mut(place).filter(|_| is_armed) {
             object.clone_into(&mut mapped.path);
             mapped.unseen = 0;
@@ -170,13 +190,18 @@ impl Armory {
     /// The target executes another program. Links are by file: where the new program maps one of
     /// these files, it is armed from the first instruction. Files that no longer occur are let go.
     pub fn executed(&mut self, target: u32) {
-        for (_, mapped) in self.places.iter_mut().filter(|(place, _)| place.target == target) {
+        for (_, mapped) in self
+            .places
+            .iter_mut()
+            .filter(|(place, _)| place.target == target)
+        {
             mapped.unseen += 1;
         }
         self.places
             .retain(|place, mapped| place.target != target || mapped.unseen <= KEPT_EXECS);
         let places = &self.places;
-        self.links.retain(|link, _| places.contains_key(&link.place));
+        self.links
+            .retain(|link, _| places.contains_key(&link.place));
         self.entries
             .retain(|_, entry| places.contains_key(&entry.link.place));
     }
@@ -270,7 +295,7 @@ impl Armory {
     /// Regions of a target that are armed now, in objects that it maps.
     pub fn armed(&self, target: u32) -> usize {
         self.of(target)
-            .filter(|entry| entry.paused_until.is_none())
+            .filter(|entry| entry.paused_until.is_none() && entry.plan.is_region())
             .filter(|entry| {
                 let mapped = self.places.get(&entry.link.place);
                 mapped.is_some_and(|mapped| mapped.unseen == 0)
@@ -321,7 +346,10 @@ impl Armory {
                 point
             })
             .collect();
-        let object = self.places.get(&key.place).map(|mapped| mapped.path.as_path());
+        let object = self
+            .places
+            .get(&key.place)
+            .map(|mapped| mapped.path.as_path());
         let armed = kernel.arm(key.place.pid, object.unwrap_or(Path::new("")), &points);
         for (number, entry) in &mut regions {
             entry.plan.spec.generation = u32::from(generation);

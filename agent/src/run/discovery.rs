@@ -133,6 +133,15 @@ impl Engine {
             resource: context.resource.clone(),
         }))?;
         let held = std::mem::take(&mut watched.held);
+        let steps = &context.coroutines.steps;
+        let follows = self.sampling.is_wanted() && !steps.is_empty();
+        if follows
+            && !std::mem::replace(&mut watched.follows_coroutines, true)
+            && let Some(pid) = watched.pid()
+        {
+            self.arming
+                .arm_coroutines(&mut self.kernel, target, pid, steps);
+        }
         self.arm(target, &held)?;
         self.announce(target, None, Vec::new());
         if is_stale {

@@ -112,7 +112,7 @@ impl Engine {
         let watched = Watched::new(process, is_asked_for);
         self.kernel.set_target(target, watched.wire)?;
         self.watch_end(target, Arc::clone(&watched.process));
-        self.sampling.adopt(target, Arc::clone(&watched.process));
+        self.sampling.adopt(target, &watched.process);
         self.targets.insert(target, watched);
         Ok(target)
     }
@@ -135,7 +135,7 @@ impl Engine {
                     self.take_in()?;
                 }
                 Some(finding) = self.surveyor.next() => self.found_out(finding)?,
-                resolved = self.sampling.resolved() => self.resolved(resolved)?,
+                outcomes = self.sampling.next() => self.resolved(outcomes)?,
                 Some(target) = self.ends.recv() => self.ended(target)?,
                 _ = turn.tick() => self.turn()?,
             }
@@ -153,13 +153,13 @@ impl Engine {
         let now = clock::now();
         // Nothing is added any more, so this ends.
         self.sampling.take_in(&mut self.kernel);
-        for outcomes in self.sampling.finish().await {
-            self.resolved(outcomes)?;
-        }
         while self.intake.ring(&mut self.kernel, &self.arming.armory) {
             self.pass_on()?;
         }
         self.taken_in(now)?;
+        for outcomes in self.sampling.finish().await {
+            self.resolved(outcomes)?;
+        }
         for event in self.intake.detached(&self.kernel, &self.arming.armory, now) {
             self.pipeline.feed(event)?;
         }
@@ -208,7 +208,25 @@ impl Engine {
     fn taken_in(&mut self, now: KernelTime) -> anyhow::Result<()> {
         self.intake.parked(&mut self.kernel, &self.arming.armory)?;
         self.pass_on()?;
-        self.pipeline.feed(Event::Tick { now })?;
+        let tick = Event::Tick { now };
+        // Behind the stacks of before, which are still being resolved.
+        if !self.sampling.follow(&tick) {
+            self.pipeline.feed(tick)?;
+        }
+        Ok(())
+    }
+
+    /// Stacks have become events.
+    fn resolved(&mut self, outcomes: Outcomes) -> anyhow::Result<()> {
+        for event in outcomes.events {
+            self.pipeline.feed(event)?;
+        }
+        for size in outcomes.stack_sizes {
+            if let Some(watched) = self.targets.get_mut(&size.target) {
+                watched.wire.stack_bytes = size.bytes;
+                self.kernel.set_target(size.target, watched.wire)?;
+            }
+        }
         Ok(())
     }
 
@@ -307,20 +325,6 @@ impl Engine {
         self.targets.remove(&target);
         self.sampling.forget(target);
         self.kernel.remove_target(target)?;
-        Ok(())
-    }
-
-    /// Stacks have names: they go to the core, which knows that they come late.
-    fn resolved(&mut self, outcomes: Outcomes) -> anyhow::Result<()> {
-        for event in outcomes.events {
-            self.pipeline.feed(event)?;
-        }
-        for size in outcomes.stack_sizes {
-            if let Some(watched) = self.targets.get_mut(&size.target) {
-                watched.wire.stack_bytes = size.bytes;
-                self.kernel.set_target(size.target, watched.wire)?;
-            }
-        }
         Ok(())
     }
 

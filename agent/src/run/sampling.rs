@@ -3,15 +3,16 @@
 
 use std::{io, num::NonZeroU32, sync::Arc};
 
-use hotspan_common::{STACK_SIZES, SampleReason, Target};
+use hotspan_common::{STACK_SIZES, Target};
+use hotspan_synth::event::Event;
 
 use super::{
     resolver::{Outcomes, Resolver},
     say,
 };
 use crate::{
-    kernel::{Kernel, RawSample, Sampler},
-    stack,
+    kernel::{Kernel, SampleView, Sampler},
+    stack::RawSample,
     target::Process,
 };
 
@@ -26,16 +27,13 @@ pub struct SamplingRules {
     pub frequency: Option<NonZeroU32>,
 }
 
-/// The sampler and what it brought.
+/// The sampler and the resolver.
 pub struct Sampling {
     rules: SamplingRules,
     sampler: Option<Sampler>,
-    resolver: Option<Resolver>,
     refused: bool,
+    resolver: Option<Resolver>,
     unknown_entries: u64,
-    by_reason: [u64; SampleReason::ALL.len()],
-    with_python: u64,
-    stack_bytes: u64,
 }
 
 impl Sampling {
@@ -48,52 +46,10 @@ impl Sampling {
         Ok(Self {
             rules,
             sampler: None,
-            resolver,
             refused: false,
+            resolver,
             unknown_entries: 0,
-            by_reason: [0; SampleReason::ALL.len()],
-            with_python: 0,
-            stack_bytes: 0,
         })
-    }
-
-    /// A target whose samples may come.
-    pub fn adopt(&mut self, target: u32, process: Arc<Process>) {
-        if let Some(resolver) = &mut self.resolver {
-            resolver.adopt(target, process);
-        }
-    }
-
-    /// A target mapped code.
-    pub fn mapped(&mut self, target: u32) {
-        if let Some(resolver) = &mut self.resolver {
-            resolver.mapped(target);
-        }
-    }
-
-    /// A target has ended.
-    pub fn forget(&mut self, target: u32) {
-        if let Some(resolver) = &mut self.resolver {
-            resolver.forget(target);
-        }
-    }
-
-    /// The next that has been resolved; never ready without sampling.
-    pub async fn resolved(&mut self) -> Outcomes {
-        if let Some(resolver) = &mut self.resolver
-            && let Some(outcomes) = resolver.next().await
-        {
-            return outcomes;
-        }
-        std::future::pending().await
-    }
-
-    /// What comes of the samples that are still to be resolved. Nothing is resolved after that.
-    pub async fn finish(&mut self) -> Vec<Outcomes> {
-        match self.resolver.take() {
-            Some(resolver) => resolver.finish().await,
-            None => Vec::new(),
-        }
     }
 
     /// Begins, if it has not. A kernel that refuses is told of once; spans of regions go on.
@@ -116,6 +72,11 @@ impl Sampling {
         }
     }
 
+    /// Whether stacks are to be taken.
+    pub fn is_wanted(&self) -> bool {
+        self.rules.frequency.is_some() && !self.refused
+    }
+
     /// Ends it: nothing is added to the ring any more.
     pub fn stop(&mut self) {
         self.sampler = None;
@@ -128,8 +89,8 @@ impl Sampling {
         };
         target.tick_ns = SECOND_NS / u64::from(frequency.get());
         target.ticks_per_sample = 1;
-        // Later it is what unwinding needed.
         if target.stack_bytes == 0 {
+            // Most stacks need no more; the resolver asks for another size where they do.
             target.stack_bytes = STACK_SIZES[1];
         }
     }
@@ -142,10 +103,34 @@ impl Sampling {
         }
     }
 
+    /// A process is watched from now on.
+    pub fn adopt(&mut self, target: u32, process: &Arc<Process>) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.adopt(target, Arc::clone(process));
+        }
+    }
+
+    /// A target mapped code.
+    pub fn mapped(&mut self, target: u32) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.mapped(target);
+        }
+    }
+
+    /// A target has ended.
+    pub fn forget(&mut self, target: u32) {
+        if let Some(resolver) = &mut self.resolver {
+            resolver.forget(target);
+        }
+    }
+
     /// Takes what is in the ring.
     pub fn take_in(&mut self, kernel: &mut Kernel) {
+        let Some(resolver) = &mut self.resolver else {
+            return;
+        };
         for _ in 0..BATCHES_PER_TURN {
-            let taken = kernel.samples(|sample| self.take(&sample));
+            let taken = kernel.samples(|sample| resolver.submit(owned(&sample)));
             self.unknown_entries += taken.unknown;
             if !taken.more {
                 return;
@@ -153,36 +138,47 @@ impl Sampling {
         }
     }
 
-    fn take(&mut self, sample: &RawSample<'_>) {
-        let Some(reason) = SampleReason::from_wire(sample.event.reason) else {
-            self.unknown_entries += 1;
-            return;
+    /// Puts an event behind the stacks that were taken in before it. `false`: it must go its own way, as
+    /// there is no resolver, or too much waits there.
+    #[must_use]
+    pub fn follow(&mut self, event: &Event) -> bool {
+        self.resolver
+            .as_mut()
+            .is_some_and(|resolver| resolver.pass(event))
+    }
+
+    /// What came of stacks; waits for ever where none are taken.
+    pub async fn next(&mut self) -> Outcomes {
+        let outcomes = match &mut self.resolver {
+            Some(resolver) => resolver.next().await,
+            None => None,
         };
-        self.by_reason[reason as usize - 1] += 1;
-        self.with_python += u64::from(sample.event.python_len != 0);
-        self.stack_bytes += sample.stack.len() as u64;
-        if let Some(resolver) = &mut self.resolver {
-            resolver.submit(stack::RawSample {
-                event: *sample.event,
-                stack: sample.stack.to_vec(),
-            });
+        match outcomes {
+            Some(outcomes) => outcomes,
+            None => std::future::pending().await,
         }
     }
 
-    /// What came, and what went wrong here, by name.
+    /// What comes of the stacks that wait still.
+    pub async fn finish(&mut self) -> Vec<Outcomes> {
+        match self.resolver.take() {
+            Some(resolver) => resolver.finish().await,
+            None => Vec::new(),
+        }
+    }
+
+    /// What went wrong here, by name.
     pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let [timer, entry, off, resumed] = self.by_reason;
-        [
-            ("agent.unknown_sample_entries", self.unknown_entries),
-            ("samples.by_timer", timer),
-            ("samples.at_regions", entry),
-            ("samples.of_waits", off),
-            ("samples.of_awaits", resumed),
-            ("samples.with_python_frames", self.with_python),
-            ("samples.stack_bytes", self.stack_bytes),
-        ]
-        .into_iter()
-        .chain(self.resolver.iter().flat_map(Resolver::counters))
-        .filter(|(_, total)| *total != 0)
+        let unknown = ("agent.unknown_sample_entries", self.unknown_entries);
+        let own = (unknown.1 != 0).then_some(unknown);
+        let resolver = self.resolver.iter().flat_map(Resolver::counters);
+        own.into_iter().chain(resolver)
+    }
+}
+
+fn owned(sample: &SampleView<'_>) -> RawSample {
+    RawSample {
+        event: *sample.event,
+        stack: sample.stack.into(),
     }
 }

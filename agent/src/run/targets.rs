@@ -71,6 +71,8 @@ pub struct Watched {
     pub context_due: Option<Instant>,
     /// The wait before the next look; it grows, as most programs never change.
     pub context_wait: Duration,
+    /// The probes where coroutines' steps begin are armed.
+    pub follows_coroutines: bool,
     /// How parents are read, for people.
     pub context: String,
     /// Whether it was named on the command line, and not found as a child.
@@ -98,6 +100,7 @@ impl Watched {
             is_looked_at: false,
             context_due: None,
             context_wait: FIRST_WAIT,
+            follows_coroutines: false,
             context: "none".to_owned(),
             is_asked_for,
             told: None,
@@ -121,6 +124,7 @@ impl Watched {
         self.is_looked_at = true;
         self.wire.python = context.python;
         self.wire.frames = context.frames;
+        self.wire.coroutines = context.coroutines.layout;
         self.wire.thread_context = context.thread_context;
         self.context.clone_from(&context.label);
         self.context_due = None;

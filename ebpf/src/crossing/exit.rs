@@ -4,7 +4,7 @@ use aya_ebpf::bindings::pt_regs;
 use hotspan_common::{Base, Counter, Ending, FrameFlags, ReadWhen, TargetFlags, ThreadState};
 
 use super::{Hit, decode, emit, stack};
-use crate::{context, counters::count, threads};
+use crate::{context, counters::count, sampling::region, threads};
 
 /// Where the result is among the bases.
 const RESULT: usize = Base::Result as usize;
@@ -21,6 +21,7 @@ pub fn run(hit: &Hit) {
 #[inline(always)]
 fn complete(hit: &Hit, state: &mut ThreadState) {
     decode::run(hit, ReadWhen::Exit);
+    region::caller(hit, state);
     emit::close(
         stack::staged_slot(state),
         Ending::Returned,

@@ -34,7 +34,8 @@ pub fn admits(hit: &Hit) -> bool {
         return false;
     }
     let limit = u64::from(hit.spec.limit_per_s);
-    if limit == 0 || take(hit, limit) {
+    let key = u64::from(hit.tid) << 32 | u64::from(hit.cookie.region);
+    if limit == 0 || take(key, limit, hit.now) {
         return true;
     }
     trip(hit);
@@ -42,14 +43,14 @@ pub fn admits(hit: &Hit) -> bool {
     false
 }
 
+/// Takes a token of a bucket that gets `limit` of them a second; whether there was one.
 #[inline(always)]
-fn take(hit: &Hit, limit: u64) -> bool {
-    let key = u64::from(hit.tid) << 32 | u64::from(hit.cookie.region);
+pub fn take(key: u64, limit: u64, now: u64) -> bool {
     let burst = (limit / BURST_PER_LIMIT).max(LEAST_BURST) * SECOND_NS;
     let Some(bucket) = RATES.get_ptr_mut(&key) else {
         let full = Bucket {
             tokens: burst - SECOND_NS,
-            since_ns: hit.now,
+            since_ns: now,
         };
         // The map forgets its oldest entries by itself; failing that, this thread is unguarded
         // for one entry more.
@@ -58,9 +59,9 @@ fn take(hit: &Hit, limit: u64) -> bool {
     };
     // SAFETY: the bucket is this thread's own.
     let bucket = unsafe { &mut *bucket };
-    let passed = hit.now.saturating_sub(bucket.since_ns).min(SECOND_NS);
+    let passed = now.saturating_sub(bucket.since_ns).min(SECOND_NS);
     let tokens = (bucket.tokens + passed * limit).min(burst);
-    bucket.since_ns = hit.now;
+    bucket.since_ns = now;
     if tokens < SECOND_NS {
         bucket.tokens = tokens;
         return false;

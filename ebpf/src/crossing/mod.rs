@@ -14,7 +14,9 @@ pub mod stack;
 use aya_ebpf::{macros::uprobe, programs::ProbeContext};
 use hotspan_common::PointKind;
 
-use hit::Hit;
+pub use hit::Hit;
+
+use crate::sampling::awaits;
 
 /// Runs at entries, exits, notes and catches. Sleepable, so that it can read pages that are not
 /// resident.
@@ -32,6 +34,7 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
         Some(PointKind::Exit) => exit::run(&hit),
         Some(PointKind::Note) => note::run(&hit),
         Some(PointKind::Catch) => catch::run(&hit),
+        Some(PointKind::Resume) => awaits::resumed(&hit),
         None => {}
     }
     0

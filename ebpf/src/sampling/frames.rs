@@ -122,22 +122,7 @@ impl Walk {
             self.mark_entry();
             return Ok(previous);
         }
-        let code = M::read::<u64>(field(layout.code)).map_err(cut)? & !layout.code_tag;
-        let frame = PythonFrame {
-            code,
-            instruction: if layout.wide_instruction != 0 {
-                M::read::<u64>(field(layout.instruction)).map_err(cut)?
-            } else {
-                u64::from(M::read::<u32>(field(layout.instruction)).map_err(cut)?)
-            },
-            checksum: checksum::<M>(layout, code)?,
-            is_entry: if layout.is_entry != 0 {
-                u32::from(M::read::<u8>(field(layout.is_entry)).map_err(cut)? != 0)
-            } else {
-                layout.all_entries
-            },
-        };
-        *self.slot(self.count) = frame;
+        *self.slot(self.count) = one::<M>(layout, self.frame)?;
         self.count += 1;
         Ok(previous)
     }
@@ -160,6 +145,28 @@ impl Walk {
                 .add(index)
         }
     }
+}
+
+/// A frame, or the flags that say why there is none.
+#[inline(always)]
+pub fn one<M: Access>(layout: &PythonFramesLayout, frame: u64) -> Result<PythonFrame, u32> {
+    let field = |offset: u32| frame.wrapping_add(u64::from(offset));
+    let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
+    let code = M::read::<u64>(field(layout.code)).map_err(cut)? & !layout.code_tag;
+    Ok(PythonFrame {
+        code,
+        instruction: if layout.wide_instruction != 0 {
+            M::read::<u64>(field(layout.instruction)).map_err(cut)?
+        } else {
+            u64::from(M::read::<u32>(field(layout.instruction)).map_err(cut)?)
+        },
+        checksum: checksum::<M>(layout, code)?,
+        is_entry: if layout.is_entry != 0 {
+            u32::from(M::read::<u8>(field(layout.is_entry)).map_err(cut)? != 0)
+        } else {
+            layout.all_entries
+        },
+    })
 }
 
 /// Of a code object, checked to be one.

@@ -87,29 +87,69 @@ fn without_stack(tick: &Tick<'_>) {
 
 #[inline(always)]
 fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
-    let work = &tick.work;
-    event.kind = RecordKind::Sample.wire();
-    event.reason = SampleReason::Timer.wire();
-    event.tgid = tick.worker.tgid;
-    event.tid = tick.tid;
-    event.ns_tid = tick.worker.python.ns_tid;
-    event.flags = work.flags | tick.flags;
-    event.time_ns = tick.now;
+    let python = tick.worker.python;
+    let reason = SampleReason::Timer;
+    describe(
+        event,
+        reason,
+        tick.worker.tgid,
+        tick.tid,
+        python.ns_tid,
+        tick.now,
+    );
+    note(event, &tick.registers, &tick.work);
+    event.flags |= tick.flags;
     event.period_or_end_ns = tick.period_ns;
+    if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
+        frames::read_now(&tick.target.frames, python.state, event);
+    }
+}
+
+/// Writes down which thread it is, and when.
+#[inline(always)]
+pub fn describe(
+    event: &mut SampleEvent,
+    reason: SampleReason,
+    tgid: u32,
+    tid: u32,
+    ns_tid: u32,
+    now: u64,
+) {
+    event.kind = RecordKind::Sample.wire();
+    event.reason = reason.wire();
+    event.tgid = tgid;
+    event.tid = tid;
+    event.ns_tid = ns_tid;
+    event.time_ns = now;
+    event.period_or_end_ns = now;
+    event.python_len = 0;
+    event.stack_len = 0;
+}
+
+/// Writes down where the thread is, and for whom.
+#[inline(always)]
+pub fn note(event: &mut SampleEvent, registers: &Registers, work: &Work) {
+    event.flags = work.flags;
     event.crossing = work.crossing;
     event.context = work.context;
     event.span_object = work.span;
-    event.ip = tick.registers.ip;
-    event.sp = tick.registers.sp;
-    event.bp = tick.registers.bp;
-    event.syscall = tick.registers.syscall;
-    event.syscall_arg = tick.registers.syscall_arg;
-    event.python_len = 0;
-    event.stack_len = 0;
+    event.ip = registers.ip;
+    event.sp = registers.sp;
+    event.bp = registers.bp;
+    event.syscall = registers.syscall;
+    event.syscall_arg = registers.syscall_arg;
     event.parent = work.parent;
-    if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
-        frames::read_now(&tick.target.frames, tick.worker.python.state, event);
-    }
+}
+
+/// Sends a finished event, without a stack.
+#[inline(always)]
+pub fn event(event: &SampleEvent) {
+    let sent = SAMPLES.output::<SampleEvent>(event, wake_flags());
+    count(if sent.is_ok() {
+        Counter::Samples
+    } else {
+        Counter::SamplesLost
+    });
 }
 
 /// The agent reads the ring at its own pace; it is woken only when the ring fills up.

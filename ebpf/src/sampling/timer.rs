@@ -10,7 +10,7 @@ use hotspan_common::{SampleFlags, Target};
 use super::{
     registers,
     send::{self, Tick},
-    work, worker,
+    wait, work, worker,
 };
 use crate::{maps::TARGETS, threads};
 
@@ -45,6 +45,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let Some(worker) = worker::get_or_create(target, tgid, tid) else {
         return;
     };
+    wait::settle(worker, now);
     let Some(registers) = registers::of_current() else {
         return;
     };

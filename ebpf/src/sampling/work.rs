@@ -38,6 +38,24 @@ pub fn of_current(
     sp: u64,
     now: u64,
 ) -> Option<Work> {
+    match find(target, worker, tid, sp, now) {
+        Ok(work) => Some(work),
+        Err(reason) => {
+            count(reason);
+            None
+        }
+    }
+}
+
+/// What the current thread works for, or the counter of why it is nothing that becomes a span.
+#[inline(always)]
+pub fn find(
+    target: &Target,
+    worker: &mut Worker,
+    tid: u32,
+    sp: u64,
+    now: u64,
+) -> Result<Work, Counter> {
     let active = active(target, worker, now);
     let around =
         threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
@@ -59,18 +77,16 @@ pub fn of_current(
         }
     }
     if work.parent.source == ParentSource::None.wire() {
-        count(if work.crossing == 0 {
+        return Err(if work.crossing == 0 {
             Counter::SamplesNotAtWork
         } else {
             Counter::SamplesWithoutParent
         });
-        return None;
     }
     if work.parent.flags & SAMPLED == 0 {
-        count(Counter::SamplesUnsampled);
-        return None;
+        return Err(Counter::SamplesUnsampled);
     }
-    Some(work)
+    Ok(work)
 }
 
 /// What the thread's own context says. Most native threads never become the interpreter's, and its list

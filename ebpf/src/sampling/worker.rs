@@ -1,6 +1,6 @@
 //! What the sampler keeps of a thread.
 
-use hotspan_common::{Counter, PythonThread, Target};
+use hotspan_common::{Counter, PythonThread, SampleEvent, Target};
 
 use crate::{
     counters::count,
@@ -19,8 +19,24 @@ pub struct Worker {
     pub native_until_ns: u64,
     /// Process id in the root pid namespace.
     pub tgid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// See [`super::wait`].
+    pub wait_state: u32,
+    /// When it left the CPU; 0: it runs.
+    pub off_ns: u64,
+    /// When it could have run again; 0: it cannot yet.
+    pub runnable_ns: u64,
+    /// When it last ran again.
+    pub back_ns: u64,
+    /// Time that may still be spent on its waits, and when that was counted.
+    pub budget_ns: u64,
+    pub budget_at_ns: u64,
+    /// The coroutine whose step is under way, as far as is known; 0: none. See [`super::awaits`].
+    pub coroutine: u64,
+    /// The Python context and the stack pointer of that step.
+    pub coroutine_context: u64,
+    pub coroutine_sp: u64,
+    /// What it was doing when it left the CPU.
+    pub wait: SampleEvent,
 }
 
 impl Worker {

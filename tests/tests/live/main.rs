@@ -11,6 +11,7 @@ mod interpreters;
 mod lifecycle;
 mod parents;
 mod recording;
+mod sampling;
 mod scene;
 mod thread_context;
 mod torture;

@@ -10,6 +10,7 @@
 
 mod calibrate;
 pub mod code;
+mod coroutines;
 mod frames;
 pub mod heap;
 pub mod layout;
@@ -25,7 +26,11 @@ use std::fmt;
 
 use hotspan_common::{AttributeStore, PythonFramesLayout, PythonLayout};
 
-pub use self::{frames::FramesRefusal, refusal::ContextRefusal};
+pub use self::{
+    coroutines::{CodePoint, Coroutines},
+    frames::FramesRefusal,
+    refusal::ContextRefusal,
+};
 use self::{
     layout::{Attributes, ObjectOffsets, StateOffsets, Version},
     static_types::TypeAddresses,
@@ -61,6 +66,8 @@ pub struct PythonProcess {
     pub types: TypeAddresses,
     /// Where frames are, or why stacks have none.
     pub frames: Result<PythonFramesLayout, FramesRefusal>,
+    /// How suspended coroutines are told of.
+    pub coroutines: Coroutines,
     /// Offset of the FS base in the kernel's `task_struct`, if the kernel tells it.
     pub task_fs_base: Option<u32>,
 }
@@ -89,6 +96,7 @@ pub fn inspect(pid: u32, mappings: &[Mapping]) -> Result<PythonProcess, ContextR
         objects: ObjectOffsets::of(runtime.version.minor),
         types: runtime.types,
         frames: frames::find(&memory, &runtime, interpreter, &threads),
+        coroutines: coroutines::find(&memory, runtime.version, &runtime.types, mappings),
         task_fs_base: task_fs_base.ok(),
     })
 }

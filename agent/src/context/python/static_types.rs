@@ -20,6 +20,12 @@ pub struct TypeAddresses {
     pub collision_node: u64,
     /// `PyCode_Type`.
     pub code: Option<u64>,
+    /// `PyCoro_Type`.
+    pub coroutine: Option<u64>,
+    /// `PyGen_Type`.
+    pub generator: Option<u64>,
+    /// `PyIter_Send`; up to 3.9 `_PyGen_Send`.
+    pub send: Option<u64>,
 }
 
 /// Finds the types by their names in the interpreter's own data: the nodes' types are not exported,
@@ -53,6 +59,11 @@ pub fn find(
             "there is no type hamt_collision_node",
         )?,
         code: image.symbol_address("PyCode_Type"),
+        coroutine: image.symbol_address("PyCoro_Type"),
+        generator: image.symbol_address("PyGen_Type"),
+        send: image
+            .symbol_address("PyIter_Send")
+            .or_else(|| image.symbol_address("_PyGen_Send")),
     })
 }
 

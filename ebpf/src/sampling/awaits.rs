@@ -1,0 +1,335 @@
+//! Suspended coroutines, told of when they go on.
+//!
+//! The probe is where the interpreter begins a step of a coroutine; it has no exit, so when a step ended is
+//! known only as "before another coroutine's step on this thread, or before the thread's loop waited". A
+//! coroutine is told by its address: one that has not begun yet forgets what was known of the address before.
+
+use hotspan_common::{
+    CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
+    SampleFlags, SampleReason, StackTop, Target,
+};
+
+use super::{
+    frames,
+    registers::Registers,
+    send,
+    work::Work,
+    worker::{self, Worker},
+};
+use crate::{
+    context::{self, Active},
+    counters::count,
+    crossing::{Hit, guard},
+    maps::{LAST_STEPS, SAMPLES},
+    memory::{Access as _, Resident, Unreadable},
+    repeat::{CONTINUE, STOP, repeat},
+};
+
+/// Shorter suspensions are not told of.
+const LEAST_NS: u64 = 1_000_000;
+/// Suspensions a second and target that are told of.
+const LIMIT_PER_S: u64 = 1000;
+/// In the keys of the guard's buckets, in place of a region's number.
+const AWAITS: u64 = u32::MAX as u64 - 1;
+/// Coroutines that await each other, at the most.
+const MAX_CHAIN: u32 = 16;
+/// Depths of a stack of values beyond this are none.
+const MAX_DEPTH: u64 = 1 << 16;
+/// `PyObject.ob_type`, the same in all versions.
+const OB_TYPE: u64 = 8;
+/// The W3C "sampled" flag.
+const SAMPLED: u8 = 1;
+
+/// A coroutine of a process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Coroutine {
+    /// Its address.
+    pub address: u64,
+    /// Process id in the root pid namespace.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// A step of a coroutine begins.
+#[inline(always)]
+pub fn resumed(hit: &Hit) {
+    count(Counter::Resumes);
+    let target = hit.target;
+    if target.coroutines.enabled == 0 || target.tick_ns == 0 {
+        return;
+    }
+    let Some(worker) = worker::get_or_create(target, hit.tgid, hit.tid) else {
+        return;
+    };
+    let context = context::context_pointer_now(target, &mut worker.python);
+    // A coroutine that another one awaits has its step within the other's.
+    if worker.coroutine != 0 && worker.coroutine_context == context && hit.sp < worker.coroutine_sp
+    {
+        return;
+    }
+    step_ended(worker, hit.now);
+    // SAFETY: the context of a uprobe is the registers.
+    let address = unsafe { (*hit.registers).rdi };
+    worker.coroutine = address;
+    worker.coroutine_context = context;
+    worker.coroutine_sp = hit.sp;
+    let coroutine = key(worker, address);
+    // SAFETY: the value is copied at once.
+    let suspended = unsafe { LAST_STEPS.get(&coroutine) }.copied();
+    let Some(suspended) = suspended else {
+        return;
+    };
+    // It was just found; nobody else removes it but the map itself, to make room.
+    let _ = LAST_STEPS.remove(&coroutine);
+    if hit.now.saturating_sub(suspended) >= LEAST_NS && has_begun(&target.coroutines, address) {
+        tell(hit, worker, address, suspended);
+    }
+}
+
+/// The step under way on this thread is over; it is not known since when.
+#[inline(always)]
+fn step_ended(worker: &mut Worker, now: u64) {
+    if worker.coroutine != 0 {
+        let coroutine = key(worker, worker.coroutine);
+        // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
+        let _ = LAST_STEPS.insert(&coroutine, &now, 0);
+        worker.coroutine = 0;
+    }
+}
+
+/// The thread leaves the CPU to wait: if no step is under way, the last one is over.
+#[inline(always)]
+pub fn thread_waits(target: &Target, worker: &mut Worker, now: u64) {
+    if worker.coroutine != 0
+        && context::context_pointer_now(target, &mut worker.python) != worker.coroutine_context
+    {
+        step_ended(worker, now);
+    }
+}
+
+#[inline(always)]
+fn key(worker: &Worker, address: u64) -> Coroutine {
+    Coroutine {
+        address,
+        tgid: worker.tgid,
+        reserved: 0,
+    }
+}
+
+#[inline(always)]
+fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
+    let mut active = Active::default();
+    context::read_active_now(hit.target, &mut worker.python, &mut active);
+    if active.parent.source == ParentSource::None.wire() || active.parent.flags & SAMPLED == 0 {
+        return;
+    }
+    if !guard::take(u64::from(hit.tgid) << 32 | AWAITS, LIMIT_PER_S, hit.now) {
+        count(Counter::AwaitsUnseen);
+        return;
+    }
+    let Some(mut entry) = SAMPLES.reserve::<SampleEvent>(0) else {
+        count(Counter::SamplesLost);
+        return;
+    };
+    // SAFETY: the entry is this program's until it is submitted, and any bytes are an event.
+    let event = unsafe { &mut *entry.as_mut_ptr() };
+    let ns_tid = worker.python.ns_tid;
+    send::describe(
+        event,
+        SampleReason::Await,
+        hit.tgid,
+        hit.tid,
+        ns_tid,
+        suspended,
+    );
+    event.period_or_end_ns = hit.now;
+    let registers = Registers {
+        ip: 0,
+        sp: hit.sp,
+        bp: 0,
+        syscall: u64::MAX,
+        syscall_arg: 0,
+    };
+    let work = Work {
+        parent: active.parent,
+        span: active.span,
+        context: active.context,
+        crossing: 0,
+        flags: 0,
+    };
+    send::note(event, &registers, &work);
+    sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
+    entry.submit(send::wake_flags());
+    count(Counter::Samples);
+}
+
+/// Whether the coroutine has taken a step before.
+#[inline(always)]
+fn has_begun(layout: &CoroutineLayout, coroutine: u64) -> bool {
+    let check = || -> Result<bool, Unreadable> {
+        let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
+        if class != layout.coroutine_type && class != layout.generator_type {
+            return Ok(false);
+        }
+        let holder = if layout.state_in_frame != 0 {
+            frame_of(layout, coroutine)?
+        } else {
+            coroutine
+        };
+        let at = holder.wrapping_add(u64::from(layout.state));
+        let state = if layout.state_is_int != 0 {
+            Resident::read::<i32>(at)?
+        } else {
+            i32::from(Resident::read::<i8>(at)?)
+        };
+        Ok(state > layout.created)
+    };
+    check().unwrap_or(false)
+}
+
+#[inline(always)]
+fn frame_of(layout: &CoroutineLayout, coroutine: u64) -> Result<u64, Unreadable> {
+    let at = coroutine.wrapping_add(u64::from(layout.frame));
+    if layout.frame_is_pointer != 0 {
+        Resident::read(at)
+    } else {
+        Ok(at)
+    }
+}
+
+/// A walk from a coroutine to what it awaits.
+struct Chain {
+    frames: *const PythonFramesLayout,
+    layout: *const CoroutineLayout,
+    event: *mut SampleEvent,
+    /// The coroutine to look at next; 0: the walk is over.
+    at: u64,
+    /// Frames written.
+    count: u64,
+    /// `SampleFlags`.
+    flags: u32,
+}
+
+/// A global function, which the verifier checks once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_awaits(
+    frames: *const PythonFramesLayout,
+    layout: *const CoroutineLayout,
+    coroutine: u64,
+    event: *mut SampleEvent,
+) -> u32 {
+    if frames.is_null() || layout.is_null() || event.is_null() {
+        return 0;
+    }
+    let mut chain = Chain {
+        frames,
+        layout,
+        event,
+        at: coroutine,
+        count: 0,
+        flags: 0,
+    };
+    repeat(MAX_CHAIN, look_at, &mut chain);
+    if chain.at != 0 {
+        chain.flags |= SampleFlags::PYTHON_CUT;
+    }
+    repeat(MAX_CHAIN / 2, turn_round, &mut chain);
+    // SAFETY: not null, and the caller's reference is valid.
+    let event = unsafe { &mut *event };
+    event.python_len = chain.count as u32;
+    event.flags |= chain.flags;
+    0
+}
+
+extern "C" fn look_at(_: u64, chain: &mut Chain) -> u64 {
+    if chain.at == 0 {
+        return STOP;
+    }
+    match chain.next() {
+        Ok(awaited) => {
+            chain.at = awaited;
+            CONTINUE
+        }
+        Err(flags) => {
+            chain.flags |= flags;
+            STOP
+        }
+    }
+}
+
+/// Swaps two frames: the walk begins with the outermost, which is to be the last.
+extern "C" fn turn_round(index: u64, chain: &mut Chain) -> u64 {
+    if 2 * index + 1 >= chain.count {
+        return STOP;
+    }
+    let other = chain.count - 1 - index;
+    let (inner, outer) = (*chain.slot(other), *chain.slot(index));
+    *chain.slot(index) = inner;
+    *chain.slot(other) = outer;
+    CONTINUE
+}
+
+impl Chain {
+    /// Writes down where the coroutine is suspended; returns what it awaits, 0 if that is no coroutine.
+    #[inline(always)]
+    fn next(&mut self) -> Result<u64, u32> {
+        // SAFETY: the pointers are those of references that outlive the walk.
+        let (frames, layout) = unsafe { (&*self.frames, &*self.layout) };
+        let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
+        let class = Resident::read::<u64>(self.at.wrapping_add(OB_TYPE)).map_err(cut)?;
+        if class != layout.coroutine_type && class != layout.generator_type {
+            return Ok(0);
+        }
+        let frame = frame_of(layout, self.at).map_err(cut)?;
+        if frame == 0 {
+            return Ok(0);
+        }
+        let here = frames::one::<Resident>(frames, frame)?;
+        *self.slot(self.count) = here;
+        self.count += 1;
+        if class == layout.generator_type {
+            // What it yields can lie where else there is what it awaits.
+            return Ok(0);
+        }
+        awaited(layout, frame).map_err(cut)
+    }
+
+    #[inline(always)]
+    fn slot(&mut self, index: u64) -> &mut PythonFrame {
+        let index = (index & (u64::from(MAX_CHAIN) - 1)) as usize;
+        // SAFETY: in bounds by the mask. A slice index would leave a panic in the program.
+        unsafe {
+            &mut *(&raw mut (*self.event).python)
+                .cast::<PythonFrame>()
+                .add(index)
+        }
+    }
+}
+
+/// The topmost value of a suspended frame's stack; 0: there is none.
+#[inline(always)]
+fn awaited(layout: &CoroutineLayout, frame: u64) -> Result<u64, Unreadable> {
+    let at = frame.wrapping_add(u64::from(layout.stack));
+    if layout.stack_top == StackTop::Pointer.wire() {
+        let top = Resident::read::<u64>(at)?;
+        return if top == 0 {
+            Ok(0)
+        } else {
+            Resident::read(top.wrapping_sub(8))
+        };
+    }
+    let depth = Resident::read::<i32>(frame.wrapping_add(u64::from(layout.stack_depth)))?;
+    let depth = i64::from(depth) as u64;
+    if depth == 0 || depth > MAX_DEPTH {
+        return Ok(0);
+    }
+    let lowest = if layout.stack_top == StackTop::Inline.wire() {
+        at
+    } else {
+        Resident::read::<u64>(at)?
+    };
+    Resident::read(lowest.wrapping_add(8 * (depth - 1)))
+}

@@ -1,0 +1,258 @@
+//! Waits: what a thread at work was doing when it stopped running, sent when it runs again.
+//!
+//! A thread's memory can be read only while it is the current one, so its frames are read when it leaves
+//! the CPU, before it is known how long for. That is bounded by a budget of time.
+
+use hotspan_common::{Counter, SampleEvent, SampleFlags, SampleReason, Target};
+
+use super::{
+    awaits, frames,
+    registers::{self, Registers},
+    send,
+    work::{self, Work},
+    worker::{self, Worker},
+};
+use crate::{context, counters::count, maps::TARGETS, threads};
+
+/// Shorter waits are not told of.
+const LEAST_NS: u64 = 1_000_000;
+/// Waits in one place with less than this between them are one: a thread that waits for the
+/// interpreter's lock looks around every 5 ms.
+const GAP_NS: u64 = 200_000;
+/// One part in so many of a thread's time may be spent on reading its frames,
+const BUDGET_SHARE: u64 = 500;
+/// and so much at once.
+const BUDGET_NS: u64 = 1_000_000;
+/// `__NR_futex` of x86-64.
+const FUTEX: u64 = 202;
+
+/// No wait.
+const NONE: u32 = 0;
+/// `Worker::wait` tells of the wait that the thread is in.
+const SEEN: u32 = 1;
+/// `Worker::wait` tells of a wait that is over, unless the next one continues it.
+const HELD: u32 = 2;
+
+/// How a thread left the CPU.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It could go on.
+    Preempted,
+    /// It waits, and can be woken by signals.
+    Waits,
+    /// It waits uninterruptibly, or has ended.
+    Blocked,
+}
+
+/// The current thread leaves the CPU.
+#[inline(always)]
+pub fn left(tid: u32, how: Leave, now: u64) {
+    let (tgid, _) = threads::current();
+    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
+    let Some(target) = (unsafe { TARGETS.get(&tgid) }) else {
+        return;
+    };
+    if target.tick_ns == 0 {
+        return;
+    }
+    let worker = match how {
+        // Not for a thread on its way out, which nothing would remove again.
+        Leave::Waits => worker::get_or_create(target, tgid, tid),
+        Leave::Preempted | Leave::Blocked => worker::get(tid),
+    };
+    if let Some(worker) = worker {
+        leave(target, worker, tid, how, now);
+    }
+}
+
+#[inline(always)]
+fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
+    worker.off_ns = now;
+    worker.runnable_ns = if how == Leave::Preempted { now } else { 0 };
+    if how == Leave::Waits {
+        awaits::thread_waits(target, worker, now);
+    }
+    let Some(registers) = registers::of_current() else {
+        return;
+    };
+    if worker.wait_state == HELD {
+        if how == Leave::Waits && continues(target, worker, &registers, now) {
+            worker.wait_state = SEEN;
+            return;
+        }
+        send_held(worker);
+    }
+    worker.wait_state = NONE;
+    if !may_look(target, worker, tid, now) {
+        return;
+    }
+    if see(target, worker, tid, &registers, now) {
+        worker.wait_state = SEEN;
+    }
+    worker.spend(now);
+}
+
+/// Native threads that only help are not looked at: a solver's workers wait for each other all the time.
+#[inline(always)]
+fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
+    let is_native = now < worker.native_until_ns && target.thread_context.enabled == 0;
+    if is_native && threads::get(tid).is_none_or(|state| state.open == 0 || state.has_birth != 0) {
+        return false;
+    }
+    let may = worker.has_budget(now);
+    if !may {
+        count(Counter::WaitsUnseen);
+    }
+    may
+}
+
+/// Writes down what the thread does, if it is at work.
+#[inline(always)]
+fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> bool {
+    let Ok(work) = work::find(target, worker, tid, registers.sp, now) else {
+        return false;
+    };
+    fill(target, worker, tid, registers, &work, now);
+    true
+}
+
+#[inline(always)]
+fn fill(
+    target: &Target,
+    worker: &mut Worker,
+    tid: u32,
+    registers: &Registers,
+    work: &Work,
+    now: u64,
+) {
+    let (tgid, python, is_python) = (worker.tgid, worker.python, worker.is_python(now));
+    let event = &mut worker.wait;
+    send::describe(event, SampleReason::Off, tgid, tid, python.ns_tid, now);
+    send::note(event, registers, work);
+    event.flags = work.flags | SampleFlags::IN_KERNEL;
+    if registers.syscall == FUTEX
+        && registers.syscall_arg >= target.frames.gil_start
+        && registers.syscall_arg < target.frames.gil_end
+    {
+        event.flags |= SampleFlags::GIL;
+    }
+    if target.frames.enabled != 0 && is_python {
+        frames::read_now(&target.frames, python.state, event);
+    }
+}
+
+/// Whether the thread waits on, where it waited a moment ago.
+#[inline(always)]
+fn continues(target: &Target, worker: &mut Worker, registers: &Registers, now: u64) -> bool {
+    let before = &worker.wait;
+    let same_place = registers.syscall == before.syscall
+        && registers.syscall_arg == before.syscall_arg
+        && registers.sp == before.sp
+        && registers.ip == before.ip
+        && now.saturating_sub(worker.back_ns) < GAP_NS;
+    let context = before.context;
+    same_place && context::context_pointer_now(target, &mut worker.python) == context
+}
+
+/// A thread can run again.
+#[inline(always)]
+pub fn woken(tid: u32, now: u64) {
+    if let Some(worker) = worker::get(tid)
+        && worker.off_ns != 0
+        && worker.runnable_ns == 0
+    {
+        worker.runnable_ns = now;
+    }
+}
+
+/// A thread runs again.
+#[inline(always)]
+pub fn back(tid: u32, now: u64) {
+    let Some(worker) = worker::get(tid) else {
+        return;
+    };
+    if worker.off_ns == 0 {
+        return;
+    }
+    let runnable = if worker.runnable_ns == 0 {
+        now
+    } else {
+        worker.runnable_ns
+    };
+    let was_preempted = worker.runnable_ns == worker.off_ns;
+    worker.off_ns = 0;
+    worker.back_ns = now;
+    if worker.wait_state != SEEN {
+        return;
+    }
+    worker.wait_state = NONE;
+    let start = worker.wait.time_ns;
+    if now.saturating_sub(runnable) >= LEAST_NS {
+        send_queued(&mut worker.wait, runnable, now);
+        worker.wait.time_ns = start;
+    }
+    if was_preempted || runnable.saturating_sub(start) < LEAST_NS {
+        return;
+    }
+    worker.wait.period_or_end_ns = runnable;
+    if worker.wait.syscall == FUTEX {
+        worker.wait_state = HELD;
+    } else {
+        send::event(&worker.wait);
+    }
+}
+
+/// Sends what was kept back because it might have gone on, once it cannot any more.
+#[inline(always)]
+pub fn settle(worker: &mut Worker, now: u64) {
+    if worker.wait_state == HELD && now.saturating_sub(worker.back_ns) >= GAP_NS {
+        send_held(worker);
+    }
+}
+
+/// The thread ends.
+#[inline(always)]
+pub fn ended(tid: u32) {
+    if let Some(worker) = worker::get(tid)
+        && worker.wait_state == HELD
+    {
+        send_held(worker);
+    }
+}
+
+#[inline(always)]
+fn send_held(worker: &mut Worker) {
+    worker.wait_state = NONE;
+    send::event(&worker.wait);
+}
+
+/// The part of a wait in which no CPU was free.
+#[inline(always)]
+fn send_queued(event: &mut SampleEvent, runnable: u64, now: u64) {
+    let flags = event.flags;
+    event.flags = (flags & !SampleFlags::GIL) | SampleFlags::RUN_QUEUE;
+    event.time_ns = runnable;
+    event.period_or_end_ns = now;
+    send::event(event);
+    event.flags = flags;
+}
+
+impl Worker {
+    /// Whether the thread has time left to have its frames read.
+    #[inline(always)]
+    fn has_budget(&mut self, now: u64) -> bool {
+        let passed = now.saturating_sub(self.budget_at_ns);
+        self.budget_at_ns = now;
+        self.budget_ns = (self.budget_ns + passed / BUDGET_SHARE).min(BUDGET_NS);
+        // As much as a look takes.
+        self.budget_ns >= BUDGET_NS / 50
+    }
+
+    /// Takes the time since `begin` off.
+    #[inline(always)]
+    fn spend(&mut self, begin: u64) {
+        // SAFETY: a plain helper.
+        let now = unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() };
+        self.budget_ns = self.budget_ns.saturating_sub(now.saturating_sub(begin));
+    }
+}
