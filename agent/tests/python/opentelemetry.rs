@@ -8,9 +8,10 @@ use hotspan::context::{
         modules::Modules,
         otel::{OtelMissing, find_otel},
         sdk::{Processor, SdkError, SdkReport, read_sdk},
-        span::span_name,
+        span::{read_span, span_name},
     },
 };
+use hotspan_synth::ids::{SpanId, TraceId};
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -29,6 +30,8 @@ struct Truth {
     stored_keys: Vec<Vec<u64>>,
     span: u64,
     span_name: Option<String>,
+    /// Trace id, span id, start.
+    span_facts: Option<(String, String, u64)>,
     sdk: Sdk,
 }
 
@@ -104,6 +107,12 @@ fn check(subject: &mut Subject, kind: &str, sampler: &str) {
         );
     }
     assert_eq!(span_name(&heap, truth.span).unwrap(), truth.span_name);
+    let facts = read_span(&heap, truth.span).ok().map(|span| {
+        let trace_id = TraceId(span.trace_id).to_string();
+        let span_id = SpanId(span.span_id).to_string();
+        (trace_id, span_id, span.start_ns)
+    });
+    assert_eq!(facts, truth.span_facts, "{kind}");
 
     let report = read_sdk(&heap, &modules).unwrap();
     assert_eq!(

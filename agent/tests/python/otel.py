@@ -112,6 +112,12 @@ def observed(sdk):
         "stored_keys": [[id(key) for key in table if table[key] is span] for table in (stored, copied)],
         "span": id(span),
         "span_name": getattr(span, "name", None),
+        # Of a span that records nothing there is nothing to read.
+        "span_facts": [
+            format(span.get_span_context().trace_id, "032x"),
+            format(span.get_span_context().span_id, "016x"),
+            span.start_time,
+        ] if hasattr(span, "start_time") else None,
         "sdk": sdk,
     }
 

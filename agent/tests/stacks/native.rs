@@ -180,12 +180,12 @@ fn signal_handlers_are_called_by_what_they_interrupt() {
     let program = build(&[]);
     let run = Run::start(&program.path, &["signal"]);
     let (_, named) = run.at("reached", ALL);
-    let names = named.names();
-    assert_eq!(names[..3], ["main", "choose", "interrupted"], "{names:?}");
+    let found = named.names();
+    assert_eq!(found[..3], ["main", "choose", "interrupted"], "{found:?}");
     assert_eq!(
-        names[names.len() - 5..],
+        found[found.len() - 5..],
         with_tail(&["handler"]),
-        "{names:?}"
+        "{found:?}"
     );
     assert!(named.is_complete);
 }
@@ -195,12 +195,12 @@ fn a_stack_of_its_own_ends_where_it_does() {
     let program = build(&[]);
     let run = Run::start(&program.path, &["alternate"]);
     let (_, named) = run.at("reached", 16 << 10);
-    let names = named.names();
+    let found = named.names();
     assert!(!named.is_complete);
     assert_eq!(
-        names[names.len() - 5..],
+        found[found.len() - 5..],
         with_tail(&["handler"]),
-        "{names:?}"
+        "{found:?}"
     );
 }
 
