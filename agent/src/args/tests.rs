@@ -162,6 +162,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         "one of otlp, waterfall, jsonl=FILE",
     );
     check(
+        "attach --pid 1 --export folded=",
+        ValueValidation,
+        "jsonl=-, folded=FILE",
+    );
+    check(
         "attach --pid 1 --export jsonl=",
         ValueValidation,
         "one of otlp, waterfall, jsonl=FILE",

@@ -100,6 +100,7 @@ mod tests {
             otlp: None,
             waterfall: false,
             jsonl: vec![destination],
+            folded: Vec::new(),
             batch: BatchConfig {
                 delay,
                 max_batch: 3,

@@ -49,6 +49,15 @@ pub struct Exporters {
     sampled_out: u64,
 }
 
+impl fmt::Debug for Exporters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporters")
+            .field("workers", &self.workers)
+            .field("folded", &self.folded)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An exporter that could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {reason}")]
