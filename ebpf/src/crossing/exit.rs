@@ -70,7 +70,7 @@ fn context_at_exit(hit: &Hit, state: &mut ThreadState, slot: u32) -> u64 {
     if !switches && stack::frame(state, slot).context == 0 {
         return 0;
     }
-    context::context_pointer(hit.target, state)
+    context::context_pointer(hit.target, &mut state.python)
 }
 
 /// Whether the context at the exit says that this is another coroutine's exit. A context that
