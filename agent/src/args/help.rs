@@ -32,7 +32,10 @@ EXAMPLES
     sudo hotspan attach --pid 4711 --otlp-endpoint target --duration 1m
   Send them over HTTP, keep a copy in a file, and leave out what takes less than 1 ms:
     sudo hotspan attach --port 8000 --otlp-endpoint http://localhost:4318 \\
-      --otlp-protocol http/protobuf --export otlp --export jsonl=spans.jsonl --min-duration 1ms";
+      --otlp-protocol http/protobuf --export otlp --export jsonl=spans.jsonl --min-duration 1ms
+  Take stacks more often, for short requests; or none:
+    sudo hotspan attach --port 8000 --frequency 499
+    sudo hotspan attach --port 8000 --no-sampling";
 
 /// Below `hotspan run --help`.
 pub const RUN: &str = "\

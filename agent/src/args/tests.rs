@@ -1,6 +1,6 @@
 //! Command lines as typed, and what they are read as.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, error::ErrorKind};
 
@@ -34,7 +34,7 @@ fn declarations_are_consistent() {
 fn every_option_of_attach() {
     let line = "attach --port 8000 --otlp-endpoint https://collector:4318/x --otlp-protocol http/protobuf \
                 --export otlp --export waterfall --export jsonl=a=b.jsonl --min-duration 1ms --duration 1m \
-                --regions a.toml --regions b.toml --no-rate-guard --seed 7";
+                --regions a.toml --regions b.toml --no-rate-guard --seed 7 --frequency 49";
     let Command::Attach(args) = read(&line.split_whitespace().collect::<Vec<_>>().join(" ")) else {
         panic!("not attach");
     };
@@ -64,6 +64,18 @@ fn every_option_of_attach() {
     );
     assert!(args.trace.no_rate_guard);
     assert_eq!(args.trace.seed, Some(7));
+    assert_eq!(args.trace.sampling().map(NonZeroU32::get), Some(49));
+}
+
+#[test]
+fn stacks_are_taken_unless_told_otherwise() {
+    let sampling = |line: &str| match read(line) {
+        Command::Attach(args) => args.trace.sampling().map(NonZeroU32::get),
+        _ => panic!("not attach"),
+    };
+    assert_eq!(sampling("attach --pid 3"), Some(99));
+    assert_eq!(sampling("attach --pid 3 --frequency 999"), Some(999));
+    assert_eq!(sampling("attach --pid 3 --no-sampling"), None);
 }
 
 #[test]

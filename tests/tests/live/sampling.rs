@@ -89,15 +89,15 @@ fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
         )
         .unwrap();
     let started = Instant::now();
-    let sampler = kernel.sample(FREQUENCY).unwrap();
+    let ticking = kernel.sample(FREQUENCY).unwrap();
     eprintln!(
         "  programs loaded in {loaded:?}, the sampler in {:?}, by {}",
         started.elapsed(),
-        sampler.clock
+        ticking.clock
     );
     let _steps = follow_coroutines(&mut kernel, &process, &findings.coroutines.steps);
     batch.work(ROUNDS, Duration::from_secs(60)).unwrap();
-    drop(sampler);
+    drop(ticking);
     let memory = Memory::open(batch.pid()).unwrap();
     let mut names = Names {
         memory: &memory,
@@ -273,6 +273,7 @@ fn check_awaits(samples: &[Named], stretches: &[Stretch]) {
         sample
             .names
             .iter()
+            .rev()
             .take(2)
             .eq([&stretch.around[0], &stretch.name])
             && sample.event.parent.span_id == *span
