@@ -38,13 +38,13 @@ impl SolverTimer {
     fn compare(spans: &[Span], calls: &[Call]) -> Self {
         let (mut spans_ns, mut service_ns) = (Vec::new(), Vec::new());
         for call in calls {
-            let Some(wall_s) = call.facts.get("wall_s").and_then(|wall| wall.as_f64()) else {
+            let Some(wall_s) = call.facts.get("wall_s").and_then(serde_json::Value::as_f64) else {
                 continue;
             };
-            let wall_ns = (wall_s * 1e9) as u64;
+            let measured_ns = (wall_s * 1e9) as u64;
             if let Some(span) = span_for(spans, call) {
-                spans_ns.push(span.duration_ns().abs_diff(wall_ns));
-                service_ns.push(call.duration_ns().abs_diff(wall_ns));
+                spans_ns.push(span.duration_ns().abs_diff(measured_ns));
+                service_ns.push(call.duration_ns().abs_diff(measured_ns));
             }
         }
         spans_ns.sort_unstable();
