@@ -20,6 +20,8 @@ pub struct Stretch {
     pub start_ns: u64,
     /// `CLOCK_MONOTONIC`.
     pub end_ns: u64,
+    /// CPU time of the thread since its stretch before.
+    pub cpu_ns: u64,
     /// The active span.
     pub span_id: String,
 }

@@ -3,7 +3,7 @@
 usage: stacks.py. Prints `ready TID`, then for each line `COUNT` on stdin does that many rounds, one span
 each, every other one on a thread of its own, and prints `done`. Ends with its input. The file STRETCHES gets
 a line for each stretch in which one function was the innermost: its kind (`runs`, `waits`, `awaits`), its
-name, the functions around it, the thread, and both ends by `time.monotonic_ns()`.
+name, the functions around it, the thread, both ends by `time.monotonic_ns()`, and the thread's CPU time since the stretch before.
 """
 
 import asyncio
@@ -23,8 +23,12 @@ STRETCH_NS = int(os.environ.get("STRETCH_NS", 50_000_000))
 _file = os.open(os.environ.get("STRETCHES", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
+_used = threading.local()
+
+
 def tell(name, around, start, end, kind="runs"):
     """Says that `name` was the innermost function from `start` to `end`."""
+    before, _used.cpu = getattr(_used, "cpu", 0), time.thread_time_ns()
     context = trace.get_current_span().get_span_context()
     line = {
         "kind": kind,
@@ -33,6 +37,7 @@ def tell(name, around, start, end, kind="runs"):
         "tid": threading.get_native_id(),
         "start_ns": start,
         "end_ns": end,
+        "cpu_ns": _used.cpu - before,
         "span_id": format(context.span_id, "016x"),
     }
     os.write(_file, (json.dumps(line) + "\n").encode())

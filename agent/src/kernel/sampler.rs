@@ -22,6 +22,7 @@ use super::{
 
 /// The program that runs at each tick.
 const SAMPLE: &str = "sample";
+const SECOND_NS: u64 = 1_000_000_000;
 /// Entries that one turn takes at the most.
 const TURN: usize = 4096;
 
@@ -129,16 +130,21 @@ fn attach(
     cpu: u32,
     frequency: NonZeroU32,
 ) -> Result<PerfEventLinkId, aya::programs::ProgramError> {
-    let config = match clock {
-        Clock::Cycles => PerfEventConfig::Hardware(HardwareEvent::CpuCycles),
-        Clock::CpuClock => PerfEventConfig::Software(SoftwareEvent::CpuClock),
+    let per_second = u64::from(frequency.get());
+    let (config, policy) = match clock {
+        Clock::Cycles => (
+            PerfEventConfig::Hardware(HardwareEvent::CpuCycles),
+            SamplePolicy::Frequency(per_second),
+        ),
+        // It counts nanoseconds. Asked for a frequency, the kernel would keep adapting the period, and lets
+        // it grow on CPUs that idle.
+        Clock::CpuClock => (
+            PerfEventConfig::Software(SoftwareEvent::CpuClock),
+            SamplePolicy::Period(SECOND_NS / per_second),
+        ),
     };
-    program.attach(
-        config,
-        PerfEventScope::AllProcessesOneCpu { cpu },
-        SamplePolicy::Frequency(u64::from(frequency.get())),
-        false,
-    )
+    let scope = PerfEventScope::AllProcessesOneCpu { cpu };
+    program.attach(config, scope, policy, false)
 }
 
 fn decode(bytes: &[u8]) -> Option<SampleView<'_>> {
