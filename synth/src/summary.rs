@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::{
-    ids::{RegionId, TargetId},
-    regions::KnownRegion,
-};
+use crate::{ids::TargetId, regions::KnownRegion};
 
 macro_rules! counts {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
@@ -87,6 +84,8 @@ counts! {
         BoundsClamped = "bounds_clamped",
         /// A start or end outside of the parent by more than that, left as it is.
         OutsideParent = "outside_parent",
+        /// A span that stands for many crossings and was closed because too many are being joined.
+        Sequences = "limit.sequences",
         /// An ended thread whose creating crossing never came, or whose span is gone already.
         ThreadWithoutSpan = "thread_without_span",
     }
@@ -121,7 +120,7 @@ pub struct Unattributed {
 
 /// What became of everything. Every map is sorted by its key, every list by its first fields.
 ///
-/// `crossings` is the sum of `spans`, `span_events`, all of `unattributed` and all of `dropped` but
+/// `crossings` is the sum of `spans`, `joined`, `span_events`, all of `unattributed` and all of `dropped` but
 /// `duplicate_crossing`, once `finish` has been called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -129,6 +128,8 @@ pub struct Summary {
     pub crossings: u64,
     /// Spans that went out.
     pub spans: u64,
+    /// Crossings that joined the span of an earlier one.
+    pub joined: u64,
     /// Crossings that became events of spans.
     pub span_events: u64,
     /// Spans by `hotspan.origin`.
@@ -153,10 +154,11 @@ pub struct Summary {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub crossings: u64,
+    pub joined: u64,
     pub span_events: u64,
     spans: u64,
     by_source: BTreeMap<&'static str, u64>,
-    by_region: FxHashMap<RegionId, (Arc<str>, Work)>,
+    by_region: FxHashMap<Arc<str>, Work>,
     by_target: BTreeMap<TargetId, u64>,
     unattributed: BTreeMap<(Arc<str>, String), Work>,
     dropped: BTreeMap<Dropped, u64>,
@@ -184,11 +186,10 @@ impl Tally {
         self.spans += 1;
         *self.by_source.entry(source).or_default() += 1;
         *self.by_target.entry(target).or_default() += 1;
-        let (_, work) = self
-            .by_region
-            .entry(region.region.id)
-            .or_insert_with(|| (Arc::clone(&region.name), Work::default()));
-        work.add(ns);
+        self.by_region
+            .entry(Arc::clone(&region.name))
+            .or_default()
+            .add(ns);
     }
 
     pub fn counter(&mut self, name: String, total: u64) {
@@ -196,12 +197,6 @@ impl Tally {
     }
 
     pub fn summary(&self) -> Summary {
-        let mut by_region = BTreeMap::<String, Work>::new();
-        for (name, work) in self.by_region.values() {
-            let sum = by_region.entry(name.to_string()).or_default();
-            sum.crossings += work.crossings;
-            sum.ns = sum.ns.saturating_add(work.ns);
-        }
         let unattributed = self
             .unattributed
             .iter()
@@ -213,6 +208,7 @@ impl Tally {
         Summary {
             crossings: self.crossings,
             spans: self.spans,
+            joined: self.joined,
             span_events: self.span_events,
             // All that this core makes so far; samples, waits and gaps count beside it.
             by_origin: (self.spans > 0)
@@ -220,7 +216,11 @@ impl Tally {
                 .into_iter()
                 .collect(),
             by_source: self.by_source.clone(),
-            by_region,
+            by_region: self
+                .by_region
+                .iter()
+                .map(|(name, work)| (name.to_string(), *work))
+                .collect(),
             by_target: self.by_target.clone(),
             unattributed: unattributed.collect(),
             dropped: self

@@ -3,6 +3,7 @@
 use crate::{
     clock::Clock,
     event::{Ending, Event, ThreadEnded},
+    folding::Folding,
     item::{End, Item, Key},
     known::KnownCrossings,
     limits::Budget,
@@ -44,6 +45,7 @@ pub struct Synth {
     pub(crate) known: KnownCrossings,
     pub(crate) making: Making,
     pub(crate) threads: EndedThreads,
+    pub(crate) folding: Folding,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     /// The last tick.
@@ -60,6 +62,7 @@ impl Synth {
             known: KnownCrossings::default(),
             making: Making::default(),
             threads: EndedThreads::default(),
+            folding: Folding::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             now: KernelTime::default(),
@@ -80,7 +83,8 @@ impl Synth {
             // Spans name their target; only exporters need to know more of it.
             Event::Target(_) => {}
             // INFERENCE: taken in by what makes spans of them.
-            Event::Function(_) | Event::Sample(_) | Event::Wait(_) | Event::Span(_) => {}
+            Event::Function(_) | Event::Sample(_) | Event::Wait(_) => {}
+            Event::Span(span) => self.folding.request(&span, self.settings.limits.traces),
         }
     }
 
@@ -99,6 +103,9 @@ impl Synth {
             let mut queue = Queue::default();
             queue.push(overdue, Turn::Overdue);
             self.decide_all(queue, out);
+        }
+        for key in self.close_all() {
+            self.emit(key, out);
         }
         while let Some((seen, key)) = self.making.stalest(0) {
             self.detach(key, seen, now, Noted::NeverEnded, out);
@@ -152,6 +159,9 @@ impl Synth {
         queue.push(self.pending.settled(now), Turn::MayWait);
         queue.push(self.pending.expired(now), Turn::Overdue);
         self.decide_all(queue, out);
+        for key in self.close_idle(now) {
+            self.emit(key, out);
+        }
         self.forget();
     }
 
@@ -163,6 +173,7 @@ impl Synth {
                 queue.push(self.pending.wake(key), Turn::MayWait);
             }
         }
+        self.close_inside(&mut complete);
         // Children first: a parent whose own end was lost is known to have lasted as long as they.
         for key in complete.into_iter().rev() {
             self.emit(key, out);

@@ -198,6 +198,8 @@ impl Object<'_> {
             failure: rule.failure.clone(),
             only_if: rule.only_if.clone(),
             event_of: rule.event_of.clone(),
+            cold_start: rule.cold_start,
+            fold: rule.fold.clone(),
         };
         let getter_offset =
             |symbol: &str| constant::getter_offset(self.image, *self.named.get(symbol)?);

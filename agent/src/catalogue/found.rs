@@ -3,7 +3,7 @@
 use hotspan_common::{MAX_READS, ReadSpec, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, Region, Role},
+    region::{AttributeRule, Condition, FailureRule, FoldRule, Region, Role},
 };
 use serde::Serialize;
 
@@ -74,6 +74,10 @@ pub struct FoundRegion {
     pub only_if: Option<Condition>,
     /// For an event: the name of its span.
     pub event_of: Option<String>,
+    /// Whether it is work that a warm process does not do.
+    pub cold_start: bool,
+    /// How its crossings are joined.
+    pub fold: Option<FoldRule>,
 }
 
 /// A region that is there and can't be armed.
@@ -139,6 +143,8 @@ impl FoundRegion {
             failure: self.failure.clone(),
             only_if: self.only_if.clone(),
             event_of: self.event_of.clone(),
+            cold_start: self.cold_start,
+            fold: self.fold.clone(),
         })
     }
 }

@@ -8,6 +8,7 @@ mod analysis;
 mod attributes;
 mod cache;
 mod error;
+mod folds;
 mod found;
 mod matcher;
 mod reads;

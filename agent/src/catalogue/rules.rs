@@ -4,13 +4,14 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use glob::Pattern;
 use hotspan_common::{MAX_READS, RegionFlags};
-use hotspan_synth::region::{AttributeRule, Condition, FailureRule};
+use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule};
 use toml::Spanned;
 
 use super::{
     analysis::BEGIN_CATCH,
     attributes,
     error::CatalogueError,
+    folds,
     found::RegionRole,
     matcher::Matcher,
     reads::ReadRule,
@@ -66,6 +67,8 @@ pub(super) struct Rule {
     pub failure: Option<FailureRule>,
     pub only_if: Option<Condition>,
     pub event_of: Option<String>,
+    pub cold_start: bool,
+    pub fold: Option<FoldRule>,
 }
 
 /// A region between parsing and checking.
@@ -214,6 +217,8 @@ fn rule(
             .map(|failure| attributes::failure(source, failure, slots))
             .transpose()?,
         event_of: event_of(source, region)?,
+        cold_start: region.cold_start,
+        fold: folds::fold(source, region, slots)?,
         only_if: region
             .only_if
             .as_ref()
@@ -233,7 +238,7 @@ fn event_of(source: &Source, region: &Region) -> Result<Option<String>, Catalogu
     Err(CatalogueError::new(source, Some(name.span()), reason))
 }
 
-fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueError> {
+pub(super) fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueError> {
     let part = |part: &str| {
         !part.is_empty()
             && part
@@ -249,18 +254,27 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueEr
 }
 
 fn min_ns(source: &Source, region: &Region) -> Result<u64, CatalogueError> {
-    let Some(text) = &region.min_duration else {
-        return Ok(DEFAULT_MIN_NS);
-    };
+    match &region.min_duration {
+        Some(text) => nanoseconds(source, "min_duration", text),
+        None => Ok(DEFAULT_MIN_NS),
+    }
+}
+
+/// A duration as people write it, in nanoseconds.
+pub(super) fn nanoseconds(
+    source: &Source,
+    key: &str,
+    text: &Spanned<String>,
+) -> Result<u64, CatalogueError> {
     let fail = |reason: String| CatalogueError::new(source, Some(text.span()), reason);
     let duration: Duration = humantime::parse_duration(text.get_ref())
-        .map_err(|error| fail(format!("min_duration: {error}")))?;
-    u64::try_from(duration.as_nanos()).map_err(|_| fail("min_duration: too long".to_owned()))
+        .map_err(|error| fail(format!("{key}: {error}")))?;
+    u64::try_from(duration.as_nanos()).map_err(|_| fail(format!("{key}: too long")))
 }
 
 fn flags(region: &Region) -> u32 {
     let mut flags = 0;
-    if region.keep_all || region.role == Role::SpanEvent {
+    if region.keep_all || region.role == Role::SpanEvent || region.fold.is_some() {
         flags |= RegionFlags::KEEP_ALL;
     }
     if !region.on_workers {

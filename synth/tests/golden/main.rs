@@ -1,6 +1,7 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
 mod endings;
+mod folding;
 mod limits;
 mod nesting;
 mod parents;
@@ -34,6 +35,8 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
         role,
         function: format!("ns::{letter}()"),
         object: "libtest.so".to_owned(),
+        cold_start: false,
+        fold: None,
         attributes: vec![AttributeRule {
             key: "test.id".to_owned(),
             value: ValueRule::Int { slot: 0 },
