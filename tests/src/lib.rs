@@ -15,3 +15,4 @@ pub mod process;
 pub mod python;
 pub mod service;
 pub mod truth;
+mod wheels;

@@ -27,6 +27,8 @@ pub struct Arguments {
 /// Requirements that the live tests will ask for, on the usual interpreter.
 const ENVIRONMENTS: &[&str] = &[
     "solver",
+    "llama",
+    "onnx",
     "rotel",
     "highs",
     "gevent",

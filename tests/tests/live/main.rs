@@ -9,6 +9,7 @@ mod faults;
 mod guard;
 mod interpreters;
 mod lifecycle;
+mod llama;
 mod parents;
 mod recording;
 mod scene;
