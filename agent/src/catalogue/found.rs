@@ -7,7 +7,7 @@ use hotspan_synth::{
 };
 use serde::Serialize;
 
-use super::schema;
+use super::{anchors::BrokenAnchor, schema};
 use crate::object::exits::{ExitPoint, Refusal};
 
 /// What the entry of a region means.
@@ -42,7 +42,7 @@ pub struct FoundRegion {
     pub name: String,
     /// What its entry means.
     pub role: RegionRole,
-    /// The mangled symbol.
+    /// The mangled symbol; for a function that none names, how it was found.
     pub symbol: String,
     /// The demangled function, without parameters: `code.function.name`.
     pub function: String,
@@ -101,6 +101,9 @@ pub enum RefusedBecause {
     /// Its function can't be followed.
     #[error(transparent)]
     Exits(#[from] Refusal),
+    /// No symbol names its function, and what it is known by is not as expected.
+    #[error(transparent)]
+    Anchor(#[from] BrokenAnchor),
     /// Two crossings with one stack pointer can't be told apart.
     #[error("{0} is armed on the same function")]
     SameFunction(String),

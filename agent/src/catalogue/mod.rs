@@ -5,6 +5,7 @@
 //! `agent/catalogue/README.md`.
 
 mod analysis;
+mod anchors;
 mod attributes;
 mod cache;
 mod error;
@@ -22,6 +23,7 @@ mod stacks;
 mod version;
 
 pub use analysis::Analysis;
+pub use anchors::BrokenAnchor;
 pub use cache::AnalysisCache;
 pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::{
     analysis::BEGIN_CATCH,
+    anchors::{self, Anchor},
     attributes,
     error::CatalogueError,
     folds,
@@ -69,6 +70,7 @@ pub(super) struct Rule {
     pub event_of: Option<String>,
     pub cold_start: bool,
     pub fold: Option<FoldRule>,
+    pub anchor: Option<Anchor>,
 }
 
 /// A region between parsing and checking.
@@ -141,7 +143,8 @@ fn check_regions(
     let mut rules = Vec::with_capacity(pending.len());
     for (index, (Pending { library, region }, reads)) in pending.iter().zip(reads).enumerate() {
         let source = &sources[*library];
-        rules.push(rule(source, *library, region, reads, &mut numbering)?);
+        let place = (*library, !libraries[*library].objects.is_empty());
+        rules.push(rule(source, place, region, reads, &mut numbering)?);
         matcher.add(index, source, region)?;
     }
     for getter in rules
@@ -181,12 +184,13 @@ fn library(source: &Source, file: &File) -> Result<Library, CatalogueError> {
 
 fn rule(
     source: &Source,
-    library: usize,
+    (library, has_objects): (usize, bool),
     region: &Region,
     reads: Vec<ReadRule>,
     numbering: &mut Numbering,
 ) -> Result<Rule, CatalogueError> {
     check_name(source, &region.name)?;
+    let anchor = Anchor::check(source, region, has_objects)?;
     let group = numbering.group(region);
     if region.role == Role::Note && group == 0 {
         let reason = "a note needs the `group` of the regions that it adds to";
@@ -219,6 +223,7 @@ fn rule(
         event_of: event_of(source, region)?,
         cold_start: region.cold_start,
         fold: folds::fold(source, region, slots)?,
+        anchor,
         only_if: region
             .only_if
             .as_ref()
@@ -245,7 +250,7 @@ pub(super) fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), 
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     };
-    let text = name.get_ref();
+    let text = anchors::with_class(name.get_ref());
     if text.split('.').count() >= 2 && text.split('.').all(part) {
         return Ok(());
     }

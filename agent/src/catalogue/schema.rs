@@ -51,6 +51,8 @@ pub(super) struct Region {
     pub patterns: Vec<Spanned<String>>,
     #[serde(default)]
     pub functions: Vec<Spanned<String>>,
+    pub anchor: Option<Anchor>,
+    pub vtable: Option<Vtable>,
     #[serde(default)]
     pub fragments: bool,
     #[serde(default)]
@@ -106,6 +108,23 @@ pub(super) struct Opening {
     pub first_result: Option<Spanned<String>>,
     #[serde(default, rename = "attribute")]
     pub attributes: Vec<Attribute>,
+}
+
+/// A function without a symbol, by the strings that it refers to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Anchor {
+    pub strings: Vec<Spanned<String>>,
+    pub function: Spanned<String>,
+}
+
+/// Methods without symbols, by their base class and place in the vtable.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Vtable {
+    pub base: Spanned<String>,
+    pub slot: u32,
+    pub method: Spanned<String>,
 }
 
 /// What a crossing becomes.

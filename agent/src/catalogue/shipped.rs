@@ -12,6 +12,7 @@ const FILES: &[(&str, &str)] = shipped![
     "blas.toml",
     "highs.toml",
     "llama.toml",
+    "onnx.toml",
     "ortools.toml",
     "python.toml"
 ];
