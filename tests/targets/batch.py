@@ -55,6 +55,65 @@ def highs(number: int) -> None:
         facts["status"] = str(model.run())
 
 
+_SESSIONS: list = []
+_MATMULS = 6
+
+
+def _onnx_session(size: int):
+    """Matrix products by random weights, each followed by another operator."""
+    import numpy
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = numpy.random.default_rng(7)
+    nodes, weights, last = [], [], "input"
+    for layer in range(_MATMULS):
+        values = (rng.standard_normal((size, size)) / size).astype(numpy.float32)
+        weights.append(numpy_helper.from_array(values, f"weight{layer}"))
+        nodes.append(helper.make_node("MatMul", [last, f"weight{layer}"], [f"product{layer}"]))
+        nodes.append(helper.make_node("Tanh", [f"product{layer}"], [f"layer{layer}"]))
+        last = f"layer{layer}"
+    shape = ["rows", size]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input", last)]
+    graph = helper.make_graph(nodes, "layers", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    with truth.call("onnx.load", "onnx"):
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    return session
+
+
+def onnx(number: int) -> None:
+    """A run of a small model; at the first call the session is made."""
+    import numpy
+
+    size = 600
+    if not _SESSIONS:
+        _SESSIONS.append(_onnx_session(size))
+    rows = numpy.ones((128 + number % 64, size), dtype=numpy.float32)
+    with truth.call("onnx.run", "onnx") as facts:
+        _SESSIONS[0].run(None, {"input": rows})
+        facts["matmuls"] = _MATMULS
+
+
+def onnx_raises(number: int) -> None:
+    """A run with an input of a wrong shape: it fails inside of the library."""
+    import numpy
+
+    if not _SESSIONS:
+        _SESSIONS.append(_onnx_session(400))
+    with truth.call("onnx.run", "onnx"):
+        try:
+            _SESSIONS[0].run(None, {"input": numpy.ones((2, 3), dtype=numpy.float32)})
+        except Exception as error:
+            assert "INVALID_ARGUMENT" in str(error), error
+        else:
+            raise AssertionError("the shape was accepted")
+
+
 def highs_raises(number: int) -> None:
     """A Python callback raises under Highs::run: the exception crosses its frame."""
     import highspy
@@ -77,6 +136,9 @@ def main() -> None:
     """Reads commands until the input ends."""
     work = globals()[sys.argv[1]]
     number = 0
+    if sys.argv[1].startswith("onnx"):
+        # Before the first call: a session made right after the import would not be seen.
+        import onnxruntime  # noqa: F401
 
     def one() -> None:
         with tracer.start_as_current_span(f"{work.__name__} {number}"):

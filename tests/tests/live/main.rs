@@ -10,6 +10,7 @@ mod guard;
 mod interpreters;
 mod lifecycle;
 mod llama;
+mod onnx;
 mod parents;
 mod recording;
 mod scene;
