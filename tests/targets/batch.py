@@ -114,6 +114,54 @@ def onnx_raises(number: int) -> None:
             raise AssertionError("the shape was accepted")
 
 
+def _cudart():
+    """The runtime that the tests name: their stub, or the real one."""
+    import ctypes
+    import os
+
+    runtime = ctypes.CDLL(os.environ["CUDART"])
+    pointers = [ctypes.c_void_p] * 2
+    runtime.cudaMemcpy.argtypes = [*pointers, ctypes.c_size_t, ctypes.c_int]
+    return ctypes, runtime
+
+
+def cuda(number: int) -> None:
+    """A forward pass: copy in, launches, wait, copy out."""
+    ctypes, runtime = _cudart()
+    size = 1 << 20
+    host, device = ctypes.create_string_buffer(size), ctypes.create_string_buffer(size)
+    with truth.call("cuda.memcpy", "cuda") as facts:
+        facts["error"] = runtime.cudaMemcpy(device, host, size, 1)
+    with truth.call("cuda.launch", "cuda") as facts:
+        facts["count"] = 100 + number
+        runtime.launch_many(facts["count"], 0)
+    with truth.call("cuda.synchronize", "cuda") as facts:
+        facts["error"] = runtime.cudaStreamSynchronize(None)
+    with truth.call("cuda.memcpy", "cuda") as facts:
+        facts["error"] = runtime.cudaMemcpy(host, device, size // 2, 2)
+
+
+def cuda_at_rate(number: int) -> None:
+    """Launches for half a second, so many a second."""
+    import os
+
+    _, runtime = _cudart()
+    rate = int(os.environ["RATE"])
+    with truth.call("cuda.launch", "cuda_at_rate") as facts:
+        facts["count"] = rate // 2
+        runtime.launch_many(facts["count"], 1_000_000_000 // rate)
+
+
+def cuda_real(number: int) -> None:
+    """The real runtime: without a driver each call fails, and says so."""
+    ctypes, runtime = _cudart()
+    host = ctypes.create_string_buffer(16)
+    with truth.call("cuda.memcpy", "cuda_real") as facts:
+        facts["error"] = runtime.cudaMemcpy(host, host, 16, 1)
+    with truth.call("cuda.synchronize", "cuda_real") as facts:
+        facts["error"] = runtime.cudaStreamSynchronize(None)
+
+
 def highs_raises(number: int) -> None:
     """A Python callback raises under Highs::run: the exception crosses its frame."""
     import highspy
@@ -136,6 +184,8 @@ def main() -> None:
     """Reads commands until the input ends."""
     work = globals()[sys.argv[1]]
     number = 0
+    if sys.argv[1].startswith("cuda"):
+        _cudart()
     if sys.argv[1].startswith("onnx"):
         # Before the first call: a session made right after the import would not be seen.
         import onnxruntime  # noqa: F401

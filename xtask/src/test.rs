@@ -29,6 +29,7 @@ const ENVIRONMENTS: &[&str] = &[
     "solver",
     "llama",
     "onnx",
+    "cuda",
     "rotel",
     "highs",
     "gevent",

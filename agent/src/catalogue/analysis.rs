@@ -199,7 +199,7 @@ impl Object<'_> {
             fragments: hit.fragments.clone(),
         };
         match self.catalogue.rules[hit.rule].role {
-            RegionRole::Note => Ok(exits::entry_only(searched, &function)?),
+            RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
             _ => Ok(exits::find(searched, &function)?),
         }
     }

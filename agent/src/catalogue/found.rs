@@ -20,6 +20,8 @@ pub enum RegionRole {
     Worker,
     /// A crossing, which becomes an event on the span around it.
     SpanEvent,
+    /// An entry that is counted with those that follow it, as one span. It has no exits.
+    Tally,
     /// No crossing: it adds its reads to the open crossing of its group around it. It has no exits.
     Note,
 }
@@ -30,6 +32,7 @@ impl From<schema::Role> for RegionRole {
             schema::Role::Span => Self::Span,
             schema::Role::Worker => Self::Worker,
             schema::Role::SpanEvent => Self::SpanEvent,
+            schema::Role::Tally => Self::Tally,
             schema::Role::Note => Self::Note,
         }
     }
@@ -52,7 +55,7 @@ pub struct FoundRegion {
     pub address: u64,
     /// The entry probe.
     pub entry: u64,
-    /// The exit probes; empty for a note.
+    /// The exit probes; empty for a note and a tally.
     pub exits: Vec<ExitPoint>,
     /// Crossings shorter than this many nanoseconds are not emitted.
     pub min_ns: u64,
@@ -131,7 +134,7 @@ impl FoundRegion {
     /// For the core; `None` for a note, which has no crossings.
     pub fn describe(&self, id: RegionId) -> Option<Region> {
         let role = match self.role {
-            RegionRole::Span => Role::Span,
+            RegionRole::Span | RegionRole::Tally => Role::Span,
             RegionRole::Worker => Role::Worker,
             RegionRole::SpanEvent => Role::SpanEvent,
             RegionRole::Note => return None,

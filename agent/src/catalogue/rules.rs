@@ -3,8 +3,8 @@
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use glob::Pattern;
-use hotspan_common::{MAX_READS, RegionFlags};
-use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule};
+use hotspan_common::{MAX_READS, RegionFlags, TALLY_SLOT};
+use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, ValueRule};
 use toml::Spanned;
 
 use super::{
@@ -201,6 +201,14 @@ fn rule(
         ));
     }
     let slots = numbering.slots(region);
+    if region.role == Role::Tally && slots.len() > TALLY_SLOT as usize {
+        let reason = format!("a tally can read {TALLY_SLOT} slots: the last is its count");
+        return Err(CatalogueError::new(
+            source,
+            Some(region.name.span()),
+            reason,
+        ));
+    }
     Ok(Rule {
         library,
         name: region.name.get_ref().clone(),
@@ -210,11 +218,7 @@ fn rule(
         flags: flags(region),
         group,
         reads,
-        attributes: region
-            .attributes
-            .iter()
-            .map(|attribute| attributes::attribute(source, attribute, slots))
-            .collect::<Result<_, _>>()?,
+        attributes: attributes_of(source, region, slots)?,
         failure: region
             .failure
             .as_ref()
@@ -230,6 +234,24 @@ fn rule(
             .map(|condition| attributes::only_if(source, condition, slots))
             .transpose()?,
     })
+}
+
+fn attributes_of(
+    source: &Source,
+    region: &Region,
+    slots: &Slots,
+) -> Result<Vec<AttributeRule>, CatalogueError> {
+    let count = (region.role == Role::Tally).then(|| {
+        Ok(AttributeRule {
+            key: "hotspan.count".to_owned(),
+            value: ValueRule::Int { slot: TALLY_SLOT },
+        })
+    });
+    let written = region.attributes.iter();
+    count
+        .into_iter()
+        .chain(written.map(|attribute| attributes::attribute(source, attribute, slots)))
+        .collect()
 }
 
 fn event_of(source: &Source, region: &Region) -> Result<Option<String>, CatalogueError> {
@@ -279,6 +301,9 @@ pub(super) fn nanoseconds(
 
 fn flags(region: &Region) -> u32 {
     let mut flags = 0;
+    if region.role == Role::Tally {
+        flags |= RegionFlags::TALLY | RegionFlags::KEEP_ALL;
+    }
     if region.keep_all || region.role == Role::SpanEvent || region.fold.is_some() {
         flags |= RegionFlags::KEEP_ALL;
     }

@@ -135,6 +135,7 @@ pub(super) enum Role {
     Span,
     Worker,
     SpanEvent,
+    Tally,
     Note,
 }
 

@@ -10,6 +10,7 @@ macro_rules! shipped {
 
 const FILES: &[(&str, &str)] = shipped![
     "blas.toml",
+    "cuda.toml",
     "highs.toml",
     "llama.toml",
     "onnx.toml",

@@ -4,6 +4,7 @@
 //! that it was not covered. They run one at a time, by a lock.
 
 mod attributes;
+mod cuda;
 mod export;
 mod faults;
 mod guard;
