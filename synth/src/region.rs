@@ -36,7 +36,7 @@ pub struct Region {
     pub cold_start: bool,
     /// Its crossings are joined: one span stands for many. `None`: each is a span of its own.
     #[serde(default)]
-    pub fold: Option<FoldRule>,
+    pub fold: Option<Box<FoldRule>>,
 }
 
 /// Which crossings of one request one span stands for: those of one name under one parent, one after

@@ -81,9 +81,7 @@ impl Synth {
             Event::Tick { now } => self.tick(now, out),
             Event::Counter { name, total } => self.tally.counter(name, total),
             // Spans name their target; only exporters need to know more of it.
-            Event::Target(_) => {}
-            // INFERENCE: taken in by what makes spans of them.
-            Event::Function(_) | Event::Sample(_) | Event::Wait(_) => {}
+            Event::Target(_) | Event::Function(_) | Event::Sample(_) | Event::Wait(_) => {}
             Event::Span(span) => self.folding.request(&span, self.settings.limits.traces),
         }
     }

@@ -184,7 +184,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 /// How the crossings of regions 3 and 4 are joined.
-fn fold(region: u32) -> Option<FoldRule> {
+fn fold(region: u32) -> Option<Box<FoldRule>> {
     let opening = Opening {
         name: "test.opening".to_owned(),
         until: "test.region_4".to_owned(),
@@ -195,11 +195,13 @@ fn fold(region: u32) -> Option<FoldRule> {
         until_count: Some("until".to_owned()),
         first_result: None,
     };
-    (region >= 3).then(|| FoldRule {
-        idle_ns: 20,
-        sum: vec![0],
-        opening: (region == 3).then_some(opening),
-        ..FoldRule::default()
+    (region >= 3).then(|| {
+        Box::new(FoldRule {
+            idle_ns: 20,
+            sum: vec![0],
+            opening: (region == 3).then_some(opening),
+            ..FoldRule::default()
+        })
     })
 }
 

@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod collector;
+pub mod coverage;
 pub mod gate;
 pub mod http;
 pub mod judge;

@@ -31,9 +31,31 @@ pub enum Server {
     Gunicorn(u32),
 }
 
-/// How to start `solver_service.py`.
+/// Which service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum App {
+    /// `solver_service.py`: calls of libraries that the catalogue knows.
+    #[default]
+    Solver,
+    /// `dark_service.py`: work that no catalogue names.
+    Dark,
+}
+
+impl App {
+    /// As an ASGI server takes it.
+    fn module(self) -> &'static str {
+        match self {
+            Self::Solver => "solver_service:app",
+            Self::Dark => "dark_service:app",
+        }
+    }
+}
+
+/// How to start a service.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
+    /// Which one.
+    pub app: App,
     /// What serves it.
     pub server: Server,
     /// uvloop rather than asyncio.
@@ -116,7 +138,7 @@ impl Options {
         match self.server {
             Server::Uvicorn | Server::UvicornWorkers(_) => {
                 command.arg(venv.program("uvicorn")).args([
-                    "solver_service:app",
+                    self.app.module(),
                     "--log-level",
                     "warning",
                 ]);
@@ -124,7 +146,7 @@ impl Options {
             }
             Server::Gunicorn(workers) => {
                 command.arg(venv.program("gunicorn")).args([
-                    "solver_service:app",
+                    self.app.module(),
                     "--log-level",
                     "warning",
                 ]);

@@ -162,6 +162,17 @@ def cuda_real(number: int) -> None:
         facts["error"] = runtime.cudaStreamSynchronize(None)
 
 
+def cython(number: int) -> None:
+    """A Cython module, from the folder that the test built it in."""
+    import os
+
+    sys.path.insert(0, os.environ["SHOP"])
+    import shop
+
+    with truth.call("shop.price", "cython"):
+        shop.price(3)
+
+
 def highs_raises(number: int) -> None:
     """A Python callback raises under Highs::run: the exception crosses its frame."""
     import highspy
@@ -184,6 +195,8 @@ def main() -> None:
     """Reads commands until the input ends."""
     work = globals()[sys.argv[1]]
     number = 0
+    if sys.argv[1] == "cython":
+        cython(0)
     if sys.argv[1].startswith("cuda"):
         _cudart()
     if sys.argv[1].startswith("onnx"):

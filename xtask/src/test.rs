@@ -30,6 +30,7 @@ const ENVIRONMENTS: &[&str] = &[
     "llama",
     "onnx",
     "cuda",
+    "cython",
     "rotel",
     "highs",
     "gevent",

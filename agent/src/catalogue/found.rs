@@ -150,7 +150,7 @@ impl FoundRegion {
             only_if: self.only_if.clone(),
             event_of: self.event_of.clone(),
             cold_start: self.cold_start,
-            fold: self.fold.clone(),
+            fold: self.fold.clone().map(Box::new),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod conditions;
+mod examples;
 mod folds;
 
 use std::{num::NonZeroUsize, path::Path, process::Command, sync::Arc};

@@ -80,7 +80,7 @@ fn regions() -> [Region; 3] {
             slot: RESULT,
             errors: [(1, "NO_SLOT".to_owned())].into(),
         }),
-        fold: Some(FoldRule {
+        fold: Some(Box::new(FoldRule {
             sum: vec![LENGTH],
             rate: Some(Rate {
                 key: "rate".to_owned(),
@@ -88,11 +88,11 @@ fn regions() -> [Region; 3] {
             }),
             opening: Some(opening),
             ..by()
-        }),
+        })),
         ..region(DECODE, "engine.decode")
     };
     let sample = Region {
-        fold: Some(by()),
+        fold: Some(Box::new(by())),
         ..region(SAMPLE, "engine.sample")
     };
     [decode, sample, region(OUTER, "engine.outer")]

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod cuda;
+mod examples;
 mod export;
 mod faults;
 mod guard;

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures that the project promises, each with the command that shows it.
 
 mod cost;
+mod coverage;
 mod crossings;
 mod lifecycle;
 mod parents;
@@ -24,6 +25,9 @@ pub struct Arguments {
     /// Pairs of rounds, without and with the agent, of the cost's figure.
     #[arg(long, default_value_t = 12)]
     rounds: usize,
+    /// Requests of each kind, of the coverage's figure.
+    #[arg(long, default_value_t = 10)]
+    each: usize,
     /// Catalogue files for the cost's figure, besides those built in.
     #[arg(long, value_name = "FILE")]
     regions: Vec<PathBuf>,
@@ -35,6 +39,8 @@ enum What {
     Parents,
     /// The service's throughput and latency with the agent against without.
     Cost,
+    /// How much of each request has a name, with an empty catalogue and with the built-in one.
+    Coverage,
     /// Start to armed, and SIGKILL to a clean kernel.
     Lifecycle,
     /// How many crossings a second the kernel allows.
@@ -46,6 +52,7 @@ enum What {
 const ALL: &[What] = &[
     What::Parents,
     What::Cost,
+    What::Coverage,
     What::Lifecycle,
     What::Crossings,
     What::Bystander,
@@ -65,6 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         match what {
             What::Parents => parents::run(arguments.requests)?,
             What::Cost => cost::run(arguments.rounds, &arguments.regions)?,
+            What::Coverage => coverage::run(arguments.each)?,
             What::Lifecycle => lifecycle::run()?,
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,

@@ -1,0 +1,259 @@
+//! How much of each request has a name, held against what the service itself says it did when.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{otlp::Span, truth::Call};
+
+/// `SpanKind` of a server's span, on the wire.
+const SERVER: i32 = 2;
+/// How far the service's own stamps lie from the work they enclose.
+const STAMP_NS: u64 = 100_000;
+
+/// A request: the server's span, what the service wrote of it, and hotspan's spans in its trace.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The service's own span.
+    pub root: &'a Span,
+    /// What it did, in its own words.
+    pub phases: Vec<&'a Call>,
+    spans: Vec<&'a Span>,
+}
+
+/// Sides of spans whose true place is known, and how many lay within the stated error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// Within.
+    pub within: usize,
+    /// All.
+    pub all: usize,
+}
+
+/// Requests out of three records, in the order of their start. Requests without a phase are left out.
+pub fn requests<'a>(
+    exported: &'a [Span],
+    calls: &'a [Call],
+    spans: &'a [Span],
+) -> Vec<Request<'a>> {
+    let mut phases: HashMap<&str, Vec<&Call>> = HashMap::new();
+    for call in calls {
+        phases.entry(&call.trace_id).or_default().push(call);
+    }
+    let mut inside: HashMap<&str, Vec<&Span>> = HashMap::new();
+    for span in spans {
+        inside.entry(&span.trace_id).or_default().push(span);
+    }
+    let roots = exported.iter().filter(|span| span.kind == SERVER);
+    let mut requests: Vec<_> = roots
+        .filter_map(|root| {
+            Some(Request {
+                root,
+                phases: phases.remove(root.trace_id.as_str())?,
+                spans: inside.remove(root.trace_id.as_str()).unwrap_or_default(),
+            })
+        })
+        .collect();
+    requests.sort_by_key(|request| request.root.start_ns);
+    requests
+}
+
+impl Request<'_> {
+    /// The union of the leaf spans over the root. A leaf counts where the service says that the work
+    /// it is named after (or a span above it is) was done, and nowhere else.
+    pub fn coverage(&self) -> f64 {
+        let parents: HashSet<&str> = self.spans.iter().map(|span| span.parent.as_str()).collect();
+        let leaves = self
+            .spans
+            .iter()
+            .filter(|span| !parents.contains(span.span_id.as_str()));
+        let mut pieces: Vec<(u64, u64)> = Vec::new();
+        for leaf in leaves {
+            for phase in &self.phases {
+                if self.bears(leaf, &phase.region) {
+                    pieces.extend(common(leaf, phase.start_ns, phase.end_ns).and_then(
+                        |(start, end)| clip(start, end, self.root.start_ns, self.root.end_ns),
+                    ));
+                }
+            }
+        }
+        union_ns(pieces) as f64 / self.root.duration_ns().max(1) as f64
+    }
+
+    /// Phases of which more than half lies under spans that bear their name.
+    pub fn named_right(&self) -> usize {
+        let is_named = |phase: &&&Call| {
+            let pieces = self
+                .spans
+                .iter()
+                .filter(|span| self.bears(span, &phase.region));
+            let pieces = pieces.filter_map(|span| common(span, phase.start_ns, phase.end_ns));
+            union_ns(pieces.collect()) * 2 > phase.duration_ns()
+        };
+        self.phases.iter().filter(is_named).count()
+    }
+
+    /// Starts and ends of inferred spans that bear a phase's very name, against the phase's.
+    pub fn sides(&self) -> Sides {
+        let mut sides = Sides::default();
+        for phase in &self.phases {
+            let mine = self.spans.iter().filter(|span| {
+                span.name == phase.region
+                    && span.text("hotspan.origin") != Some("probe")
+                    && common(span, phase.start_ns, phase.end_ns).is_some()
+            });
+            // The outer sides: what lies between two spans of one phase is coverage's business.
+            let mine: Vec<_> = mine.collect();
+            let first = mine.iter().min_by_key(|span| span.start_ns);
+            let last = mine.iter().max_by_key(|span| span.end_ns);
+            sides.add(first.map(|span| (span.start_ns.abs_diff(phase.start_ns), span)));
+            sides.add(last.map(|span| (span.end_ns.abs_diff(phase.end_ns), span)));
+        }
+        sides
+    }
+
+    /// Whether a span, or one above it, is named after this work.
+    fn bears(&self, span: &Span, region: &str) -> bool {
+        let mut at = Some(span);
+        // A chain of parents is no longer than the spans there are; a cycle would be.
+        for _ in 0..=self.spans.len() {
+            let Some(here) = at else { return false };
+            if names(region).contains(&here.name.as_str()) || here.name == region {
+                return true;
+            }
+            at = self
+                .spans
+                .iter()
+                .find(|above| above.span_id == here.parent)
+                .copied();
+        }
+        false
+    }
+}
+
+impl Sides {
+    fn add(&mut self, side: Option<(u64, &&&Span)>) {
+        let Some((off_ns, span)) = side else { return };
+        let error_ns = span.int("hotspan.error_ns").unwrap_or_default();
+        self.all += 1;
+        self.within += usize::from(off_ns <= u64::try_from(error_ns).unwrap_or(0) + STAMP_NS);
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            within: self.within + other.within,
+            all: self.all + other.all,
+        }
+    }
+}
+
+/// What else a solve may be called where no region names it: the functions that make the call.
+fn names(region: &str) -> &'static [&'static str] {
+    match region {
+        "cpsat.solve" => &[
+            "solve_cpsat",
+            "CpSolver.solve",
+            "solve",
+            "timed",
+            "SolveCpModel",
+        ],
+        "routing.solve" => &[
+            "routing",
+            "RoutingModel.SolveWithParameters",
+            "SolveWithParameters",
+            "RoutingModel::SolveWithParameters",
+            "RoutingModel::SolveFromAssignmentsWithParameters",
+        ],
+        _ => &[],
+    }
+}
+
+fn common(span: &Span, start_ns: u64, end_ns: u64) -> Option<(u64, u64)> {
+    clip(span.start_ns, span.end_ns, start_ns, end_ns)
+}
+
+fn clip(start: u64, end: u64, from: u64, to: u64) -> Option<(u64, u64)> {
+    let (start, end) = (start.max(from), end.min(to));
+    (start < end).then_some((start, end))
+}
+
+fn union_ns(mut pieces: Vec<(u64, u64)>) -> u64 {
+    pieces.sort_unstable();
+    let (mut total, mut covered_to) = (0, 0);
+    for (start, end) in pieces {
+        total += end.saturating_sub(start.max(covered_to));
+        covered_to = covered_to.max(end);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn span(id: &str, parent: &str, name: &str, start_ns: u64, end_ns: u64) -> Span {
+        Span {
+            trace_id: "aa".to_owned(),
+            span_id: id.to_owned(),
+            parent: parent.to_owned(),
+            name: name.to_owned(),
+            start_ns,
+            end_ns,
+            kind: if parent.is_empty() { SERVER } else { 1 },
+            status: 0,
+            attributes: [
+                ("hotspan.origin".to_owned(), json!("sample")),
+                ("hotspan.error_ns".to_owned(), json!(10_000_000)),
+            ]
+            .into(),
+            events: Vec::new(),
+            scope: String::new(),
+            resource: [].into(),
+        }
+    }
+
+    fn phase(region: &str, start_ns: u64, end_ns: u64) -> Call {
+        Call {
+            region: region.to_owned(),
+            route: "/".to_owned(),
+            trace_id: "aa".to_owned(),
+            span_id: "r".to_owned(),
+            sampled: true,
+            pid: 1,
+            tid: 1,
+            start_ns,
+            end_ns,
+            facts: json!({}),
+        }
+    }
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn only_leaves_in_their_phase_and_by_its_name_count() {
+        let exported = [span("r", "", "GET", 0, 100 * MS)];
+        let calls = [phase("work", 0, 60 * MS), phase("rest", 60 * MS, 100 * MS)];
+        let spans = [
+            // A parent does not count, its leaf does, by the name above it.
+            span("a", "r", "work", 0, 50 * MS),
+            span("b", "a", "inner", 0, 30 * MS),
+            // By another name, and beyond its phase.
+            span("c", "r", "other", 60 * MS, 80 * MS),
+            span("d", "r", "work", 55 * MS, 70 * MS),
+        ];
+        let requests = requests(&exported, &calls, &spans);
+        assert!((requests[0].coverage() - 0.35).abs() < 1e-9);
+        assert_eq!(requests[0].named_right(), 1);
+    }
+
+    #[test]
+    fn sides_are_held_against_the_stated_error() {
+        let exported = [span("r", "", "GET", 0, 100 * MS)];
+        let calls = [phase("work", 20 * MS, 60 * MS)];
+        let spans = [span("a", "r", "work", 5 * MS, 65 * MS)];
+        let found = requests(&exported, &calls, &spans)[0].sides();
+        assert_eq!(found, Sides { within: 1, all: 2 });
+    }
+}
