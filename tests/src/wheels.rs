@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    num::NonZero,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -61,7 +62,7 @@ impl Package {
         for (key, value) in self.environment {
             hash.update([0]);
             hash.update(key);
-            hash.update([b'=']);
+            hash.update(b"=");
             hash.update(value);
         }
         let mut key = hex::encode(hash.finalize());
@@ -73,7 +74,7 @@ impl Package {
         let started = Instant::now();
         eprintln!("  building {} from source ...", self.requirement);
         let cores = std::thread::available_parallelism()
-            .map_or(2, |cores| cores.get())
+            .map_or(2, NonZero::get)
             .to_string();
         let mut child = Command::new(python)
             .args(["-m", "pip", "wheel", "--verbose", "--no-deps"])

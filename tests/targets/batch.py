@@ -162,6 +162,28 @@ def cuda_real(number: int) -> None:
         facts["error"] = runtime.cudaStreamSynchronize(None)
 
 
+def llama(number: int) -> None:
+    """A model is loaded in the request; each second one is cut short."""
+    import os
+    import tempfile
+
+    import llama_cpp
+
+    model = os.environ["MODEL"]
+    with open(model, "rb") as whole, tempfile.NamedTemporaryFile(suffix=".gguf") as short:
+        if number % 2:
+            short.write(whole.read(1_000_000))
+            short.flush()
+            model = short.name
+        with truth.call("llama.load", "llama") as facts:
+            loaded = llama_cpp.llama_model_load_from_file(
+                model.encode(), llama_cpp.llama_model_default_params()
+            )
+            facts["failed"] = not loaded
+        if loaded:
+            llama_cpp.llama_model_free(loaded)
+
+
 def cython(number: int) -> None:
     """A Cython module, from the folder that the test built it in."""
     import os
@@ -195,6 +217,10 @@ def main() -> None:
     """Reads commands until the input ends."""
     work = globals()[sys.argv[1]]
     number = 0
+    if sys.argv[1] == "llama":
+        import llama_cpp
+
+        llama_cpp.llama_backend_init()
     if sys.argv[1] == "cython":
         cython(0)
     if sys.argv[1].startswith("cuda"):

@@ -73,9 +73,10 @@ impl Anchor {
         };
         let anchor = match (&region.anchor, &region.vtable) {
             (None, None) => {
-                return match region.name.get_ref().contains(CLASS) {
-                    true => fail("`{class}` is known for a `vtable` only"),
-                    false => Ok(None),
+                return if region.name.get_ref().contains(CLASS) {
+                    fail("`{class}` is known for a `vtable` only")
+                } else {
+                    Ok(None)
                 };
             }
             (Some(_), Some(_)) => return fail("one of `anchor` and `vtable` is enough"),

@@ -95,7 +95,7 @@ fn references<'a>(
     code: &'a [u8],
     places: &'a BTreeSet<u64>,
 ) -> impl Iterator<Item = u64> + 'a {
-    /// `lea`, and a ModRM byte that means "32 bits from the next instruction".
+    /// `lea`, and a `ModRM` byte that means "32 bits from the next instruction".
     const LEA: u8 = 0x8d;
     const RELATIVE: u8 = 0x05;
     const LENGTH: usize = 7;

@@ -21,7 +21,7 @@ use hotspan_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::scene::Scene;
+use crate::scene::{self, EXPECT_FROM_NS, Scene};
 
 const REQUESTS: usize = 4;
 const ROUNDS: usize = 3;
@@ -132,6 +132,34 @@ fn each_request_has_its_prefill_and_its_decode() {
     prompt_tokens.sort_unstable();
     assert_eq!(input, prompt_tokens, "what the clients were told");
     compare(&scene);
+}
+
+#[test]
+fn a_model_that_is_loaded_in_a_request() {
+    let Some(_turn) = require_bpf("llama.cpp, loads") else {
+        return;
+    };
+    let venv = Venv::get("llama").unwrap();
+    let dir = TempDir::new().unwrap();
+    let mut command = Command::new(venv.python());
+    command
+        .args(["batch.py", "llama"])
+        .env("MODEL", model(&venv, dir.path()))
+        .current_dir(paths::targets());
+    let scene = scene::batch(&mut command, Attach::pid, 10);
+    scene.must_be_perfect(5);
+    for call in &scene.calls {
+        // A model that is cut short is found out at once, maybe in less than a span's least time.
+        let Some(span) = span_for(&scene.outcome.spans, call) else {
+            assert!(call.duration_ns() < EXPECT_FROM_NS, "{call:?}");
+            continue;
+        };
+        let cold = span.attributes.get("hotspan.cold_start");
+        assert_eq!(cold, Some(&true.into()), "{span:?}");
+        let failed = call.facts["failed"].as_bool().unwrap();
+        let expected = failed.then_some("LLAMA_LOAD_FAILED");
+        assert_eq!(span.text("error.type"), expected, "{call:?}");
+    }
 }
 
 /// One span for each phase, with its bounds and its counts.
