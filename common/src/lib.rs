@@ -34,6 +34,10 @@ pub const TEXT_LEN: usize = 64;
 pub const MAX_READS: usize = 16;
 /// Python frames that a sample carries; outer ones are cut off, and said to be.
 pub const MAX_PYTHON_FRAMES: usize = 64;
+/// The slot of a tally's count; the last, which reads can't fill there.
+pub const TALLY_SLOT: u32 = MAX_VALUES as u32 - 1;
+/// Entries of a tally further apart than this many nanoseconds are different bursts.
+pub const TALLY_GAP_NS: u64 = 10_000_000;
 /// Pointers that one read can follow.
 pub const MAX_HOPS: usize = 5;
 /// Regions over all targets of one agent; each target has its own numbers, and so its own guard.

@@ -100,6 +100,9 @@ impl RegionFlags {
     pub const WORKER: u32 = 4;
     /// Not on threads that were born under an open crossing, where the library calls itself.
     pub const NOT_BY_LINEAGE: u32 = 8;
+    /// Entries are counted, not paired with exits: those that follow each other are one crossing, from
+    /// the first entry to the last. [`TALLY_SLOT`](crate::TALLY_SLOT) holds their number.
+    pub const TALLY: u32 = 16;
 }
 
 /// A region as the kernel programs see it.

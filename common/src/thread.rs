@@ -24,6 +24,9 @@ impl FrameFlags {
     pub const HAS_BIRTHS: u32 = 2;
     /// Another crossing had the same thread and stack pointer: which exit is whose is unknown.
     pub const AMBIGUOUS: u32 = 4;
+    /// A burst of entries that are counted: it has no exit, and ends with whatever else happens on
+    /// its thread.
+    pub const BURST: u32 = 8;
 }
 
 /// What the kernel programs know of a target. Key: its process id in the root pid namespace.

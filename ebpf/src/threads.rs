@@ -135,13 +135,13 @@ fn give_birth(creator: &mut ThreadState, tgid: u32, child: u32) {
     state.started_ns = unsafe { bpf_ktime_get_ns() };
 }
 
-/// The newest open crossing that is not a worker's own body.
+/// The newest open crossing that is not a worker's own body, nor a mere count.
 #[inline(always)]
 fn innermost_non_worker(state: &mut ThreadState) -> Option<u32> {
     stack::pick(state, |frame| {
         let worker = REGIONS
             .get(frame.event.region)
-            .is_some_and(|region| region.flags & RegionFlags::WORKER != 0);
+            .is_some_and(|region| region.flags & (RegionFlags::WORKER | RegionFlags::TALLY) != 0);
         (!worker).then(|| stack::newest(frame))
     })
 }

@@ -97,6 +97,8 @@ fn header(synth: &mut Synth, out: &mut Count) {
             failure: None,
             only_if: None,
             event_of: None,
+            cold_start: false,
+            fold: None,
         };
         synth.handle(Event::Region(region), out);
     }

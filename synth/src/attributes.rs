@@ -1,7 +1,8 @@
 //! Attribute lists within their limits.
 
 use crate::{
-    item::{End, Item},
+    folded,
+    item::End,
     making::{Draft, Pool},
     region::AttributeRule,
     settings::Limits,
@@ -103,16 +104,29 @@ pub(crate) fn of_span(list: &mut AttributeList<'_>, draft: &Draft, end: &End, er
     }
     list.add("code.function.name", region.function.as_str());
     list.add("thread.id", i64::from(draft.item.thread));
-    of_time(list, &draft.item, end);
+    of_time(list, draft, end);
     of_pool(list, draft.pool);
+    if region.cold_start {
+        list.add("hotspan.cold_start", true);
+    }
+    if let (Some(folded), Some(rule)) = (&draft.folded, &region.fold) {
+        let is_opening = rule.opening.is_some() && draft.region.opening.is_none();
+        folded.describe(list, rule, is_opening);
+        folded::add_rate(list, rule, end, end.exit.since(draft.item.entry));
+    }
     list.add_decoded(&region.attributes, end.slots());
 }
 
 /// Where the time went. Only for an exact end: the counters run on to the instant at which a lost
 /// end was found out.
-fn of_time(list: &mut AttributeList<'_>, item: &Item, end: &End) {
+fn of_time(list: &mut AttributeList<'_>, draft: &Draft, end: &End) {
     if end.is_exact() {
-        let cpu = cpu_ns(item.duration_ns(), end.runqueue_ns, end.blocked_ns);
+        // The counters of a span of many crossings are sums over them, not over the time between.
+        let duration_ns = (draft.folded.as_ref()).map_or_else(
+            || end.exit.since(draft.item.entry),
+            |folded| folded.busy_ns(),
+        );
+        let cpu = cpu_ns(duration_ns, end.runqueue_ns, end.blocked_ns);
         list.add_number("hotspan.cpu_ns", cpu);
         list.add_number("hotspan.runqueue_ns", end.runqueue_ns);
         list.add_number("hotspan.blocked_ns", end.blocked_ns);

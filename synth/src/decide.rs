@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     clock::Instant,
     event::Parent,
+    folding::{Placement, SequenceKey},
     identity::span_id,
     item::{End, Item, Key},
     known::{Anchor, Bounds, Known},
@@ -54,7 +55,10 @@ enum Fate {
         parent: Parent,
         around: Option<Anchor>,
         start: Instant,
+        /// Set if later crossings may join it.
+        sequence: Option<SequenceKey>,
     },
+    Joined(Anchor),
     Event {
         region: Arc<KnownRegion>,
         around: Key,
@@ -69,8 +73,11 @@ enum Fate {
 
 impl Item {
     /// Whether it meets its region's condition. What is only announced has no slots yet, and cannot
-    /// be promised to become a span.
+    /// be promised to become a span, or one of its own.
     fn counts(&self, region: &KnownRegion) -> bool {
+        if self.end.is_none() && region.region.fold.is_some() {
+            return false;
+        }
         let slots = self.end.as_ref().map(End::slots);
         let condition = region.region.only_if.as_ref();
         condition.is_none_or(|condition| slots.is_some_and(|slots| slots.meets(condition)))
@@ -143,7 +150,7 @@ impl Synth {
     }
 
     fn settle(&mut self, item: Item, inherited: Inherited, complete: &mut Vec<Key>) {
-        let fate = self.fate(&item, inherited);
+        let fate = self.fate(&item, inherited, complete);
         let is_final = item.end.is_some() || matches!(fate, Fate::Span { .. });
         let mut known = Known {
             thread: item.thread,
@@ -166,7 +173,7 @@ impl Synth {
         }
     }
 
-    fn fate(&mut self, item: &Item, inherited: Inherited) -> Fate {
+    fn fate(&mut self, item: &Item, inherited: Inherited, complete: &mut Vec<Key>) -> Fate {
         let Some(region) = self.regions.get(item.region) else {
             return Fate::Dropped(Dropped::UnknownRegion);
         };
@@ -219,12 +226,18 @@ impl Synth {
             return Fate::Dropped(Dropped::InSummedWorker);
         }
         let around = inherited.anchor.filter(is_same);
+        let (region, sequence) = match self.place(item, &region, &parent, around, complete) {
+            Some(Placement::Joins(anchor)) => return Fate::Joined(anchor),
+            Some(Placement::Starts(face, sequence)) => (face, Some(sequence)),
+            None => (region, None),
+        };
         match self.admit(role, &parent, around) {
             Ok(()) => Fate::Span {
                 region,
                 parent,
                 around,
                 start: time,
+                sequence,
             },
             Err(limit) => Fate::Dropped(limit),
         }
@@ -252,15 +265,23 @@ impl Synth {
                 parent,
                 around,
                 start,
+                sequence,
             } => {
-                let draft = self.draft(item, region, parent, around, start, known);
-                if draft.item.end.is_some() {
+                let mut draft = self.draft(item, region, parent, around, start, known);
+                if let (Some(sequence), Some(anchor)) = (sequence, known.anchor) {
+                    let folded = self.start_folding(sequence, &draft, anchor);
+                    draft.folded = Some(Box::new(folded));
+                } else if draft.item.end.is_some() {
                     complete.push(draft.item.key);
                 } else {
                     let (thread, key) = (draft.item.thread, draft.item.key);
                     self.inference.opened(thread, draft.parent, key, self.now);
                 }
                 self.making.insert(draft);
+            }
+            Fate::Joined(anchor) => {
+                (known.anchor, known.pool) = (Some(anchor), Some(anchor));
+                self.join(anchor, &item);
             }
             Fate::Event {
                 region,
@@ -317,6 +338,7 @@ impl Synth {
             pool: Pool::default(),
             events: std::collections::VecDeque::new(),
             dropped_events: 0,
+            folded: None,
         })
     }
 

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     clock::Instant,
     event::Parent,
+    folded::Folded,
     ids::SpanId,
     item::{End, Item, Key},
     known::Anchor,
@@ -17,7 +18,7 @@ use crate::{
     settings::Limits,
     span::SpanEvent,
     summary::{Dropped, Noted, Tally},
-    time::KernelTime,
+    time::{KernelTime, UnixTime},
 };
 
 /// A span without its end.
@@ -34,6 +35,8 @@ pub(crate) struct Draft {
     pub pool: Pool,
     pub events: VecDeque<SpanEvent>,
     pub dropped_events: u32,
+    /// Set if it stands for many crossings.
+    pub folded: Option<Box<Folded>>,
 }
 
 /// What worked for a span on other threads.
@@ -113,6 +116,36 @@ impl Making {
             self.open.remove(&(draft.item.seen, key));
             draft.item.end = Some(end);
         }
+    }
+
+    /// Adds a crossing to the one span of many; false if it is gone.
+    pub fn join(&mut self, key: Key, item: &Item, joined: &End) -> bool {
+        let Some(draft) = self.by_key.get_mut(&key) else {
+            return false;
+        };
+        let (Some(folded), Some(end)) = (&mut draft.folded, &mut draft.item.end) else {
+            return false;
+        };
+        folded.join(&draft.region.region, end, item, joined);
+        true
+    }
+
+    /// Counts a crossing of the region that a span of many waits for.
+    pub fn mark(&mut self, key: Key) {
+        if let Some(folded) = self.folded(key) {
+            folded.marks += 1;
+        }
+    }
+
+    /// Says when the first crossing of that region ended, and when the request began.
+    pub fn first_mark(&mut self, key: Key, first: Option<UnixTime>, request: Option<UnixTime>) {
+        if let Some(folded) = self.folded(key) {
+            (folded.first_mark, folded.request_start) = (first, request);
+        }
+    }
+
+    fn folded(&mut self, key: Key) -> Option<&mut Folded> {
+        self.by_key.get_mut(&key)?.folded.as_deref_mut()
     }
 
     /// Takes out a draft to be completed.

@@ -31,6 +31,64 @@ pub struct Region {
     /// name. `None`: the nearest span around it, whatever its name.
     #[serde(default)]
     pub event_of: Option<String>,
+    /// Loading and the like: in a request, it is work that a warm process does not do.
+    #[serde(default)]
+    pub cold_start: bool,
+    /// Its crossings are joined: one span stands for many. `None`: each is a span of its own.
+    #[serde(default)]
+    pub fold: Option<Box<FoldRule>>,
+}
+
+/// Which crossings of one request one span stands for: those of one name under one parent, one after
+/// the other. It lasts from the first entry to the last exit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FoldRule {
+    /// Crossings with different values of this slot (an engine's context) go to different spans.
+    pub by: Option<u32>,
+    /// A crossing that begins so many nanoseconds after the one before has ended begins a new span.
+    pub idle_ns: u64,
+    /// Slots whose values are added up. Of others, the first crossing's value stays.
+    pub sum: Vec<u32>,
+    /// The sum of a slot in each second of the span.
+    pub rate: Option<Rate>,
+    /// Crossings that are no repetition yet, but the preparation of it, go to a span of another name.
+    pub opening: Option<Opening>,
+}
+
+/// An attribute: the sum of a slot, divided by the span's length in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Attribute key.
+    pub key: String,
+    /// Slot, one of those that are summed.
+    pub slot: u32,
+}
+
+/// How the first crossings of a repetition are known (a prompt's chunks before its tokens).
+///
+/// A crossing works on `length` items from `position` on. It repeats if a crossing of the region
+/// `until` lies between it and the one before, if its position follows on that one, and if it has
+/// one item, or asks for a result of `each`. Otherwise it opens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    /// Span name.
+    pub name: String,
+    /// Name of the region whose crossings lie between repetitions.
+    pub until: String,
+    /// Slot: number of items of a crossing.
+    pub length: u32,
+    /// Slot: position of its first item. Where it was not read, it counts as following on.
+    pub position: Option<u32>,
+    /// Slot: not 0 if a result is asked for at the first item too, and so at each.
+    pub each: Option<u32>,
+    /// Attributes of the opening span.
+    pub attributes: Vec<AttributeRule>,
+    /// Attribute of the repetitions' span: how many crossings of `until` there were since the opening.
+    pub until_count: Option<String>,
+    /// Attribute of the opening span: seconds from the start of the request to the end of the first
+    /// crossing of `until`. Left out where the request's start is not known.
+    pub first_result: Option<String>,
 }
 
 /// What a slot must hold. A slot that was not read meets no condition.
@@ -127,6 +185,11 @@ pub enum ValueRule {
         slot: u32,
         /// Divisor, not zero.
         divisor: i64,
+    },
+    /// The slots as signed integers, added up. If one was not read, there is no total.
+    Total {
+        /// Slots.
+        slots: Vec<u32>,
     },
     /// `(value + offset) * factor` in `f64`, in this order; a factor of 0 stands for 1. `i64::MIN`
     /// and `i64::MAX` are infinities, so they are left out like any result that is not finite.

@@ -11,6 +11,32 @@ use crate::{ids::RegionId, region::Region};
 pub(crate) struct KnownRegion {
     pub region: Region,
     pub name: Arc<str>,
+    /// The same region, as crossings appear that open a repetition.
+    pub opening: Option<Arc<KnownRegion>>,
+}
+
+impl KnownRegion {
+    fn new(region: Region) -> Self {
+        Self {
+            name: Arc::from(region.name.as_str()),
+            opening: opening(&region).map(Arc::new),
+            region,
+        }
+    }
+}
+
+fn opening(region: &Region) -> Option<KnownRegion> {
+    let opening = region.fold.as_ref()?.opening.as_ref()?;
+    let face = Region {
+        name: opening.name.clone(),
+        attributes: opening.attributes.clone(),
+        ..region.clone()
+    };
+    Some(KnownRegion {
+        name: Arc::from(face.name.as_str()),
+        region: face,
+        opening: None,
+    })
 }
 
 /// All regions announced so far. As many as the catalogue arms, so not bounded here.
@@ -22,9 +48,8 @@ pub(crate) struct Regions {
 impl Regions {
     /// Adds a region or replaces it.
     pub fn announce(&mut self, region: Region) {
-        let name = Arc::from(region.name.as_str());
         self.by_id
-            .insert(region.id, Arc::new(KnownRegion { region, name }));
+            .insert(region.id, Arc::new(KnownRegion::new(region)));
     }
 
     /// The region of that number.

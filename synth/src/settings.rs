@@ -89,6 +89,8 @@ pub struct Limits {
     pub remembered_crossings: u32,
     /// Traces, and parents of workers, for which spans are counted at a time.
     pub traces: u32,
+    /// Requests in which crossings are being joined, at a time.
+    pub sequences: u32,
     /// How long a crossing waits, after its end, for news of the crossing around it, in nanoseconds
     /// of the events' time.
     pub child_wait_ns: u64,
@@ -108,6 +110,7 @@ impl Default for Limits {
             open_crossings: 4_096,
             remembered_crossings: 8_192,
             traces: 16_384,
+            sequences: 4_096,
             child_wait_ns: 5_000_000_000,
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use crate::inference::Coverage;
 use crate::{
-    ids::{RegionId, TargetId},
+    ids::TargetId,
     inference::{CoverageTally, Origin},
     regions::KnownRegion,
 };
@@ -89,6 +89,8 @@ counts! {
         BoundsClamped = "bounds_clamped",
         /// A start or end outside of the parent by more than that, left as it is.
         OutsideParent = "outside_parent",
+        /// A span that stands for many crossings and was closed because too many are being joined.
+        Sequences = "limit.sequences",
         /// An ended thread whose creating crossing never came, or whose span is gone already.
         ThreadWithoutSpan = "thread_without_span",
     }
@@ -189,7 +191,7 @@ pub struct Unattributed {
 
 /// What became of everything. Every map is sorted by its key, every list by its first fields.
 ///
-/// `crossings` is the sum of `by_origin`'s `probe`, `span_events`, all of `unattributed` and all of `dropped` but
+/// `crossings` is the sum of `by_origin`'s `probe`, `joined`, `span_events`, all of `unattributed` and all of `dropped` but
 /// `duplicate_crossing`, once `finish` has been called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -197,6 +199,8 @@ pub struct Summary {
     pub crossings: u64,
     /// Spans that went out.
     pub spans: u64,
+    /// Crossings that joined the span of an earlier one.
+    pub joined: u64,
     /// Crossings that became events of spans.
     pub span_events: u64,
     /// Spans by `hotspan.origin`.
@@ -230,10 +234,11 @@ pub struct Summary {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub crossings: u64,
+    pub joined: u64,
     pub span_events: u64,
     spans: u64,
     by_source: BTreeMap<&'static str, u64>,
-    by_region: FxHashMap<RegionId, (Arc<str>, Work)>,
+    by_region: FxHashMap<Arc<str>, Work>,
     by_target: BTreeMap<TargetId, u64>,
     unattributed: BTreeMap<(Arc<str>, String), Work>,
     dropped: BTreeMap<Dropped, u64>,
@@ -304,11 +309,10 @@ impl Tally {
 
     pub fn span(&mut self, target: TargetId, region: &KnownRegion, source: &'static str, ns: u64) {
         self.emitted(target, Origin::Probe, source);
-        let (_, work) = self
-            .by_region
-            .entry(region.region.id)
-            .or_insert_with(|| (Arc::clone(&region.name), Work::default()));
-        work.add(ns);
+        self.by_region
+            .entry(Arc::clone(&region.name))
+            .or_default()
+            .add(ns);
     }
 
     pub fn counter(&mut self, name: String, total: u64) {
@@ -316,12 +320,6 @@ impl Tally {
     }
 
     pub fn summary(&self) -> Summary {
-        let mut by_region = BTreeMap::<String, Work>::new();
-        for (name, work) in self.by_region.values() {
-            let sum = by_region.entry(name.to_string()).or_default();
-            sum.crossings += work.crossings;
-            sum.ns = sum.ns.saturating_add(work.ns);
-        }
         let unattributed = self
             .unattributed
             .iter()
@@ -333,6 +331,7 @@ impl Tally {
         Summary {
             crossings: self.crossings,
             spans: self.spans,
+            joined: self.joined,
             span_events: self.span_events,
             by_origin: self
                 .by_origin
@@ -340,7 +339,11 @@ impl Tally {
                 .map(|(origin, &n)| (origin.name(), n))
                 .collect(),
             by_source: self.by_source.clone(),
-            by_region,
+            by_region: self
+                .by_region
+                .iter()
+                .map(|(name, work)| (name.to_string(), *work))
+                .collect(),
             by_target: self.by_target.clone(),
             unattributed: unattributed.collect(),
             dropped: self

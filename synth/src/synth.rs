@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     clock::Clock,
     event::{Ending, Event, ThreadEnded},
+    folding::Folding,
     inference::{Exact, Inference, Means},
     item::{End, Item, Key},
     known::KnownCrossings,
@@ -47,6 +48,7 @@ pub struct Synth {
     pub(crate) known: KnownCrossings,
     pub(crate) making: Making,
     pub(crate) threads: EndedThreads,
+    pub(crate) folding: Folding,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Inference,
@@ -64,6 +66,7 @@ impl Synth {
             known: KnownCrossings::default(),
             making: Making::default(),
             threads: EndedThreads::default(),
+            folding: Folding::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Inference::default(),
@@ -94,7 +97,10 @@ impl Synth {
                     .sample(&sample, self.now, rules, &mut self.tally);
             }
             Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
-            Event::Span(span) => self.inference.target_span(span, &self.settings.inference),
+            Event::Span(span) => {
+                self.folding.request(&span, self.settings.limits.traces);
+                self.inference.target_span(span, &self.settings.inference);
+            }
         }
     }
 
@@ -113,6 +119,9 @@ impl Synth {
             let mut queue = Queue::default();
             queue.push(overdue, Turn::Overdue);
             self.decide_all(queue, out);
+        }
+        for key in self.close_all() {
+            self.emit(key, out);
         }
         while let Some((seen, key)) = self.making.stalest(0) {
             self.detach(key, seen, now, Noted::NeverEnded, out);
@@ -184,6 +193,9 @@ impl Synth {
         queue.push(self.pending.settled(now), Turn::MayWait);
         queue.push(self.pending.expired(now), Turn::Overdue);
         self.decide_all(queue, out);
+        for key in self.close_idle(now) {
+            self.emit(key, out);
+        }
         let (inference, known, mut means) = self.inferring();
         inference.tick(known, &mut means, out);
         self.forget();
@@ -208,6 +220,7 @@ impl Synth {
                 queue.push(self.pending.wake(key), Turn::MayWait);
             }
         }
+        self.close_inside(&mut complete);
         // Children first: a parent whose own end was lost is known to have lasted as long as they.
         for key in complete.into_iter().rev() {
             self.emit(key, out);
@@ -238,6 +251,7 @@ impl Synth {
             .around
             .map_or(1, |around| around.depth.saturating_add(1));
         let exit = end.last(&draft.item);
+        let is_folded = (draft.folded.as_ref()).is_some_and(|folded| folded.crossings() > 1);
         let span = surroundings.build(draft, &end);
         let exact = Exact {
             key,
@@ -249,6 +263,7 @@ impl Synth {
             end: span.end,
             depth,
             span_id: span.span_id,
+            is_folded,
         };
         self.inference.exact(thread, parent, exact, self.now);
         out.span(span);

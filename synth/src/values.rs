@@ -13,14 +13,14 @@ pub(crate) struct Slots<'a> {
 }
 
 impl Slots<'_> {
-    fn bits(self, slot: u32) -> Option<u64> {
+    pub fn bits(self, slot: u32) -> Option<u64> {
         self.values
             .iter()
             .find(|(at, _)| *at == slot)
             .map(|(_, bits)| *bits)
     }
 
-    fn int(self, slot: u32) -> Option<i64> {
+    pub fn int(self, slot: u32) -> Option<i64> {
         self.bits(slot).map(|bits| bits as i64)
     }
 
@@ -62,6 +62,11 @@ impl Slots<'_> {
             ValueRule::Quotient { slot, divisor } => {
                 self.int(*slot)?.checked_div(*divisor).map(Value::Int)
             }
+            ValueRule::Total { slots } => (slots.iter())
+                .try_fold(0_i64, |sum, slot| {
+                    Some(sum.saturating_add(self.int(*slot)?))
+                })
+                .map(Value::Int),
             ValueRule::Scaled {
                 slot,
                 offset,
@@ -157,6 +162,9 @@ mod tests {
             &[(0, 24)],
             Some(Value::Int(3)),
         );
+        let total = ValueRule::Total { slots: vec![0, 1] };
+        check(&total, &[(0, 24), (1, u64::MAX)], Value::Int(23));
+        check(&total, &[(0, 24)], None);
         check(
             &ValueRule::Quotient {
                 slot: 0,

@@ -180,6 +180,8 @@ fn header() -> impl Iterator<Item = Event> {
         function: "f".to_owned(),
         object: "libtest.so".to_owned(),
         attributes: Vec::new(),
+        cold_start: false,
+        fold: None,
         failure: None,
         only_if: None,
         event_of: None,

@@ -7,7 +7,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Crossing, Ending, Event, OpenCrossing, Parent, ParentRead, ParentSource, ThreadEnded},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, Region, Role, ValueRule},
+    region::{AttributeRule, FoldRule, Opening, Region, Role, ValueRule},
     span::Span,
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -114,7 +114,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn crossing() -> impl Strategy<Value = Crossing> {
-    let place = (1..3_u32, 0..5_u32, 1..4_u32, prop::option::of(1..60_u64));
+    let place = (1..3_u32, 0..6_u32, 1..4_u32, prop::option::of(1..60_u64));
     let times = (time(), time(), time(), any::<u16>());
     (place, times, ending(), parent()).prop_map(
         |((target, region, thread, enclosing), (entry, exit, proven, bits), ending, parent)| {
@@ -178,18 +178,47 @@ fn limits() -> impl Strategy<Value = Limits> {
         attributes: cut,
         attribute_bytes: cut,
         traces: cut,
+        sequences: cut,
         ..Limits::default()
     })
 }
 
-/// The clock and four regions; the fifth is never announced.
+/// How the crossings of regions 3 and 4 are joined.
+fn fold(region: u32) -> Option<Box<FoldRule>> {
+    let opening = Opening {
+        name: "test.opening".to_owned(),
+        until: "test.region_4".to_owned(),
+        length: 0,
+        position: None,
+        each: None,
+        attributes: Vec::new(),
+        until_count: Some("until".to_owned()),
+        first_result: None,
+    };
+    (region >= 3).then(|| {
+        Box::new(FoldRule {
+            idle_ns: 20,
+            sum: vec![0],
+            opening: (region == 3).then_some(opening),
+            ..FoldRule::default()
+        })
+    })
+}
+
+/// The clock and five regions; the sixth is never announced.
 fn header() -> impl Iterator<Item = Event> {
     let clock = ClockAnchor {
         kernel: KernelTime(0),
         unix: UnixTime(1_000_000),
         error_ns: 3,
     };
-    let roles = [Role::Span, Role::Worker, Role::SpanEvent, Role::Span];
+    let roles = [
+        Role::Span,
+        Role::Worker,
+        Role::SpanEvent,
+        Role::Span,
+        Role::Span,
+    ];
     let regions = (0..).zip(roles).map(|(id, role)| {
         let text = AttributeRule {
             key: "text".into(),
@@ -205,6 +234,8 @@ fn header() -> impl Iterator<Item = Event> {
             failure: None,
             only_if: None,
             event_of: None,
+            cold_start: false,
+            fold: fold(id),
         })
     });
     std::iter::once(Event::Clock(clock)).chain(regions)
@@ -219,7 +250,8 @@ fn run(events: &[Event], limits: &Limits) -> (Vec<Span>, Synth) {
     let mut spans = Vec::new();
     for event in events {
         synth.handle(event.clone(), &mut spans);
-        let bound = limits.waiting_crossings.max(1) + limits.open_crossings;
+        let joined = 3 * limits.sequences.max(1);
+        let bound = limits.waiting_crossings.max(1) + limits.open_crossings + joined;
         assert!(synth.held() <= bound as usize, "{} are held", synth.held());
     }
     synth.finish(KernelTime(200), &mut spans);
@@ -300,7 +332,7 @@ proptest! {
         prop_assert_eq!(summary.spans, spans.len() as u64);
         prop_assert_eq!(
             summary.crossings,
-            summary.spans + summary.span_events + nobodys + dropped
+            summary.spans + summary.joined + summary.span_events + nobodys + dropped
         );
     }
 

@@ -24,6 +24,18 @@ pub fn get_in_trace(client: &Agent, port: u16, path: &str, traceparent: &str) ->
     send(client, port, path, Some(traceparent))
 }
 
+/// A POST of JSON whose answer is JSON.
+pub fn post(client: &Agent, port: u16, path: &str, body: &Value) -> Result<Value> {
+    client
+        .post(format!("http://127.0.0.1:{port}{path}"))
+        .header("content-type", "application/json")
+        .send(body.to_string())
+        .with_context(|| format!("POST {path} failed"))?
+        .body_mut()
+        .read_json()
+        .with_context(|| format!("POST {path}: the answer is no JSON"))
+}
+
 fn send(client: &Agent, port: u16, path: &str, traceparent: Option<&str>) -> Result<Value> {
     let mut request = client.get(format!("http://127.0.0.1:{port}{path}"));
     if let Some(header) = traceparent {

@@ -17,3 +17,4 @@ pub mod python;
 pub mod service;
 pub mod stretches;
 pub mod truth;
+mod wheels;

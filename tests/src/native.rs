@@ -31,6 +31,13 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "libcudart_stub.so",
+        compiler: "cc",
+        source: "cudart.c",
+        flags: &["-fPIC", "-shared"],
+        with_library: false,
+    },
+    Recipe {
         output: "torture",
         compiler: "c++",
         source: "torture.cpp",

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::paths;
+use crate::{paths, wheels};
 
 /// A virtual environment.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Venv {
             .join(format!("{name}-{}", key(interpreter, &text)));
         let ready = dir.join("ready");
         if !ready.exists() {
-            make(&dir, interpreter, &requirements)?;
+            make(name, &dir, interpreter, &requirements)?;
             fs::write(&ready, "")
                 .with_context(|| format!("failed to write {}", ready.display()))?;
         }
@@ -109,7 +109,7 @@ fn key(interpreter: &Path, requirements: &[u8]) -> String {
     key
 }
 
-fn make(dir: &Path, interpreter: &Path, requirements: &Path) -> Result<()> {
+fn make(name: &str, dir: &Path, interpreter: &Path, requirements: &Path) -> Result<()> {
     let started = Instant::now();
     eprintln!(
         "  making {} on {} ...",
@@ -120,7 +120,9 @@ fn make(dir: &Path, interpreter: &Path, requirements: &Path) -> Result<()> {
         fs::remove_dir_all(dir).with_context(|| format!("failed to remove {}", dir.display()))?;
     }
     run(Command::new(interpreter).args(["-m", "venv"]).arg(dir))?;
-    run(Command::new(dir.join("bin/python"))
+    let python = dir.join("bin/python");
+    let built = wheels::for_requirements(name, &python)?;
+    run(Command::new(&python)
         .args([
             "-m",
             "pip",
@@ -129,7 +131,12 @@ fn make(dir: &Path, interpreter: &Path, requirements: &Path) -> Result<()> {
             "--disable-pip-version-check",
             "-r",
         ])
-        .arg(requirements))?;
+        .arg(requirements)
+        .args(
+            built
+                .iter()
+                .flat_map(|dir| ["--find-links".as_ref(), dir.as_os_str()]),
+        ))?;
     eprintln!("  made in {:.0} s", started.elapsed().as_secs_f64());
     Ok(())
 }

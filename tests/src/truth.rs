@@ -41,6 +41,11 @@ impl Call {
     pub fn duration_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.start_ns)
     }
+
+    /// A number that the library said.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.facts.get(name).and_then(Value::as_f64)
+    }
 }
 
 /// All lines of a truth file; a file that does not exist yet has none.

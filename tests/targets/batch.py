@@ -55,6 +55,146 @@ def highs(number: int) -> None:
         facts["status"] = str(model.run())
 
 
+_SESSIONS: list = []
+_MATMULS = 6
+
+
+def _onnx_session(size: int):
+    """Matrix products by random weights, each followed by another operator."""
+    import numpy
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = numpy.random.default_rng(7)
+    nodes, weights, last = [], [], "input"
+    for layer in range(_MATMULS):
+        values = (rng.standard_normal((size, size)) / size).astype(numpy.float32)
+        weights.append(numpy_helper.from_array(values, f"weight{layer}"))
+        nodes.append(helper.make_node("MatMul", [last, f"weight{layer}"], [f"product{layer}"]))
+        nodes.append(helper.make_node("Tanh", [f"product{layer}"], [f"layer{layer}"]))
+        last = f"layer{layer}"
+    shape = ["rows", size]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("input", last)]
+    graph = helper.make_graph(nodes, "layers", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    with truth.call("onnx.load", "onnx"):
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    return session
+
+
+def onnx(number: int) -> None:
+    """A run of a small model; at the first call the session is made."""
+    import numpy
+
+    size = 600
+    if not _SESSIONS:
+        _SESSIONS.append(_onnx_session(size))
+    rows = numpy.ones((128 + number % 64, size), dtype=numpy.float32)
+    with truth.call("onnx.run", "onnx") as facts:
+        _SESSIONS[0].run(None, {"input": rows})
+        facts["matmuls"] = _MATMULS
+
+
+def onnx_raises(number: int) -> None:
+    """A run with an input of a wrong shape: it fails inside of the library."""
+    import numpy
+
+    if not _SESSIONS:
+        _SESSIONS.append(_onnx_session(400))
+    with truth.call("onnx.run", "onnx"):
+        try:
+            _SESSIONS[0].run(None, {"input": numpy.ones((2, 3), dtype=numpy.float32)})
+        except Exception as error:
+            assert "INVALID_ARGUMENT" in str(error), error
+        else:
+            raise AssertionError("the shape was accepted")
+
+
+def _cudart():
+    """The runtime that the tests name: their stub, or the real one."""
+    import ctypes
+    import os
+
+    runtime = ctypes.CDLL(os.environ["CUDART"])
+    pointers = [ctypes.c_void_p] * 2
+    runtime.cudaMemcpy.argtypes = [*pointers, ctypes.c_size_t, ctypes.c_int]
+    return ctypes, runtime
+
+
+def cuda(number: int) -> None:
+    """A forward pass: copy in, launches, wait, copy out."""
+    ctypes, runtime = _cudart()
+    size = 1 << 20
+    host, device = ctypes.create_string_buffer(size), ctypes.create_string_buffer(size)
+    with truth.call("cuda.memcpy", "cuda") as facts:
+        facts["error"] = runtime.cudaMemcpy(device, host, size, 1)
+    with truth.call("cuda.launch", "cuda") as facts:
+        facts["count"] = 100 + number
+        runtime.launch_many(facts["count"], 0)
+    with truth.call("cuda.synchronize", "cuda") as facts:
+        facts["error"] = runtime.cudaStreamSynchronize(None)
+    with truth.call("cuda.memcpy", "cuda") as facts:
+        facts["error"] = runtime.cudaMemcpy(host, device, size // 2, 2)
+
+
+def cuda_at_rate(number: int) -> None:
+    """Launches for half a second, so many a second."""
+    import os
+
+    _, runtime = _cudart()
+    rate = int(os.environ["RATE"])
+    with truth.call("cuda.launch", "cuda_at_rate") as facts:
+        facts["count"] = rate // 2
+        runtime.launch_many(facts["count"], 1_000_000_000 // rate)
+
+
+def cuda_real(number: int) -> None:
+    """The real runtime: without a driver each call fails, and says so."""
+    ctypes, runtime = _cudart()
+    host = ctypes.create_string_buffer(16)
+    with truth.call("cuda.memcpy", "cuda_real") as facts:
+        facts["error"] = runtime.cudaMemcpy(host, host, 16, 1)
+    with truth.call("cuda.synchronize", "cuda_real") as facts:
+        facts["error"] = runtime.cudaStreamSynchronize(None)
+
+
+def llama(number: int) -> None:
+    """A model is loaded in the request; each second one is cut short."""
+    import os
+    import tempfile
+
+    import llama_cpp
+
+    model = os.environ["MODEL"]
+    with open(model, "rb") as whole, tempfile.NamedTemporaryFile(suffix=".gguf") as short:
+        if number % 2:
+            short.write(whole.read(1_000_000))
+            short.flush()
+            model = short.name
+        with truth.call("llama.load", "llama") as facts:
+            loaded = llama_cpp.llama_model_load_from_file(
+                model.encode(), llama_cpp.llama_model_default_params()
+            )
+            facts["failed"] = not loaded
+        if loaded:
+            llama_cpp.llama_model_free(loaded)
+
+
+def cython(number: int) -> None:
+    """A Cython module, from the folder that the test built it in."""
+    import os
+
+    sys.path.insert(0, os.environ["SHOP"])
+    import shop
+
+    with truth.call("shop.price", "cython"):
+        shop.price(3)
+
+
 def highs_raises(number: int) -> None:
     """A Python callback raises under Highs::run: the exception crosses its frame."""
     import highspy
@@ -77,6 +217,17 @@ def main() -> None:
     """Reads commands until the input ends."""
     work = globals()[sys.argv[1]]
     number = 0
+    if sys.argv[1] == "llama":
+        import llama_cpp
+
+        llama_cpp.llama_backend_init()
+    if sys.argv[1] == "cython":
+        cython(0)
+    if sys.argv[1].startswith("cuda"):
+        _cudart()
+    if sys.argv[1].startswith("onnx"):
+        # Before the first call: a session made right after the import would not be seen.
+        import onnxruntime  # noqa: F401
 
     def one() -> None:
         with tracer.start_as_current_span(f"{work.__name__} {number}"):

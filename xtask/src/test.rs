@@ -27,6 +27,10 @@ pub struct Arguments {
 /// Requirements that the live tests will ask for, on the usual interpreter.
 const ENVIRONMENTS: &[&str] = &[
     "solver",
+    "llama",
+    "onnx",
+    "cuda",
+    "cython",
     "rotel",
     "highs",
     "gevent",

@@ -7,17 +7,15 @@ use semver::Version;
 
 use super::{
     Catalogue,
+    anchors::Found,
     found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole},
     rules::Rule,
     scan::{self, Hit, Scan},
     stacks,
 };
-use crate::{
-    object::{
-        BuildId, Image, Links, OpenError, SymbolTable, Unwind, constant,
-        exits::{self, Exits, Function, Refusal, Searched},
-    },
-    symbolize,
+use crate::object::{
+    BuildId, Image, Links, OpenError, SymbolTable, Unwind, constant,
+    exits::{self, Exits, Function, Refusal, Searched},
 };
 
 /// The C++ runtime's function that ends the unwinding: the catch probe's place.
@@ -60,7 +58,7 @@ impl Catalogue {
         let dynamic = SymbolTable::dynamic(image)?;
         let full = SymbolTable::full(image)?;
         let table = if full.is_empty() { &dynamic } else { &full };
-        let mut found = scan::scan(table, &self.matcher);
+        let mut found = scan::scan(table, &self.matcher, &self.rules);
         found
             .hits
             .retain(|hit| self.looks_into(&self.rules[hit.rule], &file_name));
@@ -75,6 +73,7 @@ impl Catalogue {
             switches_stacks: stacks::switcher(&file_name, &dynamic, &full),
             ..Analysis::default()
         };
+        self.add_anchored(image, &file_name, &mut found.hits, &mut analysis);
         if !found.hits.is_empty() {
             let versions = self.versions(image, analysis.build_id.as_ref(), &found);
             let object = Object {
@@ -89,6 +88,35 @@ impl Catalogue {
             analysis.libraries = object.libraries(&found.hits);
         }
         Ok(analysis)
+    }
+
+    /// Adds the functions that no symbol names; anchors that don't check out are refused.
+    fn add_anchored(
+        &self,
+        image: &Image,
+        file_name: &str,
+        hits: &mut Vec<Hit>,
+        analysis: &mut Analysis,
+    ) {
+        let mut links = None;
+        for (index, rule) in self.rules.iter().enumerate() {
+            let Some(anchor) = &rule.anchor else { continue };
+            if !self.looks_into(rule, file_name) {
+                continue;
+            }
+            let links = links.get_or_insert_with(|| Links::load(image));
+            match anchor.find(index, rule, image, links) {
+                Found::Nothing => {}
+                Found::Hits(found) => hits.extend(found),
+                Found::Broken(reason) => analysis.refused.push(RefusedRegion {
+                    name: rule.name.clone(),
+                    symbol: anchor.describe(),
+                    function: anchor.function().to_owned(),
+                    address: 0,
+                    reason: reason.into(),
+                }),
+            }
+        }
     }
 
     fn looks_into(&self, rule: &Rule, file_name: &str) -> bool {
@@ -143,9 +171,9 @@ impl Object<'_> {
                     analysis.regions.push(region);
                 }
                 Err(reason) => analysis.refused.push(RefusedRegion {
-                    name: self.catalogue.rules[hit.rule].name.clone(),
+                    name: hit.name.clone(),
                     symbol: hit.symbol.clone(),
-                    function: symbolize::function_name(&hit.symbol),
+                    function: hit.function.clone(),
                     address: hit.address,
                     reason,
                 }),
@@ -171,7 +199,7 @@ impl Object<'_> {
             fragments: hit.fragments.clone(),
         };
         match self.catalogue.rules[hit.rule].role {
-            RegionRole::Note => Ok(exits::entry_only(searched, &function)?),
+            RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
             _ => Ok(exits::find(searched, &function)?),
         }
     }
@@ -180,10 +208,10 @@ impl Object<'_> {
         let rule = &self.catalogue.rules[hit.rule];
         let version = self.versions[rule.library].as_ref();
         let mut region = FoundRegion {
-            name: rule.name.clone(),
+            name: hit.name.clone(),
             role: rule.role,
             symbol: hit.symbol.clone(),
-            function: symbolize::function_name(&hit.symbol),
+            function: hit.function.clone(),
             object: self.file_name.clone(),
             address: hit.address,
             entry: exits.entry_offset,
@@ -198,6 +226,8 @@ impl Object<'_> {
             failure: rule.failure.clone(),
             only_if: rule.only_if.clone(),
             event_of: rule.event_of.clone(),
+            cold_start: rule.cold_start,
+            fold: rule.fold.clone(),
         };
         let getter_offset =
             |symbol: &str| constant::getter_offset(self.image, *self.named.get(symbol)?);

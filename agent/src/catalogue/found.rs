@@ -3,11 +3,11 @@
 use hotspan_common::{MAX_READS, ReadSpec, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, Region, Role},
+    region::{AttributeRule, Condition, FailureRule, FoldRule, Region, Role},
 };
 use serde::Serialize;
 
-use super::schema;
+use super::{anchors::BrokenAnchor, schema};
 use crate::object::exits::{ExitPoint, Refusal};
 
 /// What the entry of a region means.
@@ -20,6 +20,8 @@ pub enum RegionRole {
     Worker,
     /// A crossing, which becomes an event on the span around it.
     SpanEvent,
+    /// An entry that is counted with those that follow it, as one span. It has no exits.
+    Tally,
     /// No crossing: it adds its reads to the open crossing of its group around it. It has no exits.
     Note,
 }
@@ -30,6 +32,7 @@ impl From<schema::Role> for RegionRole {
             schema::Role::Span => Self::Span,
             schema::Role::Worker => Self::Worker,
             schema::Role::SpanEvent => Self::SpanEvent,
+            schema::Role::Tally => Self::Tally,
             schema::Role::Note => Self::Note,
         }
     }
@@ -42,7 +45,7 @@ pub struct FoundRegion {
     pub name: String,
     /// What its entry means.
     pub role: RegionRole,
-    /// The mangled symbol.
+    /// The mangled symbol; for a function that none names, how it was found.
     pub symbol: String,
     /// The demangled function, without parameters: `code.function.name`.
     pub function: String,
@@ -52,7 +55,7 @@ pub struct FoundRegion {
     pub address: u64,
     /// The entry probe.
     pub entry: u64,
-    /// The exit probes; empty for a note.
+    /// The exit probes; empty for a note and a tally.
     pub exits: Vec<ExitPoint>,
     /// Crossings shorter than this many nanoseconds are not emitted.
     pub min_ns: u64,
@@ -74,6 +77,10 @@ pub struct FoundRegion {
     pub only_if: Option<Condition>,
     /// For an event: the name of its span.
     pub event_of: Option<String>,
+    /// Whether it is work that a warm process does not do.
+    pub cold_start: bool,
+    /// How its crossings are joined.
+    pub fold: Option<FoldRule>,
 }
 
 /// A region that is there and can't be armed.
@@ -97,6 +104,9 @@ pub enum RefusedBecause {
     /// Its function can't be followed.
     #[error(transparent)]
     Exits(#[from] Refusal),
+    /// No symbol names its function, and what it is known by is not as expected.
+    #[error(transparent)]
+    Anchor(#[from] BrokenAnchor),
     /// Two crossings with one stack pointer can't be told apart.
     #[error("{0} is armed on the same function")]
     SameFunction(String),
@@ -124,7 +134,7 @@ impl FoundRegion {
     /// For the core; `None` for a note, which has no crossings.
     pub fn describe(&self, id: RegionId) -> Option<Region> {
         let role = match self.role {
-            RegionRole::Span => Role::Span,
+            RegionRole::Span | RegionRole::Tally => Role::Span,
             RegionRole::Worker => Role::Worker,
             RegionRole::SpanEvent => Role::SpanEvent,
             RegionRole::Note => return None,
@@ -139,6 +149,8 @@ impl FoundRegion {
             failure: self.failure.clone(),
             only_if: self.only_if.clone(),
             event_of: self.event_of.clone(),
+            cold_start: self.cold_start,
+            fold: self.fold.clone().map(Box::new),
         })
     }
 }

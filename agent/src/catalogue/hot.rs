@@ -73,6 +73,8 @@ impl HotFunction {
             reads: Vec::new(),
             unread: Vec::new(),
             attributes: Vec::new(),
+            cold_start: false,
+            fold: None,
             failure: None,
             only_if: None,
             event_of: None,

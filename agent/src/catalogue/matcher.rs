@@ -90,8 +90,13 @@ impl MatcherBuilder {
             rule,
             fragments: region.fragments,
         };
-        if region.symbols.is_empty() && region.patterns.is_empty() && region.functions.is_empty() {
-            let reason = "a region needs `symbols`, `patterns` or `functions`";
+        let is_anchored = region.anchor.is_some() || region.vtable.is_some();
+        if region.symbols.is_empty()
+            && region.patterns.is_empty()
+            && region.functions.is_empty()
+            && !is_anchored
+        {
+            let reason = "a region needs `symbols`, `patterns`, `functions`, `anchor` or `vtable`";
             return Err(CatalogueError::new(
                 source,
                 Some(region.name.span()),

@@ -5,9 +5,11 @@
 //! `agent/catalogue/README.md`.
 
 mod analysis;
+mod anchors;
 mod attributes;
 mod cache;
 mod error;
+mod folds;
 mod found;
 mod hot;
 mod matcher;
@@ -22,6 +24,7 @@ mod stacks;
 mod version;
 
 pub use analysis::Analysis;
+pub use anchors::BrokenAnchor;
 pub use cache::{Analysed, AnalysisCache};
 pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};

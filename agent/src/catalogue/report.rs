@@ -173,6 +173,7 @@ impl fmt::Display for ObjectReport {
             let exits = match (&line.state, line.role) {
                 (State::Refused(_), _) => "none".to_owned(),
                 (State::Armed, Some(RegionRole::Note)) => "note".to_owned(),
+                (State::Armed, Some(RegionRole::Tally)) => "tally".to_owned(),
                 (State::Armed, _) => line.exits.to_string(),
             };
             writeln!(

@@ -3,14 +3,16 @@
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use glob::Pattern;
-use hotspan_common::{MAX_READS, RegionFlags};
-use hotspan_synth::region::{AttributeRule, Condition, FailureRule};
+use hotspan_common::{MAX_READS, RegionFlags, TALLY_SLOT};
+use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, ValueRule};
 use toml::Spanned;
 
 use super::{
     analysis::BEGIN_CATCH,
+    anchors::{self, Anchor},
     attributes,
     error::CatalogueError,
+    folds,
     found::RegionRole,
     matcher::Matcher,
     reads::ReadRule,
@@ -66,6 +68,9 @@ pub(super) struct Rule {
     pub failure: Option<FailureRule>,
     pub only_if: Option<Condition>,
     pub event_of: Option<String>,
+    pub cold_start: bool,
+    pub fold: Option<FoldRule>,
+    pub anchor: Option<Anchor>,
 }
 
 /// A region between parsing and checking.
@@ -138,7 +143,8 @@ fn check_regions(
     let mut rules = Vec::with_capacity(pending.len());
     for (index, (Pending { library, region }, reads)) in pending.iter().zip(reads).enumerate() {
         let source = &sources[*library];
-        rules.push(rule(source, *library, region, reads, &mut numbering)?);
+        let place = (*library, !libraries[*library].objects.is_empty());
+        rules.push(rule(source, place, region, reads, &mut numbering)?);
         matcher.add(index, source, region)?;
     }
     for getter in rules
@@ -178,12 +184,13 @@ fn library(source: &Source, file: &File) -> Result<Library, CatalogueError> {
 
 fn rule(
     source: &Source,
-    library: usize,
+    (library, has_objects): (usize, bool),
     region: &Region,
     reads: Vec<ReadRule>,
     numbering: &mut Numbering,
 ) -> Result<Rule, CatalogueError> {
     check_name(source, &region.name)?;
+    let anchor = Anchor::check(source, region, has_objects)?;
     let group = numbering.group(region);
     if region.role == Role::Note && group == 0 {
         let reason = "a note needs the `group` of the regions that it adds to";
@@ -194,6 +201,14 @@ fn rule(
         ));
     }
     let slots = numbering.slots(region);
+    if region.role == Role::Tally && slots.len() > TALLY_SLOT as usize {
+        let reason = format!("a tally can read {TALLY_SLOT} slots: the last is its count");
+        return Err(CatalogueError::new(
+            source,
+            Some(region.name.span()),
+            reason,
+        ));
+    }
     Ok(Rule {
         library,
         name: region.name.get_ref().clone(),
@@ -203,23 +218,40 @@ fn rule(
         flags: flags(region),
         group,
         reads,
-        attributes: region
-            .attributes
-            .iter()
-            .map(|attribute| attributes::attribute(source, attribute, slots))
-            .collect::<Result<_, _>>()?,
+        attributes: attributes_of(source, region, slots)?,
         failure: region
             .failure
             .as_ref()
             .map(|failure| attributes::failure(source, failure, slots))
             .transpose()?,
         event_of: event_of(source, region)?,
+        cold_start: region.cold_start,
+        fold: folds::fold(source, region, slots)?,
+        anchor,
         only_if: region
             .only_if
             .as_ref()
             .map(|condition| attributes::only_if(source, condition, slots))
             .transpose()?,
     })
+}
+
+fn attributes_of(
+    source: &Source,
+    region: &Region,
+    slots: &Slots,
+) -> Result<Vec<AttributeRule>, CatalogueError> {
+    let count = (region.role == Role::Tally).then(|| {
+        Ok(AttributeRule {
+            key: "hotspan.count".to_owned(),
+            value: ValueRule::Int { slot: TALLY_SLOT },
+        })
+    });
+    let written = region.attributes.iter();
+    count
+        .into_iter()
+        .chain(written.map(|attribute| attributes::attribute(source, attribute, slots)))
+        .collect()
 }
 
 fn event_of(source: &Source, region: &Region) -> Result<Option<String>, CatalogueError> {
@@ -233,14 +265,14 @@ fn event_of(source: &Source, region: &Region) -> Result<Option<String>, Catalogu
     Err(CatalogueError::new(source, Some(name.span()), reason))
 }
 
-fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueError> {
+pub(super) fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueError> {
     let part = |part: &str| {
         !part.is_empty()
             && part
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     };
-    let text = name.get_ref();
+    let text = anchors::with_class(name.get_ref());
     if text.split('.').count() >= 2 && text.split('.').all(part) {
         return Ok(());
     }
@@ -249,18 +281,30 @@ fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueEr
 }
 
 fn min_ns(source: &Source, region: &Region) -> Result<u64, CatalogueError> {
-    let Some(text) = &region.min_duration else {
-        return Ok(DEFAULT_MIN_NS);
-    };
+    match &region.min_duration {
+        Some(text) => nanoseconds(source, "min_duration", text),
+        None => Ok(DEFAULT_MIN_NS),
+    }
+}
+
+/// A duration as people write it, in nanoseconds.
+pub(super) fn nanoseconds(
+    source: &Source,
+    key: &str,
+    text: &Spanned<String>,
+) -> Result<u64, CatalogueError> {
     let fail = |reason: String| CatalogueError::new(source, Some(text.span()), reason);
     let duration: Duration = humantime::parse_duration(text.get_ref())
-        .map_err(|error| fail(format!("min_duration: {error}")))?;
-    u64::try_from(duration.as_nanos()).map_err(|_| fail("min_duration: too long".to_owned()))
+        .map_err(|error| fail(format!("{key}: {error}")))?;
+    u64::try_from(duration.as_nanos()).map_err(|_| fail(format!("{key}: too long")))
 }
 
 fn flags(region: &Region) -> u32 {
     let mut flags = 0;
-    if region.keep_all || region.role == Role::SpanEvent {
+    if region.role == Role::Tally {
+        flags |= RegionFlags::TALLY | RegionFlags::KEEP_ALL;
+    }
+    if region.keep_all || region.role == Role::SpanEvent || region.fold.is_some() {
         flags |= RegionFlags::KEEP_ALL;
     }
     if !region.on_workers {

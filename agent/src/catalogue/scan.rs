@@ -5,14 +5,25 @@ use std::{
     ops::Range,
 };
 
-use super::matcher::{Matcher, Wanted};
-use crate::object::{Symbol, SymbolKind, SymbolTable};
+use super::{
+    matcher::{Matcher, Wanted},
+    rules::Rule,
+};
+use crate::{
+    object::{Symbol, SymbolKind, SymbolTable},
+    symbolize,
+};
 
 /// A symbol that a rule matched.
 #[derive(Clone, Debug)]
 pub(super) struct Hit {
     pub rule: usize,
+    /// Span name.
+    pub name: String,
+    /// The mangled symbol, or how it was found without one.
     pub symbol: String,
+    /// Demangled.
+    pub function: String,
     pub address: u64,
     pub size: u64,
     pub indirect: bool,
@@ -30,7 +41,7 @@ pub(super) struct Scan {
 }
 
 /// Looks at every function that the table defines.
-pub(super) fn scan(table: &SymbolTable, matcher: &Matcher) -> Scan {
+pub(super) fn scan(table: &SymbolTable, matcher: &Matcher, rules: &[Rule]) -> Scan {
     let mut found = Scan::default();
     let mut hits: BTreeMap<(usize, u64), Hit> = BTreeMap::new();
     for symbol in table.functions() {
@@ -42,7 +53,7 @@ pub(super) fn scan(table: &SymbolTable, matcher: &Matcher) -> Scan {
                 }
                 Wanted::Region(rule) => {
                     hits.entry((rule, symbol.address))
-                        .or_insert_with(|| hit(rule, &symbol));
+                        .or_insert_with(|| hit(rule, &rules[rule].name, &symbol));
                 }
             }
         }
@@ -52,10 +63,13 @@ pub(super) fn scan(table: &SymbolTable, matcher: &Matcher) -> Scan {
     found
 }
 
-fn hit(rule: usize, symbol: &Symbol<'_>) -> Hit {
+fn hit(rule: usize, name: &str, symbol: &Symbol<'_>) -> Hit {
+    let mangled = String::from_utf8_lossy(symbol.name).into_owned();
     Hit {
         rule,
-        symbol: String::from_utf8_lossy(symbol.name).into_owned(),
+        name: name.to_owned(),
+        function: symbolize::function_name(&mangled),
+        symbol: mangled,
         address: symbol.address,
         size: symbol.size,
         indirect: symbol.kind == SymbolKind::Indirect,

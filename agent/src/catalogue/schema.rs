@@ -51,6 +51,8 @@ pub(super) struct Region {
     pub patterns: Vec<Spanned<String>>,
     #[serde(default)]
     pub functions: Vec<Spanned<String>>,
+    pub anchor: Option<Anchor>,
+    pub vtable: Option<Vtable>,
     #[serde(default)]
     pub fragments: bool,
     #[serde(default)]
@@ -69,6 +71,60 @@ pub(super) struct Region {
     pub failure: Option<Failure>,
     pub only_if: Option<Condition>,
     pub event_of: Option<Spanned<String>>,
+    #[serde(default)]
+    pub cold_start: bool,
+    pub fold: Option<Fold>,
+}
+
+/// Crossings that one span stands for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fold {
+    pub by: Option<Spanned<String>>,
+    pub idle: Option<Spanned<String>>,
+    #[serde(default)]
+    pub sum: Vec<Spanned<String>>,
+    pub rate: Option<Rate>,
+    pub opening: Option<Opening>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rate {
+    pub of: Spanned<String>,
+    pub key: Spanned<String>,
+}
+
+/// Crossings that come before the repetitions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Opening {
+    pub name: Spanned<String>,
+    pub until: Spanned<String>,
+    pub length: Spanned<String>,
+    pub position: Option<Spanned<String>>,
+    pub each: Option<Spanned<String>>,
+    pub until_count: Option<Spanned<String>>,
+    pub first_result: Option<Spanned<String>>,
+    #[serde(default, rename = "attribute")]
+    pub attributes: Vec<Attribute>,
+}
+
+/// A function without a symbol, by the strings that it refers to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Anchor {
+    pub strings: Vec<Spanned<String>>,
+    pub function: Spanned<String>,
+}
+
+/// Methods without symbols, by their base class and place in the vtable.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Vtable {
+    pub base: Spanned<String>,
+    pub slot: u32,
+    pub method: Spanned<String>,
 }
 
 /// What a crossing becomes.
@@ -79,6 +135,7 @@ pub(super) enum Role {
     Span,
     Worker,
     SpanEvent,
+    Tally,
     Note,
 }
 
@@ -154,6 +211,7 @@ pub(super) enum Value {
     OneOf(OneOf),
     Reached(Reached),
     Quotient(Quotient),
+    Total(Vec<Spanned<String>>),
     Scaled(Scaled),
     Given(Given),
 }

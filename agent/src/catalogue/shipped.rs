@@ -8,7 +8,15 @@ macro_rules! shipped {
     };
 }
 
-const FILES: &[(&str, &str)] = shipped!["blas.toml", "highs.toml", "ortools.toml", "python.toml"];
+const FILES: &[(&str, &str)] = shipped![
+    "blas.toml",
+    "cuda.toml",
+    "highs.toml",
+    "llama.toml",
+    "onnx.toml",
+    "ortools.toml",
+    "python.toml"
+];
 
 /// The shipped files.
 pub(super) fn sources() -> Vec<Source> {

@@ -72,6 +72,11 @@ impl Slots {
         Ok(number as u32)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
     /// Number and class of a slot that some read fills.
     pub(super) fn get(&self, name: &str) -> Result<(u32, Class), String> {
         self.by_name

@@ -1,6 +1,9 @@
 //! Catalogue files good and bad, and what they find in objects that the tests compile.
 
+mod anchors;
 mod conditions;
+mod examples;
+mod folds;
 
 use std::{num::NonZeroUsize, path::Path, process::Command, sync::Arc};
 
@@ -56,6 +59,9 @@ fn the_shipped_catalogue_loads() {
         "highs.mip",
         "blas.gemm",
         "python.regex",
+        "llama.decode",
+        "onnx.run",
+        "cuda.launch",
     ] {
         assert!(names.contains(&name), "{name}");
     }

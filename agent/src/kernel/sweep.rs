@@ -1,6 +1,6 @@
 //! What is in maps rather than rings: crossings still open, and those that found the ring full.
 
-use hotspan_common::{CrossingEvent, MAX_DEPTH, RecordKind};
+use hotspan_common::{CrossingEvent, FrameFlags, MAX_DEPTH, RecordKind};
 
 use super::{Kernel, KernelError, probes::failed};
 
@@ -11,6 +11,8 @@ pub struct OpenFrame {
     pub event: CrossingEvent,
     /// The region's epoch at its entry.
     pub epoch: u32,
+    /// Whether it is a burst of counted entries, over with the last that was counted.
+    pub is_burst: bool,
     /// Stack pointer at its entry.
     pub sp: u64,
     /// What lay there: the return address. While the frame lives, it still does.
@@ -41,6 +43,7 @@ impl Kernel {
                     event.blocked_ns = second.blocked_ns.saturating_sub(event.blocked_ns);
                     open.push(OpenFrame {
                         event,
+                        is_burst: second.frames[slot].flags & FrameFlags::BURST != 0,
                         epoch: second.frames[slot].epoch,
                         sp: second.frames[slot].sp,
                         return_address: second.frames[slot].return_address,

@@ -218,6 +218,13 @@ impl Image {
         self.read(section.offset, section.size).ok()
     }
 
+    /// A section's address and bytes by its name; `None` if there is none or it can't be read.
+    pub fn section(&self, name: &str) -> Option<(u64, Vec<u8>)> {
+        let section = self.sections.iter().find(|section| section.name == name)?;
+        let bytes = self.read(section.offset, section.size).ok()?;
+        Some((section.address, bytes))
+    }
+
     pub(crate) fn sections(&self) -> &[Section] {
         &self.sections
     }

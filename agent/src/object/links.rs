@@ -54,6 +54,15 @@ impl Links {
         }
     }
 
+    /// Places in the data that will point into this object, and where to.
+    pub fn local_pointers(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.entries().filter_map(|entry| {
+            let kind = elf::RelocationType((entry.r_info.get(LE) & 0xffff_ffff) as u32);
+            (kind == elf::R_X86_64_RELATIVE)
+                .then(|| (entry.r_offset.get(LE), entry.r_addend.get(LE) as u64))
+        })
+    }
+
     fn entries(&self) -> impl Iterator<Item = &Rela64<LE>> {
         self.tables.iter().flat_map(|bytes| {
             let count = bytes.len() / size_of::<Rela64<LE>>();

@@ -7,6 +7,8 @@ pub mod constant;
 pub mod exits;
 mod image;
 mod links;
+pub mod references;
+pub mod rtti;
 mod symbols;
 mod unwind;
 

@@ -25,6 +25,8 @@ fn events() -> Vec<Event> {
         failure: None,
         only_if: None,
         event_of: None,
+        cold_start: false,
+        fold: None,
     };
     // Text that JSON must escape, and a number that a careless parser would round.
     let resource = vec![

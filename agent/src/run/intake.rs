@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use hotspan_common::{CrossingEvent, Ending};
+use hotspan_common::{CrossingEvent, Ending, TALLY_GAP_NS};
 use hotspan_synth::{event::Event, time::KernelTime};
 
 use super::{armory::Armory, translate};
@@ -20,6 +20,8 @@ pub struct Intake {
     batch: Batch,
     events: Vec<Event>,
     announced: HashSet<u64>,
+    /// Bursts that were taken as over, while the thread has not found that out.
+    over: HashSet<u64>,
     unknown_entries: u64,
 }
 
@@ -58,8 +60,10 @@ impl Intake {
 
     /// Crossings that have been open for a while, each once.
     pub fn announced(&mut self, kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<Event> {
-        let open: Vec<CrossingEvent> = kernel
-            .open_crossings()
+        let (bursts, open): (Vec<OpenFrame>, Vec<OpenFrame>) =
+            (kernel.open_crossings().into_iter()).partition(|open| open.is_burst);
+        self.take_over(&bursts, armory, now);
+        let open: Vec<CrossingEvent> = open
             .into_iter()
             .filter(|open| armory.is_current(open.event.region, open.epoch) && !is_gone(open))
             .map(|open| open.event)
@@ -76,6 +80,10 @@ impl Intake {
     /// What is open, as ended by the detach.
     pub fn detached(&mut self, kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<Event> {
         for open in kernel.open_crossings() {
+            if open.is_burst {
+                self.burst(&open.event, armory);
+                continue;
+            }
             let mut event = open.event;
             let ending = if !armory.is_current(event.region, open.epoch) {
                 Ending::Disarmed
@@ -99,7 +107,34 @@ impl Intake {
             .filter(|(_, total)| *total != 0)
     }
 
+    /// Takes bursts that nothing has been added to for long: their threads may be idle for good.
+    fn take_over(&mut self, bursts: &[OpenFrame], armory: &Armory, now: KernelTime) {
+        let still: HashSet<u64> = bursts.iter().map(|open| open.event.id).collect();
+        self.over.retain(|id| still.contains(id));
+        for open in bursts {
+            let idle_ns = now.0.saturating_sub(open.event.proven_ns);
+            if idle_ns > TALLY_GAP_NS + ANNOUNCED_AFTER_NS {
+                self.burst(&open.event, armory);
+            }
+        }
+    }
+
+    /// A burst ends with its last entry. Each is taken once.
+    fn burst(&mut self, event: &CrossingEvent, armory: &Armory) {
+        if self.over.contains(&event.id) {
+            return;
+        }
+        let mut event = *event;
+        event.ending = Ending::Returned.wire();
+        event.exit_ns = event.proven_ns;
+        self.crossing(&event, armory);
+        self.over.insert(event.id);
+    }
+
     fn crossing(&mut self, event: &CrossingEvent, armory: &Armory) {
+        if self.over.remove(&event.id) {
+            return;
+        }
         match translate::crossing(event, armory.text_slot(event.region)) {
             Some(crossing) => self.events.push(Event::Crossing(crossing)),
             None => self.unknown_entries += 1,

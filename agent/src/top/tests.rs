@@ -37,6 +37,8 @@ fn region(id: u32, name: &str) -> Event {
         function: String::new(),
         object: String::new(),
         attributes: Vec::new(),
+        cold_start: false,
+        fold: None,
         failure: None,
         only_if: None,
         event_of: None,

@@ -76,7 +76,11 @@ pub fn close_all(state: &mut ThreadState, ending: Ending, now: u64) {
         }
         let frame = stack::frame(state, slot);
         let proven = frame.event.proven_ns;
-        close(slot, ending, proven, now);
+        if frame.flags & FrameFlags::BURST != 0 {
+            close(slot, Ending::Returned, proven, proven);
+        } else {
+            close(slot, ending, proven, now);
+        }
     }
 }
 

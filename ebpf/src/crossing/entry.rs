@@ -2,7 +2,7 @@
 
 use hotspan_common::{
     Counter, CrossingEvent, FrameFlags, Parent, ParentSource, ReadWhen, RecordKind, RegionFlags,
-    ThreadState,
+    TALLY_SLOT, ThreadState,
 };
 
 use super::{Hit, decode, stack};
@@ -58,9 +58,17 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
     frame.group = hit.spec.group;
     frame.epoch = hit.spec.epoch;
     frame.flags = if ambiguous { FrameFlags::AMBIGUOUS } else { 0 };
+    let is_tally = hit.spec.flags & RegionFlags::TALLY != 0;
+    if is_tally {
+        frame.flags |= FrameFlags::BURST;
+    }
     frame.bases = decode::bases(hit);
     let event = &mut frame.event;
     begin(event, hit);
+    if is_tally {
+        event.values[TALLY_SLOT as usize] = 1;
+        event.valid = 1 << TALLY_SLOT;
+    }
     event.ns_tid = ns_tid;
     event.runqueue_ns = runqueue_ns;
     event.blocked_ns = blocked_ns;

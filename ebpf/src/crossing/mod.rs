@@ -10,9 +10,10 @@ pub mod guard;
 mod hit;
 mod note;
 pub mod stack;
+mod tally;
 
 use aya_ebpf::{macros::uprobe, programs::ProbeContext};
-use hotspan_common::PointKind;
+use hotspan_common::{PointKind, RegionFlags};
 
 pub use hit::Hit;
 
@@ -30,6 +31,7 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
         return 0;
     }
     match kind {
+        Some(PointKind::Entry) if hit.spec.flags & RegionFlags::TALLY != 0 => tally::run(&hit),
         Some(PointKind::Entry) => entry::run(&hit),
         Some(PointKind::Exit) => exit::run(&hit),
         Some(PointKind::Note) => note::run(&hit),

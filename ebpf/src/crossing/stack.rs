@@ -145,6 +145,10 @@ pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
             emit::close(slot, Ending::Disarmed, proven, hit.now);
             continue;
         }
+        if old.flags & FrameFlags::BURST != 0 {
+            emit::close(slot, Ending::Returned, proven, proven);
+            continue;
+        }
         if !comparable(hit, old, context) {
             // Another coroutine's, unless the context says otherwise: equal places are a riddle.
             if sp == hit.sp && old.context == context {
@@ -168,7 +172,10 @@ pub fn close_inner(state: &mut ThreadState, hit: &Hit, outer: u32, context: u64)
             continue;
         }
         let inner = frame(state, slot);
-        if inner.sp <= hit.sp && comparable(hit, inner, context) {
+        if inner.flags & FrameFlags::BURST != 0 {
+            let last = inner.event.proven_ns;
+            emit::close(slot, Ending::Returned, last, last);
+        } else if inner.sp <= hit.sp && comparable(hit, inner, context) {
             let proven = inner.event.proven_ns;
             emit::close(slot, Ending::Unwound, proven, hit.now);
         }

@@ -30,6 +30,8 @@ pub(crate) struct Exact {
     /// Synthetic spans from the target's to this one.
     pub depth: u32,
     pub span_id: SpanId,
+    /// Whether it stands for many crossings: what lies in it need not lie in one of them.
+    pub is_folded: bool,
 }
 
 /// All that is known of one thread in one request.
@@ -115,11 +117,8 @@ impl Lane {
             application: self.application(functions),
             inside: self.inside(),
         };
-        let hosts = (0..self.exact.len()).filter(|host| {
-            self.exact
-                .get(*host)
-                .is_some_and(|exact| !self.evidence_of(exact).is_empty())
-        });
+        let is_host = |exact: &Exact| !exact.is_folded && !self.evidence_of(exact).is_empty();
+        let hosts = (0..self.exact.len()).filter(|host| self.exact.get(*host).is_some_and(is_host));
         std::iter::once(None)
             .chain(hosts.map(Some))
             .map(|host| lane.found(host, between))

@@ -2,6 +2,7 @@
 
 mod endings;
 mod evidence;
+mod folding;
 mod inferred;
 mod limits;
 mod nesting;
@@ -38,6 +39,8 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
         role,
         function: format!("ns::{letter}()"),
         object: "libtest.so".to_owned(),
+        cold_start: false,
+        fold: None,
         attributes: vec![AttributeRule {
             key: "test.id".to_owned(),
             value: ValueRule::Int { slot: 0 },

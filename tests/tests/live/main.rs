@@ -4,11 +4,15 @@
 //! that it was not covered. They run one at a time, by a lock.
 
 mod attributes;
+mod cuda;
+mod examples;
 mod export;
 mod faults;
 mod guard;
 mod interpreters;
 mod lifecycle;
+mod llama;
+mod onnx;
 mod parents;
 mod recording;
 mod sampling;

@@ -38,7 +38,7 @@ impl SolverTimer {
     fn compare(spans: &[Span], calls: &[Call]) -> Self {
         let (mut spans_ns, mut service_ns) = (Vec::new(), Vec::new());
         for call in calls {
-            let Some(wall_s) = call.facts.get("wall_s").and_then(serde_json::Value::as_f64) else {
+            let Some(wall_s) = call.number("wall_s") else {
                 continue;
             };
             let measured_ns = (wall_s * 1e9) as u64;

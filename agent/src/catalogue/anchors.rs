@@ -1,0 +1,206 @@
+//! Functions that no symbol names: found by the strings that they refer to, or by their class.
+
+use toml::Spanned;
+
+use super::{
+    error::CatalogueError,
+    rules::{Rule, Source},
+    scan::Hit,
+    schema::{self, Region},
+};
+use crate::{
+    object::{
+        Image, Links, Unwind,
+        references::{self, NoReference},
+        rtti::{self, NoClasses},
+    },
+    symbolize,
+};
+
+/// What a region's name may hold in place of its class.
+const CLASS: &str = "{class}";
+
+/// How a function is found without a symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    /// The one function that refers to all of these strings.
+    Strings {
+        strings: Vec<String>,
+        function: String,
+    },
+    /// The virtual functions of the classes below a base.
+    Virtual {
+        base: String,
+        slot: u32,
+        method: String,
+    },
+}
+
+/// What an anchor finds.
+pub(super) enum Found {
+    /// The object holds nothing of the kind.
+    Nothing,
+    /// These functions.
+    Hits(Vec<Hit>),
+    /// The object holds the library, and the anchor does not check out, for this reason.
+    Broken(BrokenAnchor),
+}
+
+/// Why an anchor does not check out in an object that holds its library.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BrokenAnchor {
+    /// By strings.
+    #[error(transparent)]
+    Strings(#[from] NoReference),
+    /// By classes.
+    #[error(transparent)]
+    Classes(#[from] NoClasses),
+    /// Bounds of functions come from there.
+    #[error("the object has no unwind information")]
+    NoUnwindInfo,
+}
+
+impl Anchor {
+    /// Checks a region's anchor; `None` if symbols name its functions.
+    pub(super) fn check(
+        source: &Source,
+        region: &Region,
+        has_objects: bool,
+    ) -> Result<Option<Self>, CatalogueError> {
+        let fail = |reason: &str| {
+            let span = Some(region.name.span());
+            Err(CatalogueError::new(source, span, reason))
+        };
+        let anchor = match (&region.anchor, &region.vtable) {
+            (None, None) => {
+                return if region.name.get_ref().contains(CLASS) {
+                    fail("`{class}` is known for a `vtable` only")
+                } else {
+                    Ok(None)
+                };
+            }
+            (Some(_), Some(_)) => return fail("one of `anchor` and `vtable` is enough"),
+            (Some(anchor), None) => Self::strings(source, anchor)?,
+            (None, Some(vtable)) => Self::Virtual {
+                base: rtti::type_name(vtable.base.get_ref()),
+                slot: vtable.slot,
+                method: vtable.method.get_ref().clone(),
+            },
+        };
+        if !has_objects {
+            return fail("an anchor needs `objects`: looking for one takes long in large objects");
+        }
+        Ok(Some(anchor))
+    }
+
+    fn strings(source: &Source, anchor: &schema::Anchor) -> Result<Self, CatalogueError> {
+        let is_long = |text: &Spanned<String>| text.get_ref().trim_start_matches('*').len() >= 4;
+        if let Some(short) = anchor.strings.iter().find(|text| !is_long(text)) {
+            let reason = "strings: four characters or more are needed";
+            return Err(CatalogueError::new(source, Some(short.span()), reason));
+        }
+        if anchor.strings.is_empty() {
+            let reason = "strings: at least one is needed";
+            let span = Some(anchor.function.span());
+            return Err(CatalogueError::new(source, span, reason));
+        }
+        Ok(Self::Strings {
+            strings: (anchor.strings.iter())
+                .map(|text| text.get_ref().clone())
+                .collect(),
+            function: anchor.function.get_ref().clone(),
+        })
+    }
+
+    /// Looks for the functions of a rule in an object.
+    pub(super) fn find(&self, index: usize, rule: &Rule, image: &Image, links: &Links) -> Found {
+        let found = match self {
+            Self::Strings { strings, function } => {
+                by_strings(image, strings).map(|address| vec![hit(index, rule, address, function)])
+            }
+            Self::Virtual { base, slot, method } => {
+                rtti::overrides(image, links, base, u64::from(*slot))
+                    .map(|functions| {
+                        let hit = |of: rtti::VirtualFunction| of_class(index, rule, &of, method);
+                        functions.into_iter().map(hit).collect()
+                    })
+                    .map_err(BrokenAnchor::from)
+            }
+        };
+        match found {
+            Ok(hits) => Found::Hits(hits),
+            Err(
+                BrokenAnchor::Strings(NoReference::NoString(_))
+                | BrokenAnchor::Classes(NoClasses::NoBase),
+            ) => Found::Nothing,
+            Err(reason) => Found::Broken(reason),
+        }
+    }
+
+    /// What stands for the symbol.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Strings { strings, .. } => format!("refers to {}", strings.join(", ")),
+            Self::Virtual { base, slot, .. } => format!("slot {slot} below {base}"),
+        }
+    }
+
+    /// The function, or the method without its class.
+    pub(super) fn function(&self) -> &str {
+        match self {
+            Self::Strings { function, .. } => function,
+            Self::Virtual { method, .. } => method,
+        }
+    }
+}
+
+fn by_strings(image: &Image, strings: &[String]) -> Result<u64, BrokenAnchor> {
+    let unwind = Unwind::load(image).ok_or(BrokenAnchor::NoUnwindInfo)?;
+    Ok(references::function_with(image, &unwind, strings)?)
+}
+
+fn hit(index: usize, rule: &Rule, address: u64, function: &str) -> Hit {
+    Hit {
+        rule: index,
+        name: rule.name.clone(),
+        symbol: (rule.anchor.as_ref()).map_or_else(String::new, Anchor::describe),
+        function: function.to_owned(),
+        address,
+        size: 0,
+        indirect: false,
+        fragments: Vec::new(),
+    }
+}
+
+/// A method: its name as the demangler writes it, the region's name with the class put in.
+fn of_class(index: usize, rule: &Rule, found: &rtti::VirtualFunction, method: &str) -> Hit {
+    let nested = (found.class.strip_prefix('N'))
+        .and_then(|name| name.strip_suffix('E'))
+        .unwrap_or(&found.class);
+    // As the method would be mangled if it took nothing.
+    let symbol = format!("_ZN{nested}{}{method}Ev", method.len());
+    let function = symbolize::function_name(&symbol);
+    let class = function.strip_suffix(&format!("::{method}"));
+    let short = symbolize::short_name(class.unwrap_or(&function));
+    Hit {
+        name: rule.name.replace(CLASS, &lower(&short)),
+        symbol: format!("vtable of {}", found.class),
+        function,
+        ..hit(index, rule, found.address, method)
+    }
+}
+
+/// A class as a part of a region's name.
+fn lower(class: &str) -> String {
+    let class = class.split('<').next().unwrap_or(class);
+    class
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '_')
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
+}
+
+/// The name with a class put in, for checking.
+pub(super) fn with_class(name: &str) -> String {
+    name.replace(CLASS, "class")
+}

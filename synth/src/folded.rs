@@ -1,0 +1,113 @@
+//! One span for many crossings: what they come to together.
+
+use crate::{
+    attributes::AttributeList,
+    event::Ending,
+    item::{End, Item},
+    region::{FoldRule, Region},
+    steps::Steps,
+    time::UnixTime,
+};
+
+/// What a span that stands for many crossings has beside its draft.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Folded {
+    steps: Steps,
+    /// Crossings of the region that the fold rule waits for.
+    pub marks: u64,
+    /// End of the first of them, for the opening.
+    pub first_mark: Option<UnixTime>,
+    /// Start of the request, if it is known.
+    pub request_start: Option<UnixTime>,
+}
+
+impl Folded {
+    /// The first crossing.
+    pub fn new(item: &Item) -> Self {
+        let mut folded = Self::default();
+        folded.steps.add(item.duration_ns());
+        folded
+    }
+
+    /// Takes in one more crossing; `end` becomes the end of all of them.
+    pub fn join(&mut self, region: &Region, end: &mut End, item: &Item, joined: &End) {
+        self.steps.add(item.duration_ns());
+        if let Some(rule) = &region.fold {
+            add_values(rule, end, joined, region);
+        }
+        end.exit = end.exit.max(joined.exit);
+        end.proven = end.proven.max(joined.proven);
+        end.runqueue_ns = end.runqueue_ns.saturating_add(joined.runqueue_ns);
+        end.blocked_ns = end.blocked_ns.saturating_add(joined.blocked_ns);
+        // One that did not return says so for all.
+        if end.ending == Ending::Returned {
+            end.ending = joined.ending;
+        }
+    }
+
+    /// How many crossings.
+    pub fn crossings(&self) -> u64 {
+        self.steps.count
+    }
+
+    /// Time inside of the crossings, in nanoseconds.
+    pub fn busy_ns(&self) -> u64 {
+        self.steps.sum_ns
+    }
+
+    /// Adds what is said of all crossings.
+    pub fn describe(&self, list: &mut AttributeList<'_>, rule: &FoldRule, is_opening: bool) {
+        list.add_number("hotspan.count", self.steps.count);
+        list.add_number("hotspan.busy_ns", self.steps.sum_ns);
+        if self.steps.count > 1 {
+            list.add_number("hotspan.step.p50_ns", self.steps.percentile_ns(50));
+            list.add_number("hotspan.step.p99_ns", self.steps.percentile_ns(99));
+            list.add_number("hotspan.step.max_ns", self.steps.slowest_ns);
+        }
+        let Some(opening) = &rule.opening else { return };
+        if !is_opening {
+            if let Some(key) = &opening.until_count {
+                list.add_number(key, self.marks);
+            }
+        } else if let (Some(key), Some(seconds)) = (&opening.first_result, self.first_result_s()) {
+            list.add(key, seconds);
+        }
+    }
+
+    fn first_result_s(&self) -> Option<f64> {
+        let ns = self.first_mark?.0.checked_sub(self.request_start?.0)?;
+        Some(seconds(ns))
+    }
+}
+
+/// Adds the rate of a summed slot over the span.
+pub(crate) fn add_rate(list: &mut AttributeList<'_>, rule: &FoldRule, end: &End, duration_ns: u64) {
+    if let Some(rate) = &rule.rate
+        && let Some(sum) = end.slots().int(rate.slot)
+        && duration_ns > 0
+    {
+        list.add(&rate.key, sum as f64 / seconds(duration_ns));
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// Sums what is to be summed. A failure's result stays, whatever came after it.
+fn add_values(rule: &FoldRule, end: &mut End, joined: &End, region: &Region) {
+    let failure = region.failure.as_ref();
+    let has_failed = end.slots().failure(failure).is_some();
+    let failed_now = joined.slots().failure(failure).is_some() && !has_failed;
+    for &(slot, bits) in &joined.values {
+        let is_result = failed_now && failure.is_some_and(|failure| failure.slot == slot);
+        match end.values.iter_mut().find(|(known, _)| *known == slot) {
+            Some((_, sum)) if rule.sum.contains(&slot) => {
+                *sum = (*sum as i64).saturating_add(bits as i64) as u64;
+            }
+            Some((_, known)) if is_result => *known = bits,
+            Some(_) => {}
+            None => end.values.push((slot, bits)),
+        }
+    }
+}

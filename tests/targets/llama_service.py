@@ -1,0 +1,132 @@
+"""llama-cpp-python's own HTTP server, with what it does written down: `llama_service.py SERVER-ARGUMENTS`.
+
+The engine's Python layer says where a prompt ends and where tokens begin: the first `eval` of a
+generation is the prompt. The wrappers below note its calls into the library and nothing else; the
+server is unchanged.
+"""
+
+import os
+import threading
+import time
+
+import llama_cpp
+from llama_cpp import _internals
+from llama_cpp.server.__main__ import main
+from opentelemetry import trace
+
+import truth
+
+
+
+class Phase:
+    """The calls into the library that one span is to stand for."""
+
+    def __init__(self, region: str):
+        self.region = region
+        context = trace.get_current_span().get_span_context()
+        self.trace_id = format(context.trace_id, "032x")
+        self.span_id = format(context.span_id, "016x")
+        self.sampled = bool(context.trace_flags & 1)
+        self.tid = threading.get_native_id()
+        self.start_ns = 0
+        self.end_ns = 0
+        self.calls = 0
+        self.tokens = 0
+
+    def note(self, start_ns: int, end_ns: int, tokens: int) -> None:
+        """Adds one call."""
+        self.start_ns = self.start_ns or start_ns
+        self.end_ns = end_ns
+        self.calls += 1
+        self.tokens += tokens
+
+    def write(self, **facts) -> None:
+        """Writes it down, if there was a call."""
+        if not self.calls:
+            return
+        truth.write(
+            {
+                "region": self.region,
+                "route": "completion",
+                "trace_id": self.trace_id,
+                "span_id": self.span_id,
+                "sampled": self.sampled,
+                "pid": os.getpid(),
+                "tid": self.tid,
+                "start_ns": self.start_ns,
+                "end_ns": self.end_ns,
+                "facts": {"calls": self.calls, "tokens": self.tokens, **facts},
+            }
+        )
+
+
+class Generation:
+    """One run of `Llama.generate`."""
+
+    def __init__(self):
+        self.prefill = Phase("llama.prefill")
+        self.decode = Phase("llama.decode")
+        self.sample = Phase("llama.sample")
+        self.evals = 0
+
+    def write(self) -> None:
+        """Writes down all that it did."""
+        self.prefill.write()
+        self.decode.write(sampled=self.sample.calls)
+        self.sample.write()
+
+
+# The server lets one request at the model at a time, so there is one generation.
+_current: list = [None]
+
+_generate = llama_cpp.Llama.generate
+_eval = llama_cpp.Llama.eval
+_decode = _internals.LlamaContext.decode
+_sample = _internals.LlamaSampler.sample
+
+
+def generate(self, *args, **kwargs):
+    """`Llama.generate`, from its first token to its last."""
+    generation = _current[0] = Generation()
+    try:
+        yield from _generate(self, *args, **kwargs)
+    finally:
+        generation.write()
+
+
+def evaluate(self, tokens):
+    """`Llama.eval`."""
+    if _current[0]:
+        _current[0].evals += 1
+    return _eval(self, tokens)
+
+
+def decode(self, batch):
+    """`LlamaContext.decode`."""
+    generation = _current[0]
+    start = time.time_ns()
+    result = _decode(self, batch)
+    end = time.time_ns()
+    if generation:
+        phase = generation.prefill if generation.evals == 1 else generation.decode
+        phase.note(start, end, batch.n_tokens())
+    return result
+
+
+def sample(self, *args, **kwargs):
+    """`LlamaSampler.sample`."""
+    start = time.time_ns()
+    token = _sample(self, *args, **kwargs)
+    end = time.time_ns()
+    if _current[0]:
+        _current[0].sample.note(start, end, 1)
+    return token
+
+
+llama_cpp.Llama.generate = generate
+llama_cpp.Llama.eval = evaluate
+_internals.LlamaContext.decode = decode
+_internals.LlamaSampler.sample = sample
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+//! llama-cpp-python's own server under OpenTelemetry: prefill, decode and sampling of each request.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use hotspan_tests::{
+    agent::Attach,
+    gate::require_bpf,
+    http,
+    judge::span_for,
+    otlp::Span,
+    paths,
+    process::Process,
+    python::Venv,
+    service::{free_port, wait_for_port},
+    truth::{self, Call},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::scene::{self, EXPECT_FROM_NS, Scene};
+
+const REQUESTS: usize = 4;
+const ROUNDS: usize = 3;
+/// What bounds may be off in nine of ten cases. The truth is taken in Python, around the call, and
+/// the call returns to Python only when no other request holds the interpreter.
+const BOUND_NS: u64 = 1_000_000;
+/// What a span may stick out of its call: the clocks' error and a probe's.
+const STICKS_OUT_NS: u64 = 50_000;
+
+/// The server, with the tiny model.
+struct Server {
+    port: u16,
+    process: Process,
+    truth: PathBuf,
+    _dir: TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let venv = Venv::get("llama").unwrap();
+        let dir = TempDir::new().unwrap();
+        let model = model(&venv, dir.path());
+        let (port, truth) = (free_port().unwrap(), dir.path().join("truth.jsonl"));
+        let mut command = Command::new(venv.program("opentelemetry-instrument"));
+        command
+            .arg(venv.python())
+            .arg("llama_service.py")
+            .args(["--port", &port.to_string(), "--verbose", "false"])
+            .args(["--n_ctx", "1024", "--n_batch", "128"])
+            .args(["--n_threads", "1", "--n_threads_batch", "1"])
+            .arg("--model")
+            .arg(model)
+            .current_dir(paths::targets())
+            .env("TRUTH_FILE", &truth)
+            .env("OTEL_SERVICE_NAME", "llama-service")
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .env("OTEL_METRICS_EXPORTER", "none")
+            .env("OTEL_LOGS_EXPORTER", "none")
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut process = Process::start(&mut command).unwrap();
+        wait_for_port(port, &mut process).unwrap();
+        Self {
+            port,
+            process,
+            truth,
+            _dir: dir,
+        }
+    }
+}
+
+/// One completion; what the server counted.
+fn complete(port: u16, prompt: &str, max_tokens: usize) -> Value {
+    let body = json!({"prompt": prompt, "max_tokens": max_tokens, "temperature": 1.0});
+    let answer = http::post(&http::client(), port, "/v1/completions", &body).unwrap();
+    answer["usage"].clone()
+}
+
+fn model(venv: &Venv, dir: &Path) -> PathBuf {
+    let path = dir.join("tiny.gguf");
+    let status = Command::new(venv.python())
+        .arg(paths::targets().join("tiny_model.py"))
+        .arg(&path)
+        .status()
+        .unwrap();
+    assert!(status.success(), "the model could not be written");
+    path
+}
+
+#[test]
+fn each_request_has_its_prefill_and_its_decode() {
+    let Some(_turn) = require_bpf("llama.cpp") else {
+        return;
+    };
+    let server = Server::start();
+    let agent = Attach::pid(server.process.pid()).start().unwrap();
+    eprintln!("  {} (after {:?})", agent.attached_line, agent.armed_after);
+    let mut prompt_tokens: Vec<i64> = Vec::new();
+    for round in 0..ROUNDS {
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..REQUESTS)
+                .map(|number| {
+                    let port = server.port;
+                    // Of 300 tokens and more: three chunks. All differ from their first byte on.
+                    let prompt = format!("{round}{number}{}", "prompt ".repeat(42 + number));
+                    scope.spawn(move || complete(port, &prompt, 30 + number))
+                })
+                .collect();
+            for client in clients {
+                let usage = client.join().unwrap();
+                prompt_tokens.push(usage["prompt_tokens"].as_i64().unwrap());
+            }
+        });
+    }
+    let outcome = agent.stop().unwrap();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let calls = truth::read(&server.truth).unwrap();
+    let scene = Scene {
+        outcome,
+        calls,
+        exported: Vec::new(),
+    };
+    scene.must_be_perfect(3 * REQUESTS * ROUNDS);
+    let mut input: Vec<i64> = scene
+        .named("llama.prefill")
+        .map(|span| span.int("gen_ai.usage.input_tokens").unwrap())
+        .collect();
+    input.sort_unstable();
+    prompt_tokens.sort_unstable();
+    assert_eq!(input, prompt_tokens, "what the clients were told");
+    compare(&scene);
+}
+
+#[test]
+fn a_model_that_is_loaded_in_a_request() {
+    let Some(_turn) = require_bpf("llama.cpp, loads") else {
+        return;
+    };
+    let venv = Venv::get("llama").unwrap();
+    let dir = TempDir::new().unwrap();
+    let mut command = Command::new(venv.python());
+    command
+        .args(["batch.py", "llama"])
+        .env("MODEL", model(&venv, dir.path()))
+        .current_dir(paths::targets());
+    let scene = scene::batch(&mut command, Attach::pid, 10);
+    scene.must_be_perfect(5);
+    for call in &scene.calls {
+        // A model that is cut short is found out at once, maybe in less than a span's least time.
+        let Some(span) = span_for(&scene.outcome.spans, call) else {
+            assert!(call.duration_ns() < EXPECT_FROM_NS, "{call:?}");
+            continue;
+        };
+        let cold = span.attributes.get("hotspan.cold_start");
+        assert_eq!(cold, Some(&true.into()), "{span:?}");
+        let failed = call.facts["failed"].as_bool().unwrap();
+        let expected = failed.then_some("LLAMA_LOAD_FAILED");
+        assert_eq!(span.text("error.type"), expected, "{call:?}");
+    }
+}
+
+/// One span for each phase, with its bounds and its counts.
+fn compare(scene: &Scene) {
+    let mut off = Vec::new();
+    for call in &scene.calls {
+        let of_request = |span: &&Span| span.name == call.region && span.parent == call.span_id;
+        let spans = scene.outcome.spans.iter().filter(of_request).count();
+        assert_eq!(spans, 1, "{} of {}", call.region, call.trace_id);
+        let span = span_for(&scene.outcome.spans, call).unwrap();
+        assert!(
+            span.start_ns + STICKS_OUT_NS >= call.start_ns
+                && span.end_ns <= call.end_ns + STICKS_OUT_NS,
+            "{span:?} sticks out of {call:?}"
+        );
+        off.push(span.start_ns.abs_diff(call.start_ns));
+        off.push(span.end_ns.abs_diff(call.end_ns));
+        assert_eq!(span.int("hotspan.count"), fact(call, "calls"), "{call:?}");
+        if call.region != "llama.sample" {
+            assert_eq!(span.int("llama.tokens"), fact(call, "tokens"), "{call:?}");
+        }
+        if call.region == "llama.decode" {
+            let sampled = span.int("gen_ai.usage.output_tokens");
+            assert_eq!(sampled, fact(call, "sampled"), "{call:?}");
+            assert!(span.number("llama.tokens_per_s").unwrap() > 0.0);
+            let step = |name: &str| span.int(&format!("hotspan.step.{name}_ns")).unwrap();
+            assert!(step("p50") <= step("p99") && step("p99") <= step("max"));
+        }
+    }
+    off.sort_unstable();
+    let at = |percent: usize| off[(off.len() - 1) * percent / 100];
+    eprintln!(
+        "  {} bounds, off by {} us at the median, {} us in nine of ten, {} us at most",
+        off.len(),
+        at(50) / 1_000,
+        at(90) / 1_000,
+        at(100) / 1_000
+    );
+    assert!(at(90) < BOUND_NS, "off by {} ns", at(90));
+}
+
+fn fact(call: &Call, name: &str) -> Option<i64> {
+    call.facts[name].as_i64()
+}
