@@ -8,7 +8,6 @@ mod discovery;
 mod engine;
 mod intake;
 mod pipeline;
-mod promotion;
 mod resolver;
 mod sampling;
 pub mod say;
