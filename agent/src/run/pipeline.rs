@@ -6,6 +6,7 @@ use hotspan_synth::{
     event::Event, settings::Settings, span::Span, summary::Summary, synth::Synth, time::KernelTime,
 };
 
+use super::onlooker::Onlooker;
 use crate::{
     export::{ExportSummary, Exporters},
     recording::RecordingWriter,
@@ -16,6 +17,7 @@ pub struct Pipeline {
     synth: Synth,
     exporters: Exporters,
     recording: Option<RecordingWriter>,
+    onlooker: Option<Box<dyn Onlooker>>,
     spans: Vec<Span>,
 }
 
@@ -34,8 +36,21 @@ impl Pipeline {
             synth,
             exporters,
             recording,
+            onlooker: None,
             spans: Vec::new(),
         }
+    }
+
+    /// The same, and `onlooker` hears all that it is fed.
+    #[must_use]
+    pub fn watched_by(mut self, onlooker: Option<Box<dyn Onlooker>>) -> Self {
+        self.onlooker = onlooker;
+        self
+    }
+
+    /// Who looks on, if somebody does.
+    pub(super) fn onlooker(&mut self) -> Option<&mut (dyn Onlooker + 'static)> {
+        self.onlooker.as_deref_mut()
     }
 
     /// Takes an event in; complete spans go out.
@@ -45,6 +60,9 @@ impl Pipeline {
     pub fn feed(&mut self, event: Event) -> io::Result<()> {
         if let Some(recording) = &mut self.recording {
             recording.write(&event)?;
+        }
+        if let Some(onlooker) = &mut self.onlooker {
+            onlooker.hear(&event);
         }
         if let Event::Target(target) = &event {
             self.exporters.target(target);

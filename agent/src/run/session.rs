@@ -9,6 +9,7 @@ use super::{
     arming::{Arming, ArmingRules},
     clock,
     engine::{Engine, Stop},
+    onlooker::Onlooker,
     pipeline::Pipeline,
     sampling::{Sampling, SamplingRules},
     surveyor::Surveyor,
@@ -37,6 +38,8 @@ pub struct Plan {
     pub exporters: Exporters,
     /// Where events go, too.
     pub recording: Option<RecordingWriter>,
+    /// Who looks on.
+    pub onlooker: Option<Box<dyn Onlooker>>,
 }
 
 /// What a run begins with.
@@ -81,7 +84,8 @@ pub async fn trace(
     begin: Begin,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Outcome> {
-    let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
+    let pipeline =
+        Pipeline::new(plan.settings, plan.exporters, plan.recording).watched_by(plan.onlooker);
     let arming = Arming::new(plan.rules);
     let sampling =
         Sampling::new(plan.sampling).context("failed to start the thread that resolves stacks")?;

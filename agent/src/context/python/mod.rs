@@ -11,7 +11,9 @@
 mod calibrate;
 pub mod code;
 mod coroutines;
+mod frame_walk;
 mod frames;
+mod hamt;
 pub mod heap;
 pub mod layout;
 pub mod modules;
@@ -21,6 +23,7 @@ mod runtime;
 pub mod sdk;
 pub mod span;
 mod static_types;
+pub mod threads;
 
 use std::fmt;
 
