@@ -8,8 +8,10 @@ use tokio::sync::oneshot;
 use super::{Board, Screen, Spotter, ThreadLook};
 use crate::run::{Onlooker, View};
 
-/// One picture needs samples of about a second, and a look from user space that began after the attach.
+/// One picture needs samples of so long since the attach, and a look from user space that began after it.
 const SETTLED_AFTER_NS: u64 = 1_200_000_000;
+/// It is drawn then in any case: a machine can be too busy for the symbols of a large library.
+const DRAWN_AFTER_NS: u64 = 15_000_000_000;
 
 /// When it is over.
 pub enum Picture {
@@ -28,6 +30,8 @@ pub struct Live {
     picture: Option<Picture>,
     spotter: Spotter,
     threads: Vec<ThreadLook>,
+    /// When the look that they are from began.
+    looked: Option<KernelTime>,
     /// When it was seen first that the target is armed.
     attached: Option<KernelTime>,
 }
@@ -45,6 +49,7 @@ impl Live {
             picture: Some(picture),
             spotter: Spotter::start()?,
             threads: Vec::new(),
+            looked: None,
             attached: None,
         })
     }
@@ -53,7 +58,7 @@ impl Live {
         let in_place = match &self.picture {
             None => return Ok(()),
             Some(Picture::Moving) => true,
-            Some(Picture::Still(_)) if now.since(attached) < SETTLED_AFTER_NS => return Ok(()),
+            Some(Picture::Still(_)) if !self.is_settled(now, attached) => return Ok(()),
             Some(Picture::Still(_)) => false,
         };
         if self.screen.is_none() {
@@ -70,14 +75,24 @@ impl Live {
     }
 }
 
+impl Live {
+    fn is_settled(&self, now: KernelTime, attached: KernelTime) -> bool {
+        let heard = self.board.heard().unwrap_or_default();
+        let has_looked = self.looked.is_some_and(|looked| looked >= attached);
+        (has_looked && heard.since(attached) >= SETTLED_AFTER_NS)
+            || now.since(attached) >= DRAWN_AFTER_NS
+    }
+}
+
 impl Onlooker for Live {
     fn hear(&mut self, event: &Event) {
         self.board.hear(event);
     }
 
     fn look(&mut self, view: View) -> io::Result<()> {
-        if let Some(threads) = self.spotter.take()? {
-            self.threads = threads;
+        if let Some(looks) = self.spotter.take()? {
+            (self.threads, self.looked) = (looks.threads, Some(looks.began));
+            self.board.leave_out(looks.left_out);
         }
         self.spotter.ask(view.now, view.targets)?;
         self.board

@@ -12,7 +12,7 @@ mod spot;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Likely, Pool, Row, Standstill, ThreadLook, Waiting};
+pub use board::{Board, Likely, Pool, Row, Serves, Standstill, ThreadLook, Waiting};
 pub use keys::quit;
 pub use live::{Live, Picture};
 pub use render::render;

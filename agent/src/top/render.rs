@@ -160,9 +160,15 @@ fn doing(row: &Row) -> String {
 fn wait(threads: usize, cause: &str, waiting: Waiting) -> String {
     let sign = if waiting.at_least { ">" } else { "" };
     let length = duration(waiting.longest_ns);
+    // Seen once, it may have begun just then.
+    let since = match (waiting.longest_ns, waiting.threads) {
+        (0, _) => String::new(),
+        (_, 1) => format!(" {sign}{length}"),
+        (_, _) => format!(" up to {sign}{length}"),
+    };
     match (threads, waiting.threads) {
-        (1, 1) => format!("waits {sign}{length}: {cause}"),
-        (_, 1) => format!("1 waits {sign}{length}: {cause}"),
-        (_, many) => format!("{many} wait up to {sign}{length}: {cause}"),
+        (1, 1) => format!("waits{since}: {cause}"),
+        (_, 1) => format!("1 waits{since}: {cause}"),
+        (_, many) => format!("{many} wait{since}: {cause}"),
     }
 }

@@ -12,15 +12,18 @@ use crossterm::{
     style::ResetColor,
     terminal::{
         Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-        enable_raw_mode, size,
+        enable_raw_mode,
     },
 };
 
 use super::{Board, render};
 use crate::{
     run::say,
-    terminal::style::{Style, terminal_width},
+    terminal::style::{Style, terminal_height, terminal_width},
 };
+
+/// Columns of a line where there is no window: nothing needs to be cut but what is endless.
+const COLUMNS: usize = 400;
 
 /// Standard output. On a terminal, everything is as it was once this is dropped, also by a panic.
 pub struct Screen {
@@ -49,7 +52,12 @@ impl Screen {
     /// # Errors
     /// Nobody reads standard output any more.
     pub fn draw(&self, board: &Board) -> io::Result<()> {
-        let text = render(&self.what, board, terminal_width(), self.style);
+        let columns = if io::stdout().is_terminal() {
+            terminal_width()
+        } else {
+            COLUMNS
+        };
+        let text = render(&self.what, board, columns, self.style);
         match &self.alternate {
             Some(_) => in_place(&text),
             None => {
@@ -63,11 +71,11 @@ impl Screen {
 
 /// As many lines as fit, what was said meanwhile at the bottom. In raw mode a line feed does not return.
 fn in_place(text: &str) -> io::Result<()> {
-    let (_, height) = size()?;
+    let height = terminal_height();
     let said = say::held();
-    let said = said.iter().rev().take(usize::from(height) / 4).rev();
+    let said = said.iter().rev().take(height / 4).rev();
     let said: Vec<&str> = said.map(String::as_str).collect();
-    let room = usize::from(height).saturating_sub(said.len() + 1);
+    let room = height.saturating_sub(said.len() + 1);
     let mut out = io::stdout().lock();
     queue!(out, MoveTo(0, 0), Clear(ClearType::FromCursorDown))?;
     for line in text.lines().take(room).chain(said) {

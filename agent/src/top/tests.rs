@@ -10,7 +10,7 @@ use hotspan_synth::{
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
-use super::{Board, Standstill, ThreadLook, Waiting, render};
+use super::{Board, Serves, Standstill, ThreadLook, Waiting, render};
 use crate::{run::OffCpu, terminal::style::Style};
 
 const MS: u64 = 1_000_000;
@@ -79,8 +79,9 @@ fn look(thread: u32, request: Option<TargetSpan>, stack: &[Function]) -> ThreadL
         born: UnixTime(5_000 * MS),
         standstill: Some(Standstill {
             since: at(80),
+            seen: at(1_000),
             evidence: WaitEvidence::Gil,
-            request,
+            serves: request.map_or(Serves::Unknown, Serves::Span),
             stack: stack.iter().cloned().map(Arc::new).collect(),
         }),
     }
@@ -260,6 +261,32 @@ fn threads_of_a_pool_are_likely_those_of_the_only_request_in_their_library() {
     board.look(at(1_000), &[], &[], &[request, other, worker]);
     assert!(board.rows().iter().all(|row| row.likely.is_none()));
     assert_eq!(board.pools()[0].threads, 1);
+}
+
+#[test]
+fn what_a_thread_served_is_over_when_it_serves_nobody() {
+    let mut board = Board::default();
+    let busy = look(10, Some(span(1, 4_000)), &[app_function()]);
+    board.look(at(1_000), &[], &[], &[busy.clone()]);
+    let idle = |evidence| {
+        let mut idle = look(10, None, &[]);
+        idle.standstill = idle.standstill.map(|still| Standstill {
+            serves: Serves::Nobody,
+            seen: at(1_500),
+            evidence,
+            ..still
+        });
+        idle
+    };
+    // An event loop goes on with it later.
+    let waits_for_events = WaitEvidence::Syscall {
+        name: "epoll_wait".to_owned(),
+        is_idle: false,
+    };
+    board.look(at(1_500), &[], &[], &[idle(waits_for_events)]);
+    assert_eq!(board.rows().len(), 1);
+    board.look(at(1_600), &[], &[], &[idle(WaitEvidence::Unknown)]);
+    assert_eq!(board.rows(), []);
 }
 
 #[test]

@@ -18,4 +18,5 @@ mod recording;
 mod sampling;
 mod scene;
 mod thread_context;
+mod top;
 mod torture;

@@ -5,10 +5,16 @@ mod names;
 mod pools;
 mod rows;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use hotspan_synth::{
-    event::{Event, OpenCrossing, Parent, ParentRead, Sample, SampleReason, WaitEvidence},
+    event::{
+        Event, Function, OpenCrossing, Parent, ParentRead, Sample, SampleReason, TargetSpan,
+        WaitEvidence,
+    },
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -24,6 +30,8 @@ use crate::run::OffCpu;
 const FORGOTTEN_AFTER_NS: u64 = 1_500_000_000;
 /// Requests that are shown and remembered; of more, those seen last.
 const REQUESTS: usize = 512;
+/// The cause of an event loop's waits for its next event.
+const WAITS_FOR_EVENTS: &str = "io";
 /// Threads without a request that are remembered.
 const LOOSE_THREADS: usize = 4096;
 
@@ -45,14 +53,27 @@ pub struct ThreadLook {
 /// A thread that stood still at an instant.
 #[derive(Clone, Debug)]
 pub struct Standstill {
-    /// It has stood there since then, or longer.
+    /// It has stood there since then, or longer,
     pub since: KernelTime,
+    /// and up to then; it may run again.
+    pub seen: KernelTime,
     /// What shows why.
     pub evidence: WaitEvidence,
-    /// The target's span that is active on it.
-    pub request: Option<hotspan_synth::event::TargetSpan>,
+    /// In whose service.
+    pub serves: Serves,
     /// Functions that it is in, outermost first; empty where no span is active.
-    pub stack: Vec<std::sync::Arc<hotspan_synth::event::Function>>,
+    pub stack: Vec<Arc<Function>>,
+}
+
+/// Whom a thread serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// The request with this span of the target's.
+    Span(TargetSpan),
+    /// No span is active on it.
+    Nobody,
+    /// It is not one of an interpreter's threads, or what it says could not be read.
+    Unknown,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +104,7 @@ struct Thread {
 
 struct Wait {
     evidence: WaitEvidence,
-    since: KernelTime,
+    length_ns: u64,
     /// It may be longer.
     at_least: bool,
 }
@@ -102,6 +123,8 @@ struct LooseThread {
 #[derive(Default)]
 pub struct Board {
     now: KernelTime,
+    /// Samples of up to then have been heard.
+    heard: Option<KernelTime>,
     clock: Option<ClockAnchor>,
     names: Names,
     requests: BTreeMap<Key, Request>,
@@ -124,6 +147,7 @@ impl Board {
         match event {
             Event::Clock(anchor) => self.clock = Some(*anchor),
             Event::Sample(sample) => self.sample(sample),
+            Event::Tick { now } => self.heard = Some(*now),
             Event::Counter { name, total } if LOSSES.contains(&name.as_str()) => {
                 self.lost.insert(name.clone(), *total);
             }
@@ -156,6 +180,11 @@ impl Board {
         self.forget();
     }
 
+    /// Up to when samples have been heard: stacks are resolved one after the other.
+    pub fn heard(&self) -> Option<KernelTime> {
+        self.heard
+    }
+
     /// Stacks that did not arrive, since the start.
     pub fn lost(&self) -> u64 {
         self.lost.values().sum()
@@ -164,6 +193,11 @@ impl Board {
     /// Requests and threads that were left out as there were too many, each time that they were.
     pub fn left_out(&self) -> u64 {
         self.left_out
+    }
+
+    /// So many threads were not looked at, as there were too many.
+    pub fn leave_out(&mut self, threads: u64) {
+        self.left_out += threads;
     }
 
     fn crossings(&mut self, open: &[OpenCrossing]) {
@@ -189,11 +223,12 @@ impl Board {
         let Some(still) = &look.standstill else {
             return;
         };
-        let Some(span) = &still.request else {
-            return;
+        let span = match &still.serves {
+            Serves::Span(span) => span,
+            Serves::Nobody => return self.released(at, still),
+            Serves::Unknown => return,
         };
         self.names.span(span);
-        let now = self.now;
         let key = Key {
             target: look.target,
             trace_id: span.trace_id,
@@ -201,13 +236,32 @@ impl Board {
         };
         let thread = self.request(key, still.since).threads.entry(look.thread);
         let thread = thread.or_default();
-        thread.last = now;
+        thread.last = thread.last.max(still.seen);
         thread.stack = still.stack.iter().map(NamedFrame::of).collect();
         thread.waiting = Some(Wait {
             evidence: still.evidence.clone(),
-            since: still.since,
+            length_ns: still.seen.since(still.since),
             at_least: true,
         });
+    }
+
+    /// A thread that serves nobody has ended what it did. But an event loop may have put it off.
+    fn released(&mut self, (target, tid): (TargetId, u32), still: &Standstill) {
+        if still.evidence.cause() == WAITS_FOR_EVENTS {
+            return;
+        }
+        let of_target = self
+            .requests
+            .iter_mut()
+            .filter(|(key, _)| key.target == target);
+        for (_, request) in of_target {
+            let is_over = |thread: &Thread| {
+                !thread.by_lineage && thread.open.is_empty() && thread.last <= still.seen
+            };
+            if request.threads.get(&tid).is_some_and(is_over) {
+                request.threads.remove(&tid);
+            }
+        }
     }
 
     /// The kernel knows since when a thread does not run, user space why.
@@ -228,7 +282,7 @@ impl Board {
         thread.last = now;
         thread.waiting = Some(Wait {
             evidence,
-            since: off.since,
+            length_ns: now.since(off.since),
             at_least: false,
         });
     }
@@ -291,7 +345,8 @@ impl Board {
     }
 
     fn forget(&mut self) {
-        let now = self.now;
+        // Behind the samples, which may come late: the first of a library has its symbols read.
+        let now = self.heard.unwrap_or(self.now);
         let is_old = |last: KernelTime| now.since(last) > FORGOTTEN_AFTER_NS;
         for request in self.requests.values_mut() {
             request.threads.retain(|_, thread| !is_old(thread.last));

@@ -10,8 +10,8 @@ use super::{Board, Key, LooseThread, NamedFrame, Request};
 pub const SAMPLES: usize = 1024;
 /// Over which a thread's time on the CPU is summed.
 const WINDOW_NS: u64 = 1_000_000_000;
-/// Of which it must have run so much to be shown.
-const LEAST_NS: u64 = WINDOW_NS / 5;
+/// Of which it must have run so much to be shown: more than a moment, however many share a CPU.
+const LEAST_NS: u64 = WINDOW_NS / 40;
 
 /// Threads of one name at work in one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Board {
 
     /// Loose threads that have run for a good part of the last second.
     pub(super) fn busy(&self) -> impl Iterator<Item = ((TargetId, u32), &LooseThread)> {
-        let now = self.now;
+        let now = self.heard.unwrap_or(self.now);
         let busy = move |thread: &LooseThread| thread.ran_ns(now) >= LEAST_NS;
         self.loose
             .iter()

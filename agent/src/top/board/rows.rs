@@ -94,7 +94,7 @@ impl Board {
         for wait in waits.filter_map(|thread| thread.waiting.as_ref()) {
             let cause = wait.evidence.cause().to_owned();
             let so_far = waiting.entry(cause).or_default();
-            let length = self.now.since(wait.since);
+            let length = wait.length_ns;
             so_far.threads += 1;
             if length >= so_far.longest_ns {
                 (so_far.longest_ns, so_far.at_least) = (length, wait.at_least);

@@ -30,10 +30,21 @@ struct Job {
     targets: Vec<(TargetId, Arc<Process>)>,
 }
 
+/// What came of a job.
+#[derive(Debug)]
+pub struct Looks {
+    /// When it began.
+    pub began: KernelTime,
+    /// All threads, but
+    pub threads: Vec<ThreadLook>,
+    /// so many that were too many.
+    pub left_out: u64,
+}
+
 /// The handle to the thread.
 pub struct Spotter {
     jobs: SyncSender<Job>,
-    looks: Receiver<Vec<ThreadLook>>,
+    looks: Receiver<Looks>,
 }
 
 impl Spotter {
@@ -65,7 +76,7 @@ impl Spotter {
     ///
     /// # Errors
     /// The thread has ended.
-    pub fn take(&self) -> io::Result<Option<Vec<ThreadLook>>> {
+    pub fn take(&self) -> io::Result<Option<Looks>> {
         match self.looks.try_recv() {
             Ok(looks) => Ok(Some(looks)),
             Err(TryRecvError::Empty) => Ok(None),
@@ -78,20 +89,24 @@ fn ended() -> io::Error {
     io::Error::other("the thread that looks at the target's threads has ended")
 }
 
-fn work(inbox: &Receiver<Job>, outbox: &SyncSender<Vec<ThreadLook>>) {
+fn work(inbox: &Receiver<Job>, outbox: &SyncSender<Looks>) {
     let mut stacks = Stacks::default();
     let mut functions = HashMap::new();
     let mut targets: HashMap<TargetId, Spotted> = HashMap::new();
     while let Ok(job) = inbox.recv() {
         let is_there = |id: &TargetId| job.targets.iter().any(|(target, _)| target == id);
         targets.retain(|id, _| is_there(id));
-        let mut looks = Vec::new();
+        let mut looks = Looks {
+            began: job.now,
+            threads: Vec::new(),
+            left_out: 0,
+        };
         for (id, process) in job.targets {
             let spotted = targets
                 .entry(id)
                 .and_modify(|spotted| spotted.renew(&process, &mut stacks))
                 .or_insert_with(|| Spotted::new(id, Arc::clone(&process), &mut stacks));
-            looks.extend(spotted.look(job.now, &mut stacks, &mut functions));
+            spotted.look(&mut looks, &mut stacks, &mut functions);
         }
         if outbox.send(looks).is_err() {
             return;

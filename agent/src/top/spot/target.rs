@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -17,6 +17,7 @@ use rustix::{
 };
 
 use super::{
+    Looks,
     stack::{self, Whose},
     task::{self, Standing, Task},
 };
@@ -25,15 +26,17 @@ use crate::{
         memory::Memory,
         python::threads::{InterpreterThread, InterpreterThreads},
     },
-    stack::Stacks,
+    stack::{RawSample, Stacks},
     target::Process,
-    top::board::{Standstill, ThreadLook},
+    top::board::{Serves, Standstill, ThreadLook},
 };
 
 /// Threads of one process that are looked at.
 const MAX_THREADS: usize = 16_384;
 /// Between two searches for an interpreter, or for its OpenTelemetry.
 const SEARCH_NS: u64 = 5_000_000_000;
+/// How often a thread is looked at that moved meanwhile.
+const ATTEMPTS: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// Functions by their numbers in this thread's stacks.
@@ -72,15 +75,11 @@ impl Spotted {
         }
     }
 
-    /// All of its threads; none if it has ended.
-    pub fn look(
-        &mut self,
-        now: KernelTime,
-        stacks: &mut Stacks,
-        functions: &mut Functions,
-    ) -> Vec<ThreadLook> {
+    /// Adds all of its threads; none if it has ended.
+    pub fn look(&mut self, looks: &mut Looks, stacks: &mut Stacks, functions: &mut Functions) {
+        let now = looks.began;
         self.find_interpreter(now);
-        let tasks = self.tasks();
+        let tasks = self.tasks(&mut looks.left_out);
         let ids: HashSet<u32> = tasks.iter().map(|(_, task)| task.ns_tid).collect();
         let interpreter = self.interpreter.as_ref();
         let python: HashMap<u32, InterpreterThread> = interpreter
@@ -90,29 +89,17 @@ impl Spotted {
             .map(|thread| (thread.ns_tid, thread))
             .collect();
         let before = std::mem::take(&mut self.stood);
-        let mut looks = Vec::with_capacity(tasks.len());
         for (dir, task) in tasks {
-            let standstill = task.standing.and_then(|standing| {
-                let since = match before.get(&task.ns_tid) {
-                    Some((stood, since)) if *stood == standing => *since,
-                    _ => now,
-                };
-                self.stood.insert(task.ns_tid, (standing, since));
-                let thread = python.get(&task.ns_tid).copied();
-                let still = Still {
-                    dir: &dir,
-                    standing,
-                    whose: Whose {
-                        target: self.id.0,
-                        ns_tid: task.ns_tid,
-                        since,
-                        now,
-                    },
-                    thread,
-                };
-                self.standstill(&still, stacks, functions)
-            });
-            looks.push(ThreadLook {
+            let seen = Seen {
+                dir: &dir,
+                ns_tid: task.ns_tid,
+                now,
+                standing: task.standing,
+                before: before.get(&task.ns_tid).copied(),
+                thread: python.get(&task.ns_tid).copied(),
+            };
+            let standstill = self.standstill(&seen, stacks, functions);
+            looks.threads.push(ThreadLook {
                 target: self.id,
                 thread: task.ns_tid,
                 born: born(task.born_ticks),
@@ -120,7 +107,6 @@ impl Spotted {
                 standstill,
             });
         }
-        looks
     }
 
     fn find_interpreter(&mut self, now: KernelTime) {
@@ -133,10 +119,11 @@ impl Spotted {
     }
 
     /// Threads that end meanwhile are left out.
-    fn tasks(&self) -> Vec<(PathBuf, Task)> {
+    fn tasks(&self, left_out: &mut u64) -> Vec<(PathBuf, Task)> {
         let dir = self.process.proc_dir().join("task");
         let mut ids = self.process.threads().unwrap_or_default();
         ids.sort_unstable();
+        *left_out += ids.len().saturating_sub(MAX_THREADS) as u64;
         ids.truncate(MAX_THREADS);
         ids.into_iter()
             .filter_map(|id| {
@@ -147,58 +134,92 @@ impl Spotted {
             .collect()
     }
 
-    /// What a thread waits for, and for whom; `None` if it ran while that was found out.
+    /// What a thread waits for, and for whom; `None` if it runs. One that only looks around now and then is
+    /// tried again.
     fn standstill(
-        &self,
-        still: &Still<'_>,
+        &mut self,
+        seen: &Seen<'_>,
         stacks: &mut Stacks,
         functions: &mut Functions,
     ) -> Option<Standstill> {
+        let mut standing = seen.standing?;
+        for _ in 0..ATTEMPTS {
+            let since = match seen.before {
+                Some((stood, since)) if stood == standing => since,
+                _ => seen.now,
+            };
+            let (raw, serves) = self.read(seen, &standing, since);
+            // What was read is of one instant only if it stood still all the while.
+            let now = task::stands(seen.dir).ok()??;
+            if now != standing {
+                standing = now;
+                continue;
+            }
+            self.stood.insert(seen.ns_tid, (standing, since));
+            let wait = resolve(stacks, &raw, seen.now, functions)?;
+            let stack = wait.stack.iter();
+            return Some(Standstill {
+                since,
+                seen: seen.now,
+                evidence: wait.evidence,
+                serves,
+                stack: stack
+                    .filter_map(|frame| functions.get(&frame.function).cloned())
+                    .collect(),
+            });
+        }
+        None
+    }
+
+    fn read(&self, seen: &Seen<'_>, standing: &Standing, since: KernelTime) -> (RawSample, Serves) {
         let interpreter = self.interpreter.as_ref();
         let is_gil = |address| interpreter.is_some_and(|known| known.is_gil(address));
-        let mut raw = stack::bare(still.whose, &still.standing.place, is_gil);
-        let request = interpreter.and_then(|interpreter| {
-            let thread = still.thread?;
+        let whose = Whose {
+            target: self.id.0,
+            ns_tid: seen.ns_tid,
+            since,
+            now: seen.now,
+        };
+        let mut raw = stack::bare(whose, &standing.place, is_gil);
+        let known = interpreter.filter(|interpreter| interpreter.knows_spans());
+        let (Some(interpreter), Some(thread), Some(memory)) = (known, seen.thread, &self.memory)
+        else {
+            return (raw, Serves::Unknown);
+        };
+        let serves = match interpreter.active_span(thread.state) {
+            Ok(Some((span, context))) => {
+                raw.event.context = context;
+                stack::fill(&mut raw, &standing.place, memory, interpreter, thread);
+                Serves::Span(TargetSpan {
+                    target: self.id,
+                    trace_id: TraceId(span.trace_id),
+                    span_id: SpanId(span.span_id),
+                    name: span.name,
+                    start: UnixTime(span.start_ns),
+                })
+            }
+            Ok(None) => Serves::Nobody,
             // A span that records nothing has neither name nor start, and no span of hotspan's either.
-            let (span, context) = interpreter.active_span(thread.state).ok()??;
-            let memory = self.memory.as_ref()?;
-            stack::fill(&mut raw, &still.standing.place, memory, interpreter, thread);
-            raw.event.context = context;
-            Some(TargetSpan {
-                target: self.id,
-                trace_id: TraceId(span.trace_id),
-                span_id: SpanId(span.span_id),
-                name: span.name,
-                start: UnixTime(span.start_ns),
-            })
-        });
-        // What was read is of one instant only if it stood still all the while.
-        if task::stands(still.dir).ok()? != Some(still.standing) {
-            return None;
-        }
-        let wait = resolve(stacks, &raw, still.whose.now, functions)?;
-        Some(Standstill {
-            since: still.whose.since,
-            evidence: wait.evidence,
-            request,
-            stack: (wait.stack.iter())
-                .filter_map(|frame| functions.get(&frame.function).cloned())
-                .collect(),
-        })
+            Err(_) => Serves::Unknown,
+        };
+        (raw, serves)
     }
 }
 
-/// A thread that stands still, as it is looked at.
-struct Still<'a> {
-    dir: &'a std::path::Path,
-    standing: Standing,
-    whose: Whose,
+/// A thread, as it is looked at.
+struct Seen<'a> {
+    dir: &'a Path,
+    ns_tid: u32,
+    now: KernelTime,
+    standing: Option<Standing>,
+    /// How it stood at the look before, and since which one.
+    before: Option<(Standing, KernelTime)>,
     thread: Option<InterpreterThread>,
 }
 
 fn resolve(
     stacks: &mut Stacks,
-    raw: &crate::stack::RawSample,
+    raw: &RawSample,
     now: KernelTime,
     functions: &mut Functions,
 ) -> Option<Wait> {
