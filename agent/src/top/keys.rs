@@ -25,7 +25,7 @@ pub fn quit() -> io::Result<impl Future<Output = ()>> {
         })?;
     Ok(async move {
         if told.await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     })
 }

@@ -58,14 +58,12 @@ impl Screen {
             COLUMNS
         };
         let text = render(&self.what, board, columns, self.style);
-        match &self.alternate {
-            Some(_) => in_place(&text),
-            None => {
-                let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes())?;
-                out.flush()
-            }
+        if self.alternate.is_some() {
+            return in_place(&text);
         }
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()
     }
 }
 

@@ -267,7 +267,7 @@ fn threads_of_a_pool_are_likely_those_of_the_only_request_in_their_library() {
 fn what_a_thread_served_is_over_when_it_serves_nobody() {
     let mut board = Board::default();
     let busy = look(10, Some(span(1, 4_000)), &[app_function()]);
-    board.look(at(1_000), &[], &[], &[busy.clone()]);
+    board.look(at(1_000), &[], &[], &[busy]);
     let idle = |evidence| {
         let mut idle = look(10, None, &[]);
         idle.standstill = idle.standstill.map(|still| Standstill {

@@ -10,3 +10,5 @@ mod named;
 mod objects;
 mod opentelemetry;
 mod stacks;
+mod threads;
+mod threads;

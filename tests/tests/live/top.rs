@@ -184,6 +184,69 @@ fn what_a_python_function_waits_for_is_shown() {
     assert!(rows.iter().any(sleeps), "{text}");
 }
 
+#[test]
+fn a_request_that_hangs_since_before_is_shown() {
+    let Some(_turn) = require_bpf("top, of a request that hangs since before") else {
+        return;
+    };
+    let options = Options {
+        app: App::Dark,
+        ..Options::default()
+    };
+    let service = options.start().unwrap();
+    // So that the pool has its thread: it is the hang itself that is waited for below.
+    service.get("/locked?seconds=0").unwrap();
+    let (text, begin, end) = thread::scope(|scope| {
+        let port = service.port;
+        let request = scope.spawn(move || http::get(&http::client(), port, "/locked?seconds=12"));
+        wait_until_stuck(&service);
+        let begin = unix_seconds();
+        let pid = service.pid().to_string();
+        let (code, out, err) = agent::run(["top", "--pid", &pid, "--once"]).unwrap();
+        let end = unix_seconds();
+        assert_eq!(code, Some(0), "{out}\n{err}");
+        assert!(!request.is_finished(), "it was over too early");
+        request.join().unwrap().unwrap();
+        (out, begin, end)
+    });
+    let calls = service.stop().unwrap();
+    let long = calls.iter().max_by_key(|call| call.end_ns - call.start_ns);
+    let start = long.expect("the service writes its calls").start_ns as f64 / 1e9;
+    let rows = rows(&text, "GET /locked");
+    let [row] = rows.as_slice() else {
+        panic!("one request is in flight:\n{text}");
+    };
+    let age = begin - start - 0.01..end - start + 1.0;
+    assert!(age.contains(&row.seconds), "{age:?}: {text}");
+    assert!(row.doing.starts_with("wait_for_lock"), "{text}");
+    assert!(row.doing.contains("waits"), "{text}");
+    assert!(row.doing.contains(": lock"), "{text}");
+    assert_eq!((row.threads, row.likely), (1, 0), "{text}");
+}
+
+/// Waits until a thread of the service has a futex with a deadline to wait for: the pool's idle threads
+/// have none. There is no event for that.
+fn wait_until_stuck(service: &Service) {
+    let deadline = Instant::now() + PATIENCE;
+    while !threads_waits(service.pid()).any(|line| has_deadline(&line)) {
+        assert!(Instant::now() < deadline, "the request did not begin");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn threads_waits(pid: u32) -> impl Iterator<Item = String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the service runs");
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("syscall")).ok())
+}
+
+/// `futex` is 202; its fourth argument is the deadline.
+fn has_deadline(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.first() == Some(&"202") && words.get(4).is_some_and(|deadline| *deadline != "0x0")
+}
+
 /// In a terminal of its own, as `script` (util-linux) makes one.
 fn in_a_terminal(pid: u32) -> Process {
     let agent = paths::agent().unwrap();

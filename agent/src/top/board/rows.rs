@@ -80,27 +80,12 @@ impl Board {
             at_least: start.is_none(),
             doing: self.doing(request),
             threads: request.threads.len(),
-            waiting: self.waiting(request),
+            waiting: waiting(request),
             likely: likely.map(|threads| Likely {
                 threads: threads.len(),
                 function: common_function(&threads),
             }),
         }
-    }
-
-    fn waiting(&self, request: &Request) -> BTreeMap<String, Waiting> {
-        let mut waiting: BTreeMap<String, Waiting> = BTreeMap::new();
-        let waits = request.threads.values();
-        for wait in waits.filter_map(|thread| thread.waiting.as_ref()) {
-            let cause = wait.evidence.cause().to_owned();
-            let so_far = waiting.entry(cause).or_default();
-            let length = wait.length_ns;
-            so_far.threads += 1;
-            if length >= so_far.longest_ns {
-                (so_far.longest_ns, so_far.at_least) = (length, wait.at_least);
-            }
-        }
-        waiting
     }
 
     /// By the thread that serves the request itself, not by those it started.
@@ -116,4 +101,19 @@ impl Board {
         let names = regions.filter_map(|(_, region)| self.names.region(*region));
         names.map(str::to_owned).collect()
     }
+}
+
+fn waiting(request: &Request) -> BTreeMap<String, Waiting> {
+    let mut waiting: BTreeMap<String, Waiting> = BTreeMap::new();
+    let waits = request.threads.values();
+    for wait in waits.filter_map(|thread| thread.waiting.as_ref()) {
+        let cause = wait.evidence.cause().to_owned();
+        let so_far = waiting.entry(cause).or_default();
+        let length = wait.length_ns;
+        so_far.threads += 1;
+        if length >= so_far.longest_ns {
+            (so_far.longest_ns, so_far.at_least) = (length, wait.at_least);
+        }
+    }
+    waiting
 }
