@@ -159,8 +159,13 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
     );
     check("attach --name=", InvalidValue, "--name");
     check(
-        "attach --pid 1 --frequency 99",
+        "attach --pid 1 --rate 99",
         UnknownArgument,
+        "--rate",
+    );
+    check(
+        "attach --pid 1 --frequency 0",
+        ValueValidation,
         "--frequency",
     );
     check(

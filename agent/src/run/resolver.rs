@@ -65,7 +65,7 @@ enum Job {
     Mapped(u32),
     Forget(u32),
     Sample(Box<RawSample>),
-    Pass(Event),
+    Pass(Box<Event>),
 }
 
 impl Resolver {
@@ -124,7 +124,9 @@ impl Resolver {
     /// `false`: too many jobs wait, and it does not.
     #[must_use]
     pub fn pass(&mut self, event: &Event) -> bool {
-        self.jobs.try_send(Job::Pass(event.clone())).is_ok()
+        self.jobs
+            .try_send(Job::Pass(Box::new(event.clone())))
+            .is_ok()
     }
 
     /// What came of the next jobs, in their order; `None` if the thread has ended.
@@ -206,7 +208,7 @@ impl Worker {
             Job::Adopt(target, process) => self.stacks.adopt(target, process),
             Job::Mapped(target) => self.stacks.mapped(target),
             Job::Forget(target) => self.stacks.forget(target),
-            Job::Pass(event) => self.outcomes.events.push(event),
+            Job::Pass(event) => self.outcomes.events.push(*event),
             Job::Sample(sample) => self.sample(&sample),
         }
     }
