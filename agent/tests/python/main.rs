@@ -11,4 +11,3 @@ mod objects;
 mod opentelemetry;
 mod stacks;
 mod threads;
-mod threads;

@@ -11,7 +11,7 @@ use hotspan_tests::{
     gate::require_bpf,
     http, paths,
     process::{Process, descendants},
-    service::{App, Options, Service},
+    service::{App, Options},
     truth::Call,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -56,11 +56,11 @@ fn unix_seconds() -> f64 {
     now.expect("it is after 1970").as_secs_f64()
 }
 
-/// Waits until the service has so many threads more. There is no event for that.
-fn wait_for_threads(service: &Service, more: usize, before: usize) {
+/// Waits until something has come about of which there is no event.
+fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
-    while threads(service.pid()) < before + more {
-        assert!(Instant::now() < deadline, "the solve did not begin");
+    while !has_come() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -91,7 +91,7 @@ fn a_solve_that_began_before_is_shown() {
             let path = "/cpsat?workers=4&jobs=25&machines=25&limit=25";
             http::get(&http::client(), port, path)
         });
-        wait_for_threads(&service, 5, idle);
+        wait_until("the solve's threads", || threads(service.pid()) >= idle + 5);
         let begin = unix_seconds();
         let pid = service.pid().to_string();
         let (code, out, err) = agent::run(["top", "--pid", &pid, "--once"]).unwrap();
@@ -174,10 +174,11 @@ fn what_a_python_function_waits_for_is_shown() {
     top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
         .unwrap();
     service.get("/background").unwrap();
-    top.wait_stdout(&format!("{pid} (uvicorn): 1 request"), PATIENCE)
-        .unwrap();
-    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
-        .unwrap();
+    wait_until("the end of the sleep", || {
+        !service.truth().unwrap().is_empty()
+    });
+    top.signal(Signal::INT).unwrap();
+    top.wait(PATIENCE).unwrap();
     let text = top.stdout();
     let rows = rows(&text, "BackgroundTask send_report");
     let sleeps = |row: &Row| row.doing.contains("send_report") && row.doing.contains(": sleep");
@@ -199,7 +200,10 @@ fn a_request_that_hangs_since_before_is_shown() {
     let (text, begin, end) = thread::scope(|scope| {
         let port = service.port;
         let request = scope.spawn(move || http::get(&http::client(), port, "/locked?seconds=12"));
-        wait_until_stuck(&service);
+        // The pool's idle threads have no deadline.
+        wait_until("the hang", || {
+            threads_waits(service.pid()).any(|line| has_deadline(&line))
+        });
         let begin = unix_seconds();
         let pid = service.pid().to_string();
         let (code, out, err) = agent::run(["top", "--pid", &pid, "--once"]).unwrap();
@@ -222,16 +226,6 @@ fn a_request_that_hangs_since_before_is_shown() {
     assert!(row.doing.contains("waits"), "{text}");
     assert!(row.doing.contains(": lock"), "{text}");
     assert_eq!((row.threads, row.likely), (1, 0), "{text}");
-}
-
-/// Waits until a thread of the service has a futex with a deadline to wait for: the pool's idle threads
-/// have none. There is no event for that.
-fn wait_until_stuck(service: &Service) {
-    let deadline = Instant::now() + PATIENCE;
-    while !threads_waits(service.pid()).any(|line| has_deadline(&line)) {
-        assert!(Instant::now() < deadline, "the request did not begin");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn threads_waits(pid: u32) -> impl Iterator<Item = String> {

@@ -31,6 +31,10 @@ impl NamedFrame {
         &self.0.object
     }
 
+    pub fn has_name(&self) -> bool {
+        self.0.language != Language::Unnamed
+    }
+
     pub fn is_python(&self) -> bool {
         self.0.language == Language::Python
     }
@@ -124,7 +128,11 @@ impl Names {
             path.extend(region.filter(|region| seen.insert(*region)).cloned());
         }
         if path.len() == before {
-            path.extend(native.last().map(|frame| frame.name().to_owned()));
+            // A place in a stripped library says less than the function that called it.
+            let innermost = native
+                .last()
+                .filter(|frame| frame.has_name() || path.is_empty());
+            path.extend(innermost.map(|frame| frame.name().to_owned()));
         }
         path
     }
