@@ -13,6 +13,7 @@ mod findings;
 mod folded;
 mod functions;
 mod lane;
+mod neighbours;
 mod phases;
 mod requests;
 mod timeline;
@@ -28,6 +29,7 @@ pub(crate) use lane::Exact;
 use emit::{Above, Emitter};
 use folded::FoldedStacks;
 use functions::Functions;
+use neighbours::Neighbours;
 use requests::{Request, RequestKey, Requests};
 use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
@@ -49,6 +51,7 @@ use crate::{
 pub(crate) struct Inference {
     functions: Functions,
     requests: Requests,
+    neighbours: Neighbours,
     serial: u64,
     /// Only if asked for.
     folded: Option<FoldedStacks>,
@@ -81,6 +84,7 @@ impl Inference {
             return tally.sampled(SampleUse::Incomplete);
         }
         let key = (sample.target, parent.context());
+        self.neighbours.saw(sample.thread, key, sample.time);
         if self.requests.ended(key) > Some(sample.time) {
             return tally.sampled(SampleUse::TooLate);
         }
@@ -102,6 +106,8 @@ impl Inference {
                     end: sample.time,
                     kind: Kind::Sample { period_ns },
                     stack,
+                    earliest: None,
+                    latest: None,
                 });
                 let gone = self.requests.hold_sample(key, rules.samples_per_request);
                 tally.evidence(SampleUse::Thinned, gone);
@@ -129,6 +135,12 @@ impl Inference {
             return tally.sampled(why);
         }
         let is_await = wait.evidence == WaitEvidence::Suspended;
+        // A task that waits leaves its thread to others.
+        if !is_await {
+            for at in [wait.start, wait.end] {
+                self.neighbours.saw(wait.thread, key, at);
+            }
+        }
         let stack = handler_frames(&wait.stack, &self.functions);
         // Whoever awaits a handler is a framework: that wait is the handler's work.
         if stack.is_empty() && is_await {
@@ -146,6 +158,8 @@ impl Inference {
             end: wait.end,
             kind: Kind::Wait(cause),
             stack,
+            earliest: None,
+            latest: None,
         });
         self.requests.hold(key);
         tally.sampled(SampleUse::WaitUsed);
@@ -168,6 +182,12 @@ impl Inference {
             return;
         }
         let key = (exact.key.target, parent.context());
+        // One span for many crossings leaves the time between them open.
+        if !exact.is_folded {
+            for at in [exact.entry, exact.exit] {
+                self.neighbours.saw(thread, key, at);
+            }
+        }
         let request = self.requests.touch(key, parent, now);
         request.exact.push((thread, exact));
         self.requests.hold(key);
@@ -265,6 +285,11 @@ impl Inference {
         let Some(mut request) = self.requests.take(key, limit, is_early) else {
             return;
         };
+        for ((thread, _), lane) in &mut request.lanes {
+            for evidence in &mut lane.evidence {
+                self.neighbours.narrow(*thread, key, evidence);
+            }
+        }
         let cut: usize = request.cut(known);
         means.tally.evidence(SampleUse::InOpenCrossing, cut);
         let start = self.start(key, &request, means);
