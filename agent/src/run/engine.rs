@@ -252,7 +252,9 @@ impl Engine {
         {
             self.pipeline.feed(event)?;
         }
-        self.arming.resume(&mut self.kernel);
+        for target in self.arming.resume(&mut self.kernel) {
+            self.survey(target);
+        }
         let due: Vec<u32> = self
             .targets
             .iter()
