@@ -253,10 +253,12 @@ impl<'a> Index<'a> {
             .filter(|call| surely_lies_in(top, call.start_ns, call.end_ns))
             .copied()
             .collect();
-        // The active span may be one that was opened inside of the call.
+        // The active span may be one that was opened inside of the call: without exports, its trace must do.
         let active = self.exported_above(&top.trace_id, &top.parent);
-        let is_its =
-            |call: &&Call| call.trace_id == top.trace_id && active.contains(&call.span_id.as_str());
+        let is_its = |call: &&Call| {
+            call.trace_id == top.trace_id
+                && (self.exported.is_empty() || active.contains(&call.span_id.as_str()))
+        };
         if around.iter().any(is_its) {
             verdict.right += 1;
         } else if let Some(call) = around.first() {
