@@ -261,7 +261,7 @@ impl<'a> Index<'a> {
         };
         if around.iter().any(is_its) {
             verdict.right += 1;
-        } else if let Some(call) = around.first() {
+        } else if let Some(call) = around.iter().find(|call| self.is_alone(call)) {
             let (trace, parent) = (&top.trace_id, &top.parent);
             verdict
                 .wrong
@@ -278,6 +278,15 @@ impl<'a> Index<'a> {
                 .strays
                 .push(format!("{what}: off by {error_ns}, its parent {bounds:?}"));
         }
+    }
+
+    /// Whether its thread did nothing for other traces meanwhile (greenlets take turns).
+    fn is_alone(&self, call: &Call) -> bool {
+        let others = self.by_thread.get(&call.tid).into_iter().flatten();
+        let overlaps = |other: &&Call| other.start_ns < call.end_ns && call.start_ns < other.end_ns;
+        others
+            .filter(|other| overlaps(other))
+            .all(|other| other.trace_id == call.trace_id)
     }
 
     /// A span of the target and the exported ones above it.
