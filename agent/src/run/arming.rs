@@ -289,5 +289,6 @@ const CATCH_LIMIT: u32 = 2_000;
 /// Libraries a second and thread beyond which loads are no longer followed, until the next try.
 const LOAD_LIMIT: u32 = 1_000;
 
-/// Steps of coroutines a second and thread beyond which suspensions are no longer told of.
-const STEP_LIMIT: u32 = 4_000;
+/// Steps of coroutines a second and thread beyond which suspensions are no longer told of: a step costs
+/// the target some 5 µs, so that this is one part in a hundred of its time.
+const STEP_LIMIT: u32 = 2_000;
