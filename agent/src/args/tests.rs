@@ -76,6 +76,13 @@ fn stacks_are_taken_unless_told_otherwise() {
     assert_eq!(sampling("attach --pid 3"), Some(99));
     assert_eq!(sampling("attach --pid 3 --frequency 999"), Some(999));
     assert_eq!(sampling("attach --pid 3 --no-sampling"), None);
+    let promotes = |line: &str| match read(line) {
+        Command::Attach(args) => args.trace.promotes(),
+        _ => panic!("not attach"),
+    };
+    assert!(promotes("attach --pid 3"));
+    assert!(!promotes("attach --pid 3 --no-promotion"));
+    assert!(!promotes("attach --pid 3 --no-sampling"));
 }
 
 #[test]
@@ -159,9 +166,9 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
     );
     check("attach --name=", InvalidValue, "--name");
     check(
-        "attach --pid 1 --frequency 99",
+        "attach --pid 1 --speed 99",
         UnknownArgument,
-        "--frequency",
+        "--speed",
     );
     check(
         "attach --pid 1 --export csv",

@@ -26,6 +26,9 @@ pub struct TraceArgs {
     /// Take no stacks: only the regions of the catalogue become spans.
     #[arg(long, conflicts_with = "frequency")]
     pub no_sampling: bool,
+    /// Give no native function probes because stacks found it at work again and again.
+    #[arg(long)]
+    pub no_promotion: bool,
     /// Make span ids from this number instead of at random, so that two runs can be compared.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
@@ -35,6 +38,11 @@ impl TraceArgs {
     /// How often stacks are taken; `None`: never.
     pub fn sampling(&self) -> Option<NonZeroU32> {
         (!self.no_sampling).then_some(self.frequency)
+    }
+
+    /// Whether native functions that stacks find again and again get probes.
+    pub fn promotes(&self) -> bool {
+        !self.no_promotion && !self.no_sampling
     }
 }
 

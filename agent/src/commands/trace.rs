@@ -57,6 +57,7 @@ pub(super) fn observe(
             rate_guard: true,
         },
         sampling: SamplingRules::default(),
+        promotes: false,
         settings: Settings::default(),
         exporters: exports::none()?,
         recording: None,
@@ -175,6 +176,7 @@ fn plan(
         sampling: SamplingRules {
             frequency: args.sampling(),
         },
+        promotes: args.promotes(),
         settings,
         exporters,
         recording,

@@ -19,6 +19,7 @@ use super::{
     clock,
     intake::Intake,
     pipeline::Pipeline,
+    promoting::Promoting,
     resolver::Outcomes,
     sampling::Sampling,
     say,
@@ -58,6 +59,7 @@ pub struct Engine {
     pub(super) arming: Arming,
     intake: Intake,
     pub(super) sampling: Sampling,
+    pub(super) promoting: Promoting,
     pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
@@ -82,6 +84,7 @@ impl Engine {
             arming,
             intake: Intake::default(),
             sampling,
+            promoting: Promoting::new(),
             surveyor,
             ends,
             tell_end,
@@ -221,6 +224,9 @@ impl Engine {
         for event in outcomes.events {
             self.pipeline.feed(event)?;
         }
+        for located in outcomes.located {
+            self.located(located);
+        }
         for size in outcomes.stack_sizes {
             if let Some(watched) = self.targets.get_mut(&size.target) {
                 watched.wire.stack_bytes = size.bytes;
@@ -232,6 +238,7 @@ impl Engine {
 
     fn pass_on(&mut self) -> io::Result<()> {
         for event in self.intake.drain() {
+            self.weigh(&event);
             self.pipeline.feed(event)?;
         }
         Ok(())
@@ -246,6 +253,7 @@ impl Engine {
             self.pipeline.feed(event)?;
         }
         self.arming.resume(&mut self.kernel);
+        self.promote();
         let due: Vec<u32> = self
             .targets
             .iter()
@@ -262,6 +270,7 @@ impl Engine {
         let counters = self.kernel.counters()?;
         let own = self.intake.counters().chain(self.arming.counters());
         let own = own.chain(self.sampling.counters());
+        let own = own.chain(self.promoting.counters());
         let own: Vec<_> = own.collect();
         let all = counters.iter().chain(own);
         let all = all.map(|(name, total)| (name.to_owned(), total));
@@ -277,7 +286,7 @@ impl Engine {
                 ControlKind::Mapped => self.mapped(event.tgid, KernelTime(event.time_ns)),
                 ControlKind::Exec => self.executed(event.tgid)?,
                 ControlKind::Fork => self.found(event.value, false)?,
-                ControlKind::Guard => self.arming.trip(&mut self.kernel, event.region),
+                ControlKind::Guard => self.tripped(event.region),
             }
         }
         Ok(())
@@ -324,6 +333,7 @@ impl Engine {
         self.arming.armory.release(target);
         self.targets.remove(&target);
         self.sampling.forget(target);
+        self.promoting.forget(target);
         self.kernel.remove_target(target)?;
         Ok(())
     }

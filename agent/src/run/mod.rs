@@ -8,6 +8,8 @@ mod discovery;
 mod engine;
 mod intake;
 mod pipeline;
+mod promoting;
+mod promotion;
 mod resolver;
 mod sampling;
 pub mod say;

@@ -31,6 +31,8 @@ pub struct Plan {
     pub rules: ArmingRules,
     /// How they are sampled.
     pub sampling: SamplingRules,
+    /// Whether native functions that stacks find at work again and again get probes.
+    pub promotes: bool,
     /// The core's.
     pub settings: Settings,
     /// Where spans go.
@@ -81,7 +83,10 @@ pub async fn trace(
     begin: Begin,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Outcome> {
-    let pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
+    let mut pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
+    if plan.promotes {
+        pipeline.keep_native();
+    }
     let arming = Arming::new(plan.rules);
     let sampling =
         Sampling::new(plan.sampling).context("failed to start the thread that resolves stacks")?;

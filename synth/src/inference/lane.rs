@@ -74,6 +74,13 @@ impl Lane {
         exits.chain(ends).max()
     }
 
+    /// The latest instant that was seen.
+    pub fn ended(&self) -> Option<KernelTime> {
+        let exits = self.exact.iter().map(|exact| exact.exit);
+        let ends = self.evidence.iter().map(|evidence| evidence.end);
+        exits.chain(ends).max()
+    }
+
     /// Puts everything into the order of time.
     pub fn sort(&mut self) {
         self.evidence
