@@ -165,11 +165,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         "65536 is not in 1..=65535",
     );
     check("attach --name=", InvalidValue, "--name");
-    check(
-        "attach --pid 1 --speed 99",
-        UnknownArgument,
-        "--speed",
-    );
+    check("attach --pid 1 --speed 99", UnknownArgument, "--speed");
     check(
         "attach --pid 1 --export csv",
         ValueValidation,

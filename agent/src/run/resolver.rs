@@ -84,7 +84,7 @@ enum Job {
     Mapped(u32),
     Forget(u32),
     Sample(Box<RawSample>),
-    Pass(Event),
+    Pass(Box<Event>),
     Locate(u32, FunctionId),
 }
 
@@ -144,7 +144,8 @@ impl Resolver {
     /// `false`: too many jobs wait, and it does not.
     #[must_use]
     pub fn pass(&mut self, event: &Event) -> bool {
-        self.jobs.try_send(Job::Pass(event.clone())).is_ok()
+        let event = Box::new(event.clone());
+        self.jobs.try_send(Job::Pass(event)).is_ok()
     }
 
     /// Asks where a native function begins. `false`: too many jobs wait, and it is not looked for.
@@ -231,7 +232,7 @@ impl Worker {
             Job::Adopt(target, process) => self.stacks.adopt(target, process),
             Job::Mapped(target) => self.stacks.mapped(target),
             Job::Forget(target) => self.stacks.forget(target),
-            Job::Pass(event) => self.outcomes.events.push(event),
+            Job::Pass(event) => self.outcomes.events.push(*event),
             Job::Sample(sample) => self.sample(&sample),
             Job::Locate(target, function) => self.outcomes.located.push(Located {
                 target,

@@ -2,16 +2,17 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
 use hotspan_tests::{
-    agent::{Agent, Attach},
+    agent::{self, Agent, Attach},
     catalogue,
     gate::require_bpf,
     http, native,
-    otlp::Span,
+    otlp::{self, Span},
     paths,
     python::Venv,
     service::{App, Batch, Options, Service},
@@ -45,6 +46,22 @@ fn is_exact(span: &Span) -> bool {
     span.text("hotspan.origin") == Some("probe")
 }
 
+/// The spans of a recording, as text.
+fn replayed(recording: &Path, dir: &Path) -> Vec<String> {
+    let out = dir.join("replayed.jsonl");
+    let export = format!("jsonl={}", out.display());
+    let (code, _, err) =
+        agent::run(["replay", recording.to_str().unwrap(), "--export", &export]).unwrap();
+    assert_eq!(code, Some(0), "{err}");
+    sorted(&otlp::read(&out).unwrap())
+}
+
+fn sorted(spans: &[Span]) -> Vec<String> {
+    let mut spans: Vec<String> = spans.iter().map(|span| format!("{span:?}")).collect();
+    spans.sort();
+    spans
+}
+
 #[test]
 fn an_unknown_solvers_spans_become_exact() {
     let Some(_turn) = require_bpf("promotion on OR-Tools") else {
@@ -53,10 +70,17 @@ fn an_unknown_solvers_spans_become_exact() {
     let dir = TempDir::new().unwrap();
     let service = dark();
     let none = catalogue::none(dir.path()).unwrap();
-    let agent = Attach::pid(service.pid()).with(none).start().unwrap();
+    let recording = dir.path().join("recording");
+    let agent = Attach::default()
+        .with(["record", "--pid", &service.pid().to_string(), "--output"])
+        .with([&recording])
+        .with(none)
+        .start()
+        .unwrap();
     solves(&service, PROMISED + AFTERWARDS);
     let calls = service.truth().unwrap();
     let outcome = agent.stop().unwrap();
+    assert_eq!(replayed(&recording, dir.path()), sorted(&outcome.spans));
     let calls: Vec<&Call> = (calls.iter().filter(|call| call.region == "cpsat.solve")).collect();
     let exact: Vec<&Span> = (outcome.spans.iter())
         .filter(|span| is_exact(span) && span.name == SOLVE)
@@ -114,7 +138,8 @@ fn nothing_is_promoted_that_was_not_to_be() {
     solves(&service, PROMISED);
     let outcome = agent.stop().unwrap();
     assert!(!outcome.spans.is_empty());
-    assert_eq!(outcome.spans.iter().find(|span| is_exact(span)), None);
+    let exact = outcome.spans.iter().find(|span| is_exact(span));
+    assert!(exact.is_none(), "{exact:?}");
     assert!(!outcome.stderr.contains("promot"), "{}", outcome.stderr);
 }
 
