@@ -26,7 +26,8 @@ pub struct TraceArgs {
     /// Take no stacks: only the regions of the catalogue become spans.
     #[arg(long, conflicts_with = "frequency")]
     pub no_sampling: bool,
-    /// Give no native function probes because stacks found it at work again and again.
+    /// Probe only what the catalogue names. Else a native function that stacks find at work again and again
+    /// gets probes, and loses them when it is called too often.
     #[arg(long)]
     pub no_promotion: bool,
     /// Make span ids from this number instead of at random, so that two runs can be compared.
