@@ -15,6 +15,8 @@ wire_enum! {
         Catch = 3,
         /// Where the interpreter begins a step of a coroutine.
         Resume = 4,
+        /// Where the dynamic loader says that it has mapped something.
+        Loaded = 5,
     }
 }
 

@@ -12,6 +12,8 @@ impl TargetFlags {
     /// The process can switch stacks under one thread (greenlet, swapcontext): stack pointers of
     /// different crossings prove nothing about each other.
     pub const SWITCHES_STACKS: u32 = 1;
+    /// The sampler's ticks are taken on each of its threads, also on those that work for nobody known.
+    pub const SAMPLES_ALL: u32 = 2;
 }
 
 /// Bits of [`Frame::flags`].

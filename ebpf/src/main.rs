@@ -17,6 +17,7 @@ mod provenance;
 mod repeat;
 mod sampling;
 mod switches;
+mod task;
 mod threads;
 
 #[panic_handler]

@@ -10,7 +10,7 @@ use hotspan_common::{
     MAX_WORKERS, RegionSpec, Target, ThreadState,
 };
 
-use crate::sampling::{awaits::Coroutine, worker::Worker};
+use crate::sampling::{awaits::Coroutine, budget::Budget, worker::Worker};
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 4 << 20;
@@ -61,10 +61,6 @@ pub static CROSSINGS: RingBuf = RingBuf::with_byte_size(CROSSINGS_BYTES, 0);
 #[map]
 pub static CONTROL: RingBuf = RingBuf::with_byte_size(CONTROL_BYTES, 0);
 
-/// Threads between the entry and the exit of an `mmap` that maps code.
-#[map]
-pub static MAPPING: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
-
 /// Threads that were sampled, by thread id.
 #[map]
 pub static WORKERS: HashMap<u32, Worker> =
@@ -73,6 +69,10 @@ pub static WORKERS: HashMap<u32, Worker> =
 /// One worker that stays zero: new ones are copies of it.
 #[map]
 pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
+
+/// What each CPU has left for looks at threads that leave it.
+#[map]
+pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 
 /// When the last step of a coroutine was known to be over.
 #[map]

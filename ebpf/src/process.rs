@@ -5,43 +5,19 @@ use hotspan_common::{ControlEvent, ControlKind, Counter};
 
 use crate::{
     counters::count,
-    maps::{CONTROL, MAPPING, TARGETS},
+    crossing::Hit,
+    maps::{CONTROL, TARGETS},
     threads::{self, current},
 };
 
-/// `PROT_EXEC` of `mman.h`.
-const PROT_EXEC: u64 = 4;
-/// The file descriptor of an anonymous mapping.
-const NO_FILE: u64 = u32::MAX as u64;
-
-/// `syscalls:sys_enter_mmap`: does a target map code from a file?
-#[tracepoint]
-pub fn sys_enter_mmap(ctx: TracePointContext) -> u32 {
-    // SAFETY: offsets of `events/syscalls/sys_enter_mmap/format`: prot 32, fd 48.
-    let (Ok(prot), Ok(file)) = (unsafe { ctx.read_at::<u64>(32) }, unsafe {
-        ctx.read_at::<u64>(48)
-    }) else {
-        return 0;
-    };
-    if prot & PROT_EXEC == 0 || file & NO_FILE == NO_FILE {
-        return 0;
-    }
-    let (tgid, tid) = current();
-    // SAFETY: only whether it is there matters.
-    if unsafe { TARGETS.get(&tgid) }.is_some() && MAPPING.insert(&tid, &tgid, 0).is_err() {
-        count(Counter::ControlLost);
-    }
-    0
-}
-
-/// `syscalls:sys_exit_mmap`: it is mapped now.
-#[tracepoint]
-pub fn sys_exit_mmap(_ctx: TracePointContext) -> u32 {
-    let (tgid, tid) = current();
-    if MAPPING.remove(&tid).is_ok() {
-        tell(ControlKind::Mapped, tgid, 0, tid);
-    }
-    0
+/// The target's dynamic loader has mapped or unmapped an object.
+///
+/// By a probe in the loader and not by tracepoints of `mmap`, which would send every system call of every
+/// process through the kernel's slow path. Perf's events of mappings would make each `mmap` of every process
+/// put together the file's name.
+#[inline(always)]
+pub fn loaded(hit: &Hit) {
+    tell(ControlKind::Mapped, hit.tgid, 0, hit.tid);
 }
 
 /// `sched:sched_process_exec`: everything that was known of the process is void.

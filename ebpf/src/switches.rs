@@ -1,58 +1,50 @@
 //! Where a thread's time goes while it does not run: waiting for a CPU, or blocked.
+//!
+//! These run at every switch of every process, so whether it is a target's is asked first.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use hotspan_common::ThreadState;
+use hotspan_common::{Target, ThreadState};
 
 use crate::{
+    maps::TARGETS,
     sampling::wait::{self, Leave},
+    task::Task,
     threads,
 };
 
-/// The states under which a switched-out thread is not runnable: the low byte of `prev_state`
-/// (a preempted thread has only a bit above it).
-const NOT_RUNNABLE: u64 = 0xff;
 /// `TASK_INTERRUPTIBLE`.
 const INTERRUPTIBLE: u64 = 1;
 
-/// `sched:sched_switch`: one thread leaves the CPU, another takes it.
-#[tracepoint]
-pub fn sched_switch(ctx: TracePointContext) -> u32 {
-    // SAFETY: offsets of `events/sched/sched_switch/format`: prev_pid 24, prev_state 32, next_pid 56.
-    let (Ok(previous), Ok(state), Ok(next)) = (
-        unsafe { ctx.read_at::<u32>(24) },
-        unsafe { ctx.read_at::<u64>(32) },
-        unsafe { ctx.read_at::<u32>(56) },
-    ) else {
+/// `sched_switch(preempt, prev, next, prev_state)`: one thread leaves the CPU, another takes it.
+#[btf_tracepoint]
+pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
+    let (preempted, next, state): (u64, Task, u64) =
+        (ctx.arg(0), Task::argument(&ctx, 2), ctx.arg(3));
+    let (leaving, _) = threads::current();
+    let (from, to) = (target(leaving), target(next.tgid()));
+    if from.is_none() && to.is_none() {
         return 0;
-    };
+    }
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
-    let how = match state & NOT_RUNNABLE {
-        0 => Leave::Preempted,
-        INTERRUPTIBLE => Leave::Waits,
-        _ => Leave::Blocked,
-    };
-    if let Some(thread) = threads::get(previous) {
-        thread.off_since_ns = now;
-        thread.blocked = u64::from(how != Leave::Preempted);
+    if let Some(target) = from {
+        leaves(target, how(preempted, state), now);
     }
-    wait::left(previous, how, now);
-    if let Some(thread) = threads::get(next) {
-        settle(thread, now);
-        thread.off_since_ns = 0;
+    if to.is_some() {
+        returns(next.pid(), now);
     }
-    wait::back(next, now);
     0
 }
 
-/// `sched:sched_wakeup`: a blocked thread becomes runnable.
-#[tracepoint]
-pub fn sched_wakeup(ctx: TracePointContext) -> u32 {
-    // SAFETY: offset of `pid` in `events/sched/sched_wakeup/format`.
-    let Ok(tid) = (unsafe { ctx.read_at::<u32>(24) }) else {
+/// `sched_wakeup(p)`: a blocked thread becomes runnable.
+#[btf_tracepoint]
+pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
+    let woken = Task::argument(&ctx, 0);
+    if target(woken.tgid()).is_none() {
         return 0;
-    };
+    }
+    let tid = woken.pid();
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(thread) = threads::get(tid)
@@ -65,6 +57,49 @@ pub fn sched_wakeup(ctx: TracePointContext) -> u32 {
     }
     wait::woken(tid, now);
     0
+}
+
+#[inline(always)]
+fn target(tgid: u32) -> Option<&'static Target> {
+    if tgid == 0 {
+        // An idle CPU.
+        return None;
+    }
+    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
+    unsafe { TARGETS.get(&tgid) }
+}
+
+/// `preempt` is a C `bool`, `state` the `__state` of the thread's `task_struct`, an `unsigned int`.
+#[inline(always)]
+fn how(preempted: u64, state: u64) -> Leave {
+    if preempted & 0xff != 0 || state as u32 == 0 {
+        Leave::Preempted
+    } else if state & INTERRUPTIBLE != 0 {
+        Leave::Waits
+    } else {
+        Leave::Blocked
+    }
+}
+
+/// The current thread leaves the CPU.
+#[inline(always)]
+fn leaves(target: &Target, how: Leave, now: u64) {
+    let (tgid, tid) = threads::current();
+    if let Some(thread) = threads::get(tid) {
+        thread.off_since_ns = now;
+        thread.blocked = u64::from(how != Leave::Preempted);
+    }
+    wait::left(target, tgid, tid, how, now);
+}
+
+/// The thread takes the CPU.
+#[inline(always)]
+fn returns(tid: u32, now: u64) {
+    if let Some(thread) = threads::get(tid) {
+        settle(thread, now);
+        thread.off_since_ns = 0;
+    }
+    wait::back(tid, now);
 }
 
 /// Books the time since the last switch.

@@ -9,6 +9,7 @@ import hashlib
 import heapq
 import random
 import re
+import threading
 import time
 
 import networkx
@@ -198,3 +199,19 @@ def background(tasks: BackgroundTasks):
     """Answers at once; a background task sleeps."""
     tasks.add_task(send_report)
     return {}
+
+
+_lock = threading.Lock()
+
+
+def wait_for_lock(seconds: float) -> bool:
+    """Nobody gives it back: a hang, but for its end."""
+    with truth.call("wait.lock", "/locked"):
+        return _lock.acquire(timeout=seconds)
+
+
+@app.get("/locked")
+def locked(seconds: float = 10.0):
+    """Hangs."""
+    _lock.acquire(blocking=False)
+    return {"acquired": wait_for_lock(seconds)}

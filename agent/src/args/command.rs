@@ -1,10 +1,12 @@
 //! The commands.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 
-use super::{ExportArgs, OtlpEndpoint, SelectorArgs, TargetArgs, TraceArgs, help};
+use super::{
+    ExportArgs, OtlpEndpoint, SelectorArgs, TargetArgs, TraceArgs, help, trace::frequency,
+};
 
 /// Native work of a running process as OpenTelemetry spans, from outside.
 ///
@@ -34,6 +36,9 @@ pub enum Command {
     /// List the regions found in a process or file: where, and whether they can be armed.
     #[command(after_help = help::REGIONS)]
     Regions(RegionsArgs),
+    /// Show the requests that a process has in flight, now: where, on how many threads, waiting for what.
+    #[command(after_help = help::TOP_COMMAND)]
+    Top(TopArgs),
     /// Trace a running process and write all that was seen to a file.
     #[command(after_help = help::RECORD)]
     Record(RecordArgs),
@@ -106,6 +111,26 @@ pub struct RegionsArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `hotspan top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The process.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Show one picture, after about a second, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Stop after this long, e.g. `30s`.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Take stacks so many times a second on each CPU (1 to 999).
+    #[arg(long, value_name = "HZ", default_value = "99", value_parser = frequency)]
+    pub frequency: NonZeroU32,
+    /// Catalogue file to use besides those built in; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub regions: Vec<PathBuf>,
 }
 
 /// `hotspan record`: as `attach`, and everything that was seen goes to a file.

@@ -76,6 +76,18 @@ EXAMPLES
   With regions of one's own:
     sudo hotspan regions --pid 4711 --regions my-library.toml";
 
+/// Below `hotspan top --help`.
+pub const TOP_COMMAND: &str = "\
+EXAMPLES
+  A solve hangs. Where, and waiting for what? (q ends it)
+    sudo hotspan top --port 8000
+  The same as text, once, for a ticket:
+    sudo hotspan top --pid 4711 --once
+
+Requests that began before hotspan did are shown, too. SINCE is the age of the request's span, or with
+a `>` the time for which it has been seen. Where standard output is no terminal, pictures follow each
+other as text, twice a second.";
+
 /// Below `hotspan record --help`.
 pub const RECORD: &str = "\
 EXAMPLES

@@ -10,7 +10,7 @@ mod selector;
 mod trace;
 
 pub use command::{
-    AttachArgs, Cli, Command, DoctorArgs, RecordArgs, RegionsArgs, ReplayArgs, RunArgs,
+    AttachArgs, Cli, Command, DoctorArgs, RecordArgs, RegionsArgs, ReplayArgs, RunArgs, TopArgs,
 };
 pub use exit::{AgentError, Exit};
 pub use export::{ExportArgs, OtlpEndpoint};

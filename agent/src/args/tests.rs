@@ -165,7 +165,12 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         "65536 is not in 1..=65535",
     );
     check("attach --name=", InvalidValue, "--name");
-    check("attach --pid 1 --speed 99", UnknownArgument, "--speed");
+    check("attach --pid 1 --rate 99", UnknownArgument, "--rate");
+    check(
+        "attach --pid 1 --frequency 0",
+        ValueValidation,
+        "--frequency",
+    );
     check(
         "attach --pid 1 --export csv",
         ValueValidation,

@@ -50,7 +50,7 @@ impl TraceArgs {
 /// Beyond it, taking stacks would cost the process more than it is worth.
 const MAX_FREQUENCY: u32 = 999;
 
-fn frequency(text: &str) -> Result<NonZeroU32, String> {
+pub(super) fn frequency(text: &str) -> Result<NonZeroU32, String> {
     text.parse()
         .ok()
         .filter(|frequency: &NonZeroU32| frequency.get() <= MAX_FREQUENCY)

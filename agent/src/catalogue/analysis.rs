@@ -20,6 +20,9 @@ use crate::object::{
 
 /// The C++ runtime's function that ends the unwinding: the catch probe's place.
 pub(super) const BEGIN_CATCH: &str = "__cxa_begin_catch";
+/// The dynamic loader's function that debuggers watch (`link.h`: `r_brk`): glibc and musl call it before
+/// and after a change of what is mapped.
+pub(super) const LOADED: &str = "_dl_debug_state";
 
 /// What the catalogue finds in an object.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +41,8 @@ pub struct Analysis {
     pub refused: Vec<RefusedRegion>,
     /// File offset of `__cxa_begin_catch`, if the object defines it.
     pub begin_catch: Option<u64>,
+    /// File offset of `_dl_debug_state`, if the object defines it.
+    pub loaded: Option<u64>,
     /// Why the object is taken to switch stacks under its threads.
     pub switches_stacks: Option<String>,
 }
@@ -62,14 +67,16 @@ impl Catalogue {
         found
             .hits
             .retain(|hit| self.looks_into(&self.rules[hit.rule], &file_name));
+        let named = |name| {
+            let address = found.named.get(name)?;
+            image.code_offset(*address)
+        };
         let mut analysis = Analysis {
             build_id: image.build_id(),
             symbols: table.len(),
             stripped: full.is_empty(),
-            begin_catch: found
-                .named
-                .get(BEGIN_CATCH)
-                .and_then(|address| image.code_offset(*address)),
+            begin_catch: named(BEGIN_CATCH),
+            loaded: named(LOADED),
             switches_stacks: stacks::switcher(&file_name, &dynamic, &full),
             ..Analysis::default()
         };

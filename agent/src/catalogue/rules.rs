@@ -8,7 +8,7 @@ use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, Val
 use toml::Spanned;
 
 use super::{
-    analysis::BEGIN_CATCH,
+    analysis::{BEGIN_CATCH, LOADED},
     anchors::{self, Anchor},
     attributes,
     error::CatalogueError,
@@ -155,6 +155,7 @@ fn check_regions(
         matcher.add_named(getter);
     }
     matcher.add_named(BEGIN_CATCH);
+    matcher.add_named(LOADED);
     for library in &libraries {
         matcher.add_version(&library.version);
     }

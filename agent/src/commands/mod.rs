@@ -8,6 +8,7 @@ mod replay;
 mod spawn;
 mod startup;
 mod summary;
+mod top;
 mod trace;
 
 use crate::args::{Command, Exit};
@@ -24,5 +25,6 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Regions(args) => regions::run(&args),
+        Command::Top(args) => top::run(&args),
     }
 }

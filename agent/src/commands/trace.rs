@@ -61,6 +61,7 @@ pub(super) fn observe(
         settings: Settings::default(),
         exporters: exports::none()?,
         recording: None,
+        onlooker: None,
     };
     let begin = Begin::Running(family(Arc::clone(process))?);
     let kernel = load::kernel(runtime)?;
@@ -85,7 +86,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn open(selector: Option<Selector>) -> anyhow::Result<Process> {
+pub(super) fn open(selector: Option<Selector>) -> anyhow::Result<Process> {
     let selector = selector
         .ok_or_else(|| AgentError::Usage("name a process: --pid, --name, --port".into()))?;
     Ok(selector.open()?)
@@ -132,7 +133,7 @@ fn trace(
 }
 
 /// The process and those that descend from it: the workers of a prefork server.
-fn family(process: Arc<Process>) -> anyhow::Result<Vec<Arc<Process>>> {
+pub(super) fn family(process: Arc<Process>) -> anyhow::Result<Vec<Arc<Process>>> {
     let pid = process.pid();
     let mut processes = vec![process];
     for descendant in tree(pid)? {
@@ -175,11 +176,13 @@ fn plan(
         },
         sampling: SamplingRules {
             frequency: args.sampling(),
+            ..SamplingRules::default()
         },
         promotes: args.promotes(),
         settings,
         exporters,
         recording,
+        onlooker: None,
     })
 }
 
@@ -189,7 +192,7 @@ fn random_seed() -> u64 {
 }
 
 /// Ready at Ctrl-C, SIGTERM, or when `duration` has passed.
-fn stop(duration: Option<Duration>) -> anyhow::Result<impl Future<Output = ()>> {
+pub(super) fn stop(duration: Option<Duration>) -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to watch for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?;
     Ok(async move {

@@ -1,4 +1,4 @@
-//! Where the running kernel keeps a thread's FS base.
+//! Where the running kernel keeps what the programs read of a thread: `task_struct`.
 
 use std::{path::Path, sync::OnceLock};
 
@@ -9,42 +9,66 @@ use super::kernel_types::KernelTypes;
 /// The kernel's own types.
 const KERNEL_TYPES: &str = "/sys/kernel/btf/vmlinux";
 
-/// Why the place of the FS base is not known.
+/// Why places in `task_struct` are not known.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum FsBaseUnknown {
+pub enum TaskUnknown {
     /// The kernel does not describe its types, or not readably.
     #[error("{KERNEL_TYPES} cannot be read: {0}")]
     NoTypes(String),
-    /// `task_struct.thread.fsbase` is not among them: no x86-64 kernel.
-    #[error("the kernel's task_struct has no thread.fsbase")]
-    NoField,
+    /// The field is not among them; without `thread.fsbase` it is no x86-64 kernel.
+    #[error("the kernel's task_struct has no {0}")]
+    NoField(&'static str),
 }
 
-/// The offset of `task_struct.thread.fsbase`, in bytes. Read once: it is a fact of the kernel that runs.
-pub fn fs_base_offset() -> Result<u32, FsBaseUnknown> {
-    static OFFSET: OnceLock<Result<u32, FsBaseUnknown>> = OnceLock::new();
-    OFFSET.get_or_init(read_offset).clone()
+/// Offsets in `task_struct`, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskLayout {
+    /// `pid`: the thread's id in the root pid namespace.
+    pub pid: u32,
+    /// `tgid`: its process's.
+    pub tgid: u32,
+    /// `thread.fsbase`.
+    pub fs_base: u32,
 }
 
-fn read_offset() -> Result<u32, FsBaseUnknown> {
+/// The running kernel's. Read once: it is a fact of the kernel that runs.
+///
+/// # Errors
+/// The kernel does not say, or has no such fields.
+pub fn layout() -> Result<TaskLayout, TaskUnknown> {
+    static LAYOUT: OnceLock<Result<TaskLayout, TaskUnknown>> = OnceLock::new();
+    LAYOUT.get_or_init(read).clone()
+}
+
+fn read() -> Result<TaskLayout, TaskUnknown> {
     let types = KernelTypes::read(Path::new(KERNEL_TYPES))
-        .map_err(|error| FsBaseUnknown::NoTypes(error.to_string()))?;
-    let thread = types.member_offset("task_struct", "thread");
-    let base = types.member_offset("thread_struct", "fsbase");
-    thread
-        .zip(base)
-        .map(|(thread, base)| thread + base)
-        .ok_or(FsBaseUnknown::NoField)
+        .map_err(|error| TaskUnknown::NoTypes(error.to_string()))?;
+    let field = |name| {
+        types
+            .member_offset("task_struct", name)
+            .ok_or(TaskUnknown::NoField(name))
+    };
+    let in_thread = types
+        .member_offset("thread_struct", "fsbase")
+        .ok_or(TaskUnknown::NoField("thread.fsbase"))?;
+    Ok(TaskLayout {
+        pid: field("pid")?,
+        tgid: field("tgid")?,
+        fs_base: field("thread")? + in_thread,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fs_base_offset;
+    use super::layout;
 
     #[test]
-    fn the_running_kernel_tells_a_plausible_offset() {
-        let offset = fs_base_offset().expect("a kernel with BTF");
-        assert_eq!(offset % 8, 0);
-        assert!((64..64 * 1024).contains(&offset), "{offset}");
+    fn the_running_kernel_tells_plausible_offsets() {
+        let layout = layout().expect("a kernel with BTF");
+        assert_eq!(layout.fs_base % 8, 0);
+        assert_eq!(layout.tgid, layout.pid + 4);
+        for offset in [layout.pid, layout.tgid, layout.fs_base] {
+            assert!((64..64 * 1024).contains(&offset), "{offset}");
+        }
     }
 }

@@ -3,14 +3,15 @@
 use std::io;
 
 use aya::{
-    Ebpf, EbpfLoader,
+    Btf, BtfError, Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{TracePoint, UProbe},
+    programs::{BtfTracePoint, TracePoint, UProbe},
 };
 use hotspan_common::{CrossingEvent, RegionSpec, Target, ThreadState};
 use tokio::io::unix::AsyncFd;
 
 use super::{tracefs, wire::Value};
+use crate::context::task::{self, TaskUnknown};
 
 /// The kernel programs as `cargo xtask ebpf` built them.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(
@@ -23,11 +24,10 @@ const TRACEPOINTS: &[(&str, &str)] = &[
     ("task", "task_newtask"),
     ("sched", "sched_process_exit"),
     ("sched", "sched_process_exec"),
-    ("sched", "sched_switch"),
-    ("sched", "sched_wakeup"),
-    ("syscalls", "sys_enter_mmap"),
-    ("syscalls", "sys_exit_mmap"),
 ];
+
+/// Those that are met too often for the detour by perf that the others take.
+const FREQUENT: &[&str] = &["sched_switch", "sched_wakeup"];
 
 /// What the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,12 @@ pub enum KernelError {
         "tracefs is not mounted and could not be: {0}; try: mount -t tracefs tracefs /sys/kernel/tracing"
     )]
     Tracefs(#[source] io::Error),
+    /// The kernel does not describe its types.
+    #[error("the kernel's type information (BTF)")]
+    Types(#[source] BtfError),
+    /// The kernel's threads are not described.
+    #[error(transparent)]
+    Task(#[from] TaskUnknown),
     /// The object was refused.
     #[error("the kernel refused hotspan's programs")]
     Load(#[source] Box<aya::EbpfError>),
@@ -90,12 +96,20 @@ impl Kernel {
     /// What the kernel refused.
     pub fn load() -> Result<Self, KernelError> {
         tracefs::ensure().map_err(KernelError::Tracefs)?;
+        let types = Btf::from_sys_fs().map_err(KernelError::Types)?;
+        let task = task::layout()?;
         let mut programs = EbpfLoader::new()
+            .btf(&types)
+            .override_global("TASK_PID", &task.pid, true)
+            .override_global("TASK_TGID", &task.tgid, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
         load_probe(&mut programs)?;
         for (category, name) in TRACEPOINTS {
             attach_tracepoint(&mut programs, category, name)?;
+        }
+        for name in FREQUENT {
+            attach_frequent(&mut programs, name, &types)?;
         }
         Ok(Self {
             targets: map(&mut programs, "TARGETS")?,
@@ -123,6 +137,13 @@ fn attach_tracepoint(programs: &mut Ebpf, category: &str, name: &str) -> Result<
     let program: &mut TracePoint = program(programs, name)?;
     program.load().map_err(refused(name))?;
     program.attach(category, name).map_err(refused(name))?;
+    Ok(())
+}
+
+fn attach_frequent(programs: &mut Ebpf, name: &str, types: &Btf) -> Result<(), KernelError> {
+    let program: &mut BtfTracePoint = program(programs, name)?;
+    program.load(name, types).map_err(refused(name))?;
+    program.attach().map_err(refused(name))?;
     Ok(())
 }
 

@@ -83,7 +83,8 @@ impl Arming {
             }
             let catch = analysis.begin_catch.map(|offset| self.catch_plan(offset));
             let found = analysis.regions.iter().map(|found| self.plan(found));
-            let plans: Vec<Plan> = found.chain(catch).collect();
+            let loaded = analysis.loaded.map(|offset| self.loaded_plan(offset));
+            let plans: Vec<Plan> = found.chain(catch).chain(loaded).collect();
             if plans.is_empty() {
                 continue;
             }
@@ -184,10 +185,15 @@ impl Arming {
         }
     }
 
-    /// Arms the regions again whose pause is over.
-    pub fn resume(&mut self, kernel: &mut Kernel) {
-        if let Err(error) = self.armory.resume_due(kernel, Instant::now()) {
-            self.refuse(&error);
+    /// Arms the regions again whose pause is over. Returns their targets: what was mapped meanwhile may not
+    /// have been told.
+    pub fn resume(&mut self, kernel: &mut Kernel) -> BTreeSet<u32> {
+        match self.armory.resume_due(kernel, Instant::now()) {
+            Ok(targets) => targets,
+            Err(error) => {
+                self.refuse(&error);
+                BTreeSet::new()
+            }
         }
     }
 
@@ -253,6 +259,12 @@ impl Arming {
         self.helper("exception catch", points, CATCH_LIMIT)
     }
 
+    /// Where the dynamic loader tells of what it maps.
+    fn loaded_plan(&self, offset: u64) -> Plan {
+        let points = vec![point(offset, PointKind::Loaded, 0)];
+        self.helper("library load", points, LOAD_LIMIT)
+    }
+
     /// Points of which no span comes by itself.
     fn helper(&self, name: &str, points: Vec<ProbePoint>, limit_per_s: u32) -> Plan {
         Plan {
@@ -309,6 +321,9 @@ fn text_slot(spec: &RegionSpec) -> Option<u32> {
 /// Exceptions a second and thread beyond which catches are no longer followed: crossings that one
 /// leaves are then closed by the next entry, less exactly.
 const CATCH_LIMIT: u32 = 2_000;
+
+/// Libraries a second and thread beyond which loads are no longer followed, until the next try.
+const LOAD_LIMIT: u32 = 1_000;
 
 /// Steps of coroutines a second and thread beyond which suspensions are no longer told of.
 const STEP_LIMIT: u32 = 4_000;

@@ -273,11 +273,15 @@ impl Armory {
         points.any(|point| point.file_offset == file_offset && point.cookie.kind == entry)
     }
 
-    /// Arms the regions again whose pause is over.
+    /// Arms the regions again whose pause is over. Returns their targets.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn resume_due(&mut self, kernel: &mut Kernel, now: Instant) -> Result<(), KernelError> {
+    pub fn resume_due(
+        &mut self,
+        kernel: &mut Kernel,
+        now: Instant,
+    ) -> Result<BTreeSet<u32>, KernelError> {
         let mut links = BTreeSet::new();
         for entry in self.entries.values_mut() {
             let mapped = self.places.get(&entry.link.place);
@@ -288,7 +292,10 @@ impl Armory {
                 links.insert(entry.link.clone());
             }
         }
-        links.iter().try_for_each(|link| self.relink(kernel, link))
+        links
+            .iter()
+            .try_for_each(|link| self.relink(kernel, link))?;
+        Ok(links.iter().map(|link| link.place.target).collect())
     }
 
     /// Disarms all regions of a target and forgets them.

@@ -110,6 +110,7 @@ impl Engine {
             let mapped = mapped.or(watched.mapped);
             let armed = self.arm(target, &objects)?;
             self.announce(target, mapped, armed);
+            self.survey_unless_told(target, &objects);
         } else {
             watched.held.extend(objects);
         }
@@ -145,6 +146,7 @@ impl Engine {
         }
         self.arm(target, &held)?;
         self.announce(target, None, Vec::new());
+        self.survey_unless_told(target, &held);
         if is_stale {
             self.look(target);
         }
@@ -163,6 +165,13 @@ impl Engine {
             self.pipeline.feed(event)?;
         }
         Ok(armed.objects)
+    }
+
+    /// What a loader maps before its probe is armed is not told: another search sees it.
+    fn survey_unless_told(&mut self, target: u32, armed: &[SurveyedObject]) {
+        if armed.iter().any(SurveyedObject::is_loader) {
+            self.survey(target);
+        }
     }
 
     fn announce(&mut self, target: u32, mapped: Option<KernelTime>, objects: Vec<String>) {

@@ -8,7 +8,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use hotspan_common::ControlKind;
-use hotspan_synth::{event::Event, time::KernelTime};
+use hotspan_synth::{event::Event, ids::TargetId, time::KernelTime};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
@@ -18,6 +18,7 @@ use super::{
     arming::Arming,
     clock,
     intake::Intake,
+    onlooker::View,
     pipeline::Pipeline,
     promoting::Promoting,
     resolver::Outcomes,
@@ -25,6 +26,7 @@ use super::{
     say,
     surveyor::Surveyor,
     targets::{Targets, Watched},
+    translate,
 };
 use crate::{
     kernel::{Control, Kernel},
@@ -37,6 +39,8 @@ const TURN: Duration = Duration::from_millis(100);
 const BATCHES_PER_TURN: usize = 4;
 /// Turns between two looks at what is open, and at pauses that are over.
 const TURNS_PER_SWEEP: u32 = 2;
+/// Turns between two looks of an onlooker.
+const TURNS_PER_LOOK: u32 = 5;
 /// Turns between two comparisons of the clocks, and two readings of the counters.
 const TURNS_PER_CLOCK: u32 = 10;
 /// Ended processes that may wait to be noticed.
@@ -183,6 +187,9 @@ impl Engine {
     fn turn(&mut self) -> anyhow::Result<()> {
         self.turns = self.turns.wrapping_add(1);
         self.take_in()?;
+        if self.turns.is_multiple_of(TURNS_PER_LOOK) {
+            self.show()?;
+        }
         if self.turns.is_multiple_of(TURNS_PER_SWEEP) {
             self.sweep()?;
         }
@@ -252,7 +259,9 @@ impl Engine {
         {
             self.pipeline.feed(event)?;
         }
-        self.arming.resume(&mut self.kernel);
+        for target in self.arming.resume(&mut self.kernel) {
+            self.survey(target);
+        }
         self.promote();
         let due: Vec<u32> = self
             .targets
@@ -264,6 +273,28 @@ impl Engine {
             self.look(target);
         }
         Ok(())
+    }
+
+    /// Shows an onlooker what stands now.
+    fn show(&mut self) -> io::Result<()> {
+        let Some(onlooker) = self.pipeline.onlooker() else {
+            return Ok(());
+        };
+        let now = clock::now();
+        onlooker.look(View {
+            now,
+            is_attached: self.attached,
+            targets: (self.targets.iter())
+                .map(|(target, watched)| (TargetId(*target), Arc::clone(&watched.process)))
+                .collect(),
+            open: Intake::open(&self.kernel, &self.arming.armory, now),
+            off_cpu: self
+                .kernel
+                .off_cpu()
+                .iter()
+                .map(translate::off_cpu)
+                .collect(),
+        })
     }
 
     fn read_counters(&mut self) -> anyhow::Result<()> {

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use hotspan_common::{CrossingEvent, Ending, TALLY_GAP_NS};
-use hotspan_synth::{event::Event, time::KernelTime};
+use hotspan_synth::{
+    event::{Event, OpenCrossing},
+    time::KernelTime,
+};
 
 use super::{armory::Armory, translate};
 use crate::{
@@ -74,6 +77,15 @@ impl Intake {
             .filter(|event| now.0.saturating_sub(event.entry_ns) >= ANNOUNCED_AFTER_NS)
             .filter(|event| self.announced.insert(event.id))
             .map(|event| Event::Open(translate::open(&event, now)))
+            .collect()
+    }
+
+    /// Crossings that are open, however briefly.
+    pub fn open(kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<OpenCrossing> {
+        let open = kernel.open_crossings().into_iter();
+        open.filter(|open| !open.is_burst)
+            .filter(|open| armory.is_current(open.event.region, open.epoch) && !is_gone(open))
+            .map(|open| translate::open(&open.event, now))
             .collect()
     }
 

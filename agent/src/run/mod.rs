@@ -7,6 +7,7 @@ mod clock;
 mod discovery;
 mod engine;
 mod intake;
+mod onlooker;
 mod pipeline;
 mod promoting;
 mod promotion;
@@ -20,6 +21,7 @@ mod translate;
 
 pub use arming::ArmingRules;
 pub use engine::Stop;
+pub use onlooker::{OffCpu, Onlooker, View};
 pub use pipeline::Pipeline;
 pub use resolver::{Outcomes, Resolver, StackSize};
 pub use sampling::SamplingRules;

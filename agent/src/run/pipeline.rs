@@ -7,6 +7,7 @@ use hotspan_synth::{
     time::KernelTime,
 };
 
+use super::onlooker::Onlooker;
 use crate::{
     export::{ExportSummary, Exporters},
     recording::RecordingWriter,
@@ -17,6 +18,7 @@ pub struct Pipeline {
     synth: Synth,
     exporters: Exporters,
     recording: Option<RecordingWriter>,
+    onlooker: Option<Box<dyn Onlooker>>,
     out: Out,
 }
 
@@ -55,8 +57,21 @@ impl Pipeline {
             synth,
             exporters,
             recording,
+            onlooker: None,
             out: Out::default(),
         }
+    }
+
+    /// The same, and `onlooker` hears all that it is fed.
+    #[must_use]
+    pub fn watched_by(mut self, onlooker: Option<Box<dyn Onlooker>>) -> Self {
+        self.onlooker = onlooker;
+        self
+    }
+
+    /// Who looks on, if somebody does.
+    pub(super) fn onlooker(&mut self) -> Option<&mut (dyn Onlooker + 'static)> {
+        self.onlooker.as_deref_mut()
     }
 
     /// Takes an event in; complete spans go out.
@@ -66,6 +81,9 @@ impl Pipeline {
     pub fn feed(&mut self, event: Event) -> io::Result<()> {
         if let Some(recording) = &mut self.recording {
             recording.write(&event)?;
+        }
+        if let Some(onlooker) = &mut self.onlooker {
+            onlooker.hear(&event);
         }
         if let Event::Target(target) = &event {
             self.exporters.target(target);

@@ -3,7 +3,7 @@
 
 use std::{io, num::NonZeroU32, sync::Arc};
 
-use hotspan_common::{STACK_SIZES, Target};
+use hotspan_common::{STACK_SIZES, Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
@@ -25,6 +25,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub struct SamplingRules {
     /// Ticks a second on each CPU; `None`: no sampling.
     pub frequency: Option<NonZeroU32>,
+    /// Stacks are also taken of threads that work for nobody known.
+    pub all_threads: bool,
 }
 
 /// The sampler and the resolver.
@@ -89,6 +91,9 @@ impl Sampling {
         };
         target.tick_ns = SECOND_NS / u64::from(frequency.get());
         target.ticks_per_sample = 1;
+        if self.rules.all_threads {
+            target.flags |= TargetFlags::SAMPLES_ALL;
+        }
         if target.stack_bytes == 0 {
             // Most stacks need no more; the resolver asks for another size where they do.
             target.stack_bytes = STACK_SIZES[1];

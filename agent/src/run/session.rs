@@ -9,6 +9,7 @@ use super::{
     arming::{Arming, ArmingRules},
     clock,
     engine::{Engine, Stop},
+    onlooker::Onlooker,
     pipeline::Pipeline,
     sampling::{Sampling, SamplingRules},
     surveyor::Surveyor,
@@ -39,6 +40,8 @@ pub struct Plan {
     pub exporters: Exporters,
     /// Where events go, too.
     pub recording: Option<RecordingWriter>,
+    /// Who looks on.
+    pub onlooker: Option<Box<dyn Onlooker>>,
 }
 
 /// What a run begins with.
@@ -83,7 +86,8 @@ pub async fn trace(
     begin: Begin,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Outcome> {
-    let mut pipeline = Pipeline::new(plan.settings, plan.exporters, plan.recording);
+    let mut pipeline =
+        Pipeline::new(plan.settings, plan.exporters, plan.recording).watched_by(plan.onlooker);
     if plan.promotes {
         pipeline.keep_native();
     }

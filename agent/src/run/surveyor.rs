@@ -99,6 +99,13 @@ pub(super) struct SurveyedObject {
 }
 
 impl SurveyedObject {
+    /// Whether it tells of what it maps.
+    pub fn is_loader(&self) -> bool {
+        self.analysed
+            .as_ref()
+            .is_ok_and(|analysed| analysed.analysis.loaded.is_some())
+    }
+
     /// The file's name, for people.
     pub fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());

@@ -10,7 +10,8 @@ use hotspan_synth::{
     time::KernelTime,
 };
 
-use crate::kernel::snake;
+use super::onlooker::OffCpu;
+use crate::kernel::{self, snake};
 
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
@@ -47,6 +48,17 @@ pub fn open(event: &CrossingEvent, seen: KernelTime) -> OpenCrossing {
         entry: KernelTime(event.entry_ns),
         seen,
         parent: parent(&event.parent),
+    }
+}
+
+/// A thread that does not run.
+pub fn off_cpu(thread: &kernel::OffCpu) -> OffCpu {
+    OffCpu {
+        target: TargetId(thread.tgid),
+        thread: thread.ns_tid,
+        since: KernelTime(thread.since_ns),
+        is_blocked: thread.is_blocked,
+        parent: parent(&thread.parent),
     }
 }
 

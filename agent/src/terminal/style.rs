@@ -53,3 +53,8 @@ impl Style {
 pub(crate) fn terminal_width() -> usize {
     terminal_size::terminal_size().map_or(100, |(width, _)| usize::from(width.0))
 }
+
+/// Lines of the terminal; 24, as of old, where it does not tell.
+pub(crate) fn terminal_height() -> usize {
+    terminal_size::terminal_size().map_or(24, |(_, height)| usize::from(height.0))
+}

@@ -10,3 +10,4 @@ mod named;
 mod objects;
 mod opentelemetry;
 mod stacks;
+mod threads;

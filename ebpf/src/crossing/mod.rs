@@ -17,7 +17,7 @@ use hotspan_common::{PointKind, RegionFlags};
 
 pub use hit::Hit;
 
-use crate::sampling::awaits;
+use crate::{process, sampling::awaits};
 
 /// Runs at entries, exits, notes and catches. Sleepable, so that it can read pages that are not
 /// resident.
@@ -37,6 +37,7 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
         Some(PointKind::Note) => note::run(&hit),
         Some(PointKind::Catch) => catch::run(&hit),
         Some(PointKind::Resume) => awaits::resumed(&hit),
+        Some(PointKind::Loaded) => process::loaded(&hit),
         None => {}
     }
     0

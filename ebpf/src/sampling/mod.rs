@@ -5,6 +5,7 @@
 //! interpreter's thread: a tick may come while the crossing program is at work on the same thread.
 
 pub mod awaits;
+pub mod budget;
 mod enclosing;
 mod frames;
 pub mod region;

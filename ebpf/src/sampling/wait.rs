@@ -1,28 +1,24 @@
 //! Waits: what a thread at work was doing when it stopped running, sent when it runs again.
 //!
 //! A thread's memory can be read only while it is the current one, so its frames are read when it leaves
-//! the CPU, before it is known how long for. That is bounded by a budget of time.
+//! the CPU, before it is known how long for. That is bounded by a [`budget`].
 
 use hotspan_common::{Counter, SampleEvent, SampleFlags, SampleReason, Target};
 
 use super::{
-    awaits, frames,
+    awaits, budget, frames,
     registers::{self, Registers},
     send,
     work::{self, Work},
     worker::{self, Worker},
 };
-use crate::{context, counters::count, maps::TARGETS, threads};
+use crate::{context, counters::count, threads};
 
 /// Shorter waits are not told of.
 const LEAST_NS: u64 = 1_000_000;
 /// Waits in one place with less than this between them are one: a thread that waits for the
 /// interpreter's lock looks around every 5 ms.
 const GAP_NS: u64 = 200_000;
-/// One part in so many of a thread's time may be spent on reading its frames,
-const BUDGET_SHARE: u64 = 500;
-/// and so much at once.
-const BUDGET_NS: u64 = 1_000_000;
 /// `__NR_futex` of x86-64.
 const FUTEX: u64 = 202;
 
@@ -46,12 +42,7 @@ pub enum Leave {
 
 /// The current thread leaves the CPU.
 #[inline(always)]
-pub fn left(tid: u32, how: Leave, now: u64) {
-    let (tgid, _) = threads::current();
-    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
-    let Some(target) = (unsafe { TARGETS.get(&tgid) }) else {
-        return;
-    };
+pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
     if target.tick_ns == 0 {
         return;
     }
@@ -89,7 +80,7 @@ fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
     if see(target, worker, tid, &registers, now) {
         worker.wait_state = SEEN;
     }
-    worker.spend(now);
+    budget::spend(&mut worker.budget, now);
 }
 
 /// Native threads that only help are not looked at: a solver's workers wait for each other all the time.
@@ -99,7 +90,7 @@ fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
     if is_native && threads::get(tid).is_none_or(|state| state.open == 0 || state.has_birth != 0) {
         return false;
     }
-    let may = worker.has_budget(now);
+    let may = budget::allows(&mut worker.budget, now);
     if !may {
         count(Counter::WaitsUnseen);
     }
@@ -235,24 +226,4 @@ fn send_queued(event: &mut SampleEvent, runnable: u64, now: u64) {
     event.period_or_end_ns = now;
     send::event(event);
     event.flags = flags;
-}
-
-impl Worker {
-    /// Whether the thread has time left to have its frames read.
-    #[inline(always)]
-    fn has_budget(&mut self, now: u64) -> bool {
-        let passed = now.saturating_sub(self.budget_at_ns);
-        self.budget_at_ns = now;
-        self.budget_ns = (self.budget_ns + passed / BUDGET_SHARE).min(BUDGET_NS);
-        // As much as a look takes.
-        self.budget_ns >= BUDGET_NS / 50
-    }
-
-    /// Takes the time since `begin` off.
-    #[inline(always)]
-    fn spend(&mut self, begin: u64) {
-        // SAFETY: a plain helper.
-        let now = unsafe { aya_ebpf::helpers::bpf_ktime_get_ns() };
-        self.budget_ns = self.budget_ns.saturating_sub(now.saturating_sub(begin));
-    }
 }

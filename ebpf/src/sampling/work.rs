@@ -1,6 +1,6 @@
 //! Whether a thread works for a request at this instant, and for which.
 
-use hotspan_common::{ContextOutcome, Counter, Parent, ParentSource, SampleFlags, Target};
+use hotspan_common::{ContextOutcome, Counter, Parent, ParentSource, SampleFlags, Target, TargetFlags};
 
 use super::{enclosing, worker::Worker};
 use crate::{
@@ -29,7 +29,8 @@ pub struct Work {
     pub flags: u32,
 }
 
-/// What the current thread works for; `None` (counted) if it is nothing that becomes a span.
+/// What the current thread works for; `None` if it is nothing that becomes a span (counted), and only such
+/// work is asked for.
 #[inline(always)]
 pub fn of_current(
     target: &Target,
@@ -38,11 +39,12 @@ pub fn of_current(
     sp: u64,
     now: u64,
 ) -> Option<Work> {
-    match find(target, worker, tid, sp, now) {
-        Ok(work) => Some(work),
-        Err(reason) => {
+    let work = look(target, worker, tid, sp, now);
+    match refusal(&work) {
+        None => Some(work),
+        Some(reason) => {
             count(reason);
-            None
+            (target.flags & TargetFlags::SAMPLES_ALL != 0).then_some(work)
         }
     }
 }
@@ -56,6 +58,16 @@ pub fn find(
     sp: u64,
     now: u64,
 ) -> Result<Work, Counter> {
+    let work = look(target, worker, tid, sp, now);
+    match refusal(&work) {
+        None => Ok(work),
+        Some(reason) => Err(reason),
+    }
+}
+
+/// What is known of the current thread's work.
+#[inline(always)]
+fn look(target: &Target, worker: &mut Worker, tid: u32, sp: u64, now: u64) -> Work {
     let active = active(target, worker, now);
     let around =
         threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
@@ -76,17 +88,20 @@ pub fn find(
             work.parent = around.parent;
         }
     }
+    work
+}
+
+/// Why no span comes of it, if none does.
+#[inline(always)]
+fn refusal(work: &Work) -> Option<Counter> {
     if work.parent.source == ParentSource::None.wire() {
-        return Err(if work.crossing == 0 {
+        return Some(if work.crossing == 0 {
             Counter::SamplesNotAtWork
         } else {
             Counter::SamplesWithoutParent
         });
     }
-    if work.parent.flags & SAMPLED == 0 {
-        return Err(Counter::SamplesUnsampled);
-    }
-    Ok(work)
+    (work.parent.flags & SAMPLED == 0).then_some(Counter::SamplesUnsampled)
 }
 
 /// What the thread's own context says. Most native threads never become the interpreter's, and its list

@@ -2,6 +2,7 @@
 
 use hotspan_common::{Counter, PythonThread, SampleEvent, Target};
 
+use super::budget::Budget;
 use crate::{
     counters::count,
     maps::{NEW_WORKER, WORKERS},
@@ -27,9 +28,8 @@ pub struct Worker {
     pub runnable_ns: u64,
     /// When it last ran again.
     pub back_ns: u64,
-    /// Time that may still be spent on its waits, and when that was counted.
-    pub budget_ns: u64,
-    pub budget_at_ns: u64,
+    /// Time that may still be spent on its waits.
+    pub budget: Budget,
     /// The coroutine whose step is under way, as far as is known; 0: none. See [`super::awaits`].
     pub coroutine: u64,
     /// The Python context and the stack pointer of that step.

@@ -13,6 +13,7 @@ mod findings;
 mod folded;
 mod functions;
 mod lane;
+mod neighbours;
 mod phases;
 mod probeable;
 mod requests;
@@ -30,6 +31,7 @@ use emit::{Above, Emitter};
 use findings::Finding;
 use folded::FoldedStacks;
 use functions::Functions;
+use neighbours::Neighbours;
 use requests::{Request, RequestKey, Requests};
 use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
@@ -51,6 +53,7 @@ use crate::{
 pub(crate) struct Inference {
     functions: Functions,
     requests: Requests,
+    neighbours: Neighbours,
     serial: u64,
     /// Only if asked for.
     folded: Option<FoldedStacks>,
@@ -83,6 +86,7 @@ impl Inference {
             return tally.sampled(SampleUse::Incomplete);
         }
         let key = (sample.target, parent.context());
+        self.neighbours.saw(sample.thread, key, sample.time);
         if self.requests.ended(key) > Some(sample.time) {
             return tally.sampled(SampleUse::TooLate);
         }
@@ -104,6 +108,8 @@ impl Inference {
                     end: sample.time,
                     kind: Kind::Sample { period_ns },
                     stack,
+                    earliest: None,
+                    latest: None,
                 });
                 let gone = self.requests.hold_sample(key, rules.samples_per_request);
                 tally.evidence(SampleUse::Thinned, gone);
@@ -131,6 +137,12 @@ impl Inference {
             return tally.sampled(why);
         }
         let is_await = wait.evidence == WaitEvidence::Suspended;
+        // A task that waits leaves its thread to others.
+        if !is_await {
+            for at in [wait.start, wait.end] {
+                self.neighbours.saw(wait.thread, key, at);
+            }
+        }
         let stack = handler_frames(&wait.stack, &self.functions);
         // Whoever awaits a handler is a framework: that wait is the handler's work.
         if stack.is_empty() && is_await {
@@ -150,6 +162,8 @@ impl Inference {
             end: wait.end,
             kind: Kind::Wait(cause),
             stack,
+            earliest: None,
+            latest: None,
         });
         self.requests.hold(key);
         tally.sampled(SampleUse::WaitUsed);
@@ -172,6 +186,12 @@ impl Inference {
             return;
         }
         let key = (exact.key.target, parent.context());
+        // One span for many crossings leaves the time between them open.
+        if !exact.is_folded {
+            for at in [exact.entry, exact.exit] {
+                self.neighbours.saw(thread, key, at);
+            }
+        }
         let request = self.requests.touch(key, parent, now);
         request.exact.push((thread, exact));
         self.requests.hold(key);
@@ -269,6 +289,11 @@ impl Inference {
         let Some(mut request) = self.requests.take(key, limit, is_early) else {
             return;
         };
+        for ((thread, _), lane) in &mut request.lanes {
+            for evidence in &mut lane.evidence {
+                self.neighbours.narrow(*thread, key, evidence);
+            }
+        }
         let cut: usize = request.cut(known);
         means.tally.evidence(SampleUse::InOpenCrossing, cut);
         let start = self.start(key, &request, means);

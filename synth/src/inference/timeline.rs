@@ -25,6 +25,10 @@ pub(crate) struct Evidence {
     pub kind: Kind,
     /// Outermost first, from where the chain above the handler ends.
     pub stack: Vec<Frame>,
+    /// When the thread last served another request before it.
+    pub earliest: Option<KernelTime>,
+    /// When it next did.
+    pub latest: Option<KernelTime>,
 }
 
 /// What kind of evidence.
@@ -251,13 +255,23 @@ impl Evidence {
         }
     }
 
+    /// The earliest instant that it stands for.
     fn half_before(&self) -> KernelTime {
-        KernelTime(self.start.0.saturating_sub(self.period_ns() / 2))
+        let half = KernelTime(self.start.0.saturating_sub(self.period_ns() / 2));
+        self.not_before(half)
+    }
+
+    fn not_before(&self, time: KernelTime) -> KernelTime {
+        self.earliest.map_or(time, |earliest| time.max(earliest))
+    }
+
+    fn not_after(&self, time: KernelTime) -> KernelTime {
+        self.latest.map_or(time, |latest| time.min(latest))
     }
 
     /// The latest instant that it stands for.
     pub fn reach(&self) -> KernelTime {
-        KernelTime(self.end.0.saturating_add(self.period_ns() / 2))
+        self.not_after(KernelTime(self.end.0.saturating_add(self.period_ns() / 2)))
     }
 
     fn hole_ns(&self) -> u64 {
@@ -273,7 +287,7 @@ fn first(here: &Evidence, left: &Edge) -> (KernelTime, u64, bool) {
     match here.kind {
         Kind::Wait(_) => (here.start, 0, false),
         Kind::Sample { .. } if left.bound != Bound::Open && distance <= here.hole_ns() => {
-            (left.time, distance, false)
+            (here.not_before(left.time), distance, false)
         }
         Kind::Sample { period_ns } => (here.half_before().max(left.time), period_ns, false),
     }
@@ -284,7 +298,7 @@ fn last(here: &Evidence, right: &Edge) -> (KernelTime, u64) {
     match here.kind {
         Kind::Wait(_) => (here.end, 0),
         Kind::Sample { .. } if right.bound != Bound::Open && distance <= here.hole_ns() => {
-            (right.time, distance)
+            (here.not_after(right.time), distance)
         }
         Kind::Sample { period_ns } => (here.reach().min(right.time), period_ns),
     }

@@ -116,7 +116,7 @@ fn lines_of_the_caller_that_differ_show_more_than_one_call() {
         t     = fw:run handler:10 step:32
         u     = fw:run handler:11 step:31
         1/a @ | ssttss
-        1/b @ | ssttuu
+        2/b @ | ssttuu
         ",
         "
         a
@@ -296,6 +296,25 @@ fn a_request_that_goes_on_for_long_is_made_in_parts() {
         a
           handler 0..11.500001
           handler 12..20 continued=true
+        ",
+    );
+}
+
+#[test]
+fn a_sample_stands_for_no_time_in_which_its_thread_served_another() {
+    check(
+        "
+        s       = fw:run handler step
+        1/b     | SSSSS
+        1/a @10 |      s s
+        1/b     |         SSSSS
+        ",
+        "
+        a
+          step 5..8
+        b
+          cpsat.solve 0..5
+          cpsat.solve 8..13
         ",
     );
 }

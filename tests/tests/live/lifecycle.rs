@@ -195,7 +195,9 @@ fn run_from_birth(mode: &str) -> (Outcome, Vec<truth::Call>) {
     let file = dir.path().join("truth.jsonl");
     let agent = Attach::run()
         .with([
-            std::ffi::OsString::from("--regions"),
+            // Its crossings are counted.
+            std::ffi::OsString::from("--no-sampling"),
+            "--regions".into(),
             native::catalogue("torture").into(),
             "--".into(),
         ])

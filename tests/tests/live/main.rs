@@ -19,4 +19,5 @@ mod recording;
 mod sampling;
 mod scene;
 mod thread_context;
+mod top;
 mod torture;

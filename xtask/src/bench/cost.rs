@@ -1,71 +1,123 @@
-//! What the agent costs the service, and itself.
+//! What the agent costs the service, and itself, beside the tools that people would use instead.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use hotspan_tests::{
-    agent::Attach,
     load::{self, Load, quantile},
     service::{Options, Service},
 };
 
-use super::usage;
+use super::{
+    usage,
+    watchers::{Usage, Watcher},
+};
+use crate::cargo;
 
 /// Requests in a round: some seconds. Seeds repeat from round to round, so that all do the same work.
 const REQUESTS: usize = 720;
+/// As many as keep two cores busy.
 const AT_ONCE: usize = 8;
 
-/// Rounds without and with the agent, in turn, so that what else the machine does meets both alike.
+/// Rounds without and with each watcher, in turn, so that what else the machine does meets all alike.
 pub fn run(rounds: usize, regions: &[PathBuf]) -> Result<()> {
+    let watchers = there();
     let service = Options::default().start()?;
+    // What is slow once (imports, the first solve) is not what is measured.
     round(&service)?;
-    let (mut throughputs, mut tails, mut times) = (Vec::new(), Vec::new(), Vec::new());
-    let mut agents = Vec::new();
+    let mut results: Vec<Compared> = watchers.iter().map(|_| Compared::default()).collect();
     for number in 0..rounds {
-        // Which one comes first changes too.
-        let (without, with) = if number % 2 == 0 {
-            let without = round(&service)?;
-            (without, attached(&service, regions)?)
-        } else {
-            let with = attached(&service, regions)?;
-            (round(&service)?, with)
-        };
-        throughputs.push(with.round.load.throughput() / without.load.throughput());
-        tails.push(with.round.p99_s() / without.p99_s());
-        times.push(with.round.cpu.as_secs_f64() / without.cpu.as_secs_f64());
-        agents.push(with);
+        for turn in 0..watchers.len() {
+            // Who comes first, and whether it comes before or after the round without, changes too.
+            let index = (number + turn) % watchers.len();
+            let watcher = watchers[index];
+            let (without, with) = if (number + turn).is_multiple_of(2) {
+                let without = round(&service)?;
+                (without, watched(&service, watcher, regions)?)
+            } else {
+                let with = watched(&service, watcher, regions)?;
+                (round(&service)?, with)
+            };
+            results[index].add(&without, &with);
+        }
     }
-    let share = |ratios: &mut Vec<f64>| -> Result<String> {
-        ratios.sort_by(f64::total_cmp);
-        let at = |q| {
-            quantile(ratios, q)
-                .context("no rounds")
-                .map(|ratio: f64| (ratio - 1.0) * 100.0)
-        };
-        Ok(format!(
-            "{:+.1} % (quartiles {:+.1} % to {:+.1} %)",
-            at(0.5)?,
-            at(0.25)?,
-            at(0.75)?
-        ))
-    };
     println!(
-        "{rounds} pairs of rounds of {REQUESTS} requests, {AT_ONCE} at once, attached against not:"
+        "{rounds} pairs of rounds of {REQUESTS} requests each, {AT_ONCE} at once, watched against not; \
+         median (quartiles):"
     );
-    println!("throughput {}", share(&mut throughputs)?);
-    println!("p99 latency {}", share(&mut tails)?);
-    println!("the service's CPU time {}", share(&mut times)?);
-    let cpu: Duration = agents.iter().map(|agent| agent.cpu).sum();
-    let time: Duration = agents.iter().map(|agent| agent.round.load.took).sum();
-    let peak = agents
-        .iter()
-        .map(|agent| agent.peak_mib)
-        .fold(0.0, f64::max);
-    println!(
-        "agent: {:.2} % of one core, {peak:.0} MiB at most",
-        100.0 * cpu.as_secs_f64() / time.as_secs_f64()
-    );
+    for (watcher, result) in watchers.iter().zip(&mut results) {
+        result.print(*watcher)?;
+    }
     Ok(())
+}
+
+/// Those that can be had here. Whoever is missing is said to be.
+fn there() -> Vec<Watcher> {
+    let mut there = Watcher::ALL.to_vec();
+    there.retain(|watcher| match watcher.missing() {
+        Some(why) => {
+            cargo::say(&format!("NOT MEASURED: {}: {why}", watcher.name()));
+            false
+        }
+        None => true,
+    });
+    there
+}
+
+/// Ratios, each of a round with the watcher to the one beside it without.
+#[derive(Default)]
+struct Compared {
+    throughputs: Vec<f64>,
+    tails: Vec<f64>,
+    times: Vec<f64>,
+    own: Duration,
+    took: Duration,
+    peak_mib: f64,
+}
+
+impl Compared {
+    fn add(&mut self, without: &Round, with: &Watched) {
+        let Watched { round, usage } = with;
+        self.throughputs
+            .push(round.load.throughput() / without.load.throughput());
+        self.tails.push(round.p99_s() / without.p99_s());
+        self.times
+            .push(round.cpu.as_secs_f64() / without.cpu.as_secs_f64());
+        self.own += usage.cpu;
+        self.took += round.load.took;
+        self.peak_mib = self.peak_mib.max(usage.peak_mib);
+    }
+
+    fn print(&mut self, watcher: Watcher) -> Result<()> {
+        println!("{}", watcher.name());
+        println!("  the service's CPU time  {}", share(&mut self.times)?);
+        println!(
+            "  throughput              {}",
+            share(&mut self.throughputs)?
+        );
+        println!("  p99 latency             {}", share(&mut self.tails)?);
+        println!(
+            "  itself                  {:.2} % of one core, {:.0} MiB at most",
+            100.0 * self.own.as_secs_f64() / self.took.as_secs_f64(),
+            self.peak_mib
+        );
+        Ok(())
+    }
+}
+
+fn share(ratios: &mut [f64]) -> Result<String> {
+    ratios.sort_by(f64::total_cmp);
+    let at = |q| {
+        quantile(ratios, q)
+            .context("no rounds")
+            .map(|ratio: f64| (ratio - 1.0) * 100.0)
+    };
+    Ok(format!(
+        "{:+.1} % ({:+.1} % to {:+.1} %)",
+        at(0.5)?,
+        at(0.25)?,
+        at(0.75)?
+    ))
 }
 
 /// A round of requests, and the CPU time that the service took for it: less at the mercy of what else the
@@ -81,10 +133,9 @@ impl Round {
     }
 }
 
-struct Attached {
+struct Watched {
     round: Round,
-    cpu: Duration,
-    peak_mib: f64,
+    usage: Usage,
 }
 
 fn round(service: &Service) -> Result<Round> {
@@ -94,20 +145,10 @@ fn round(service: &Service) -> Result<Round> {
     Ok(Round { load, cpu })
 }
 
-fn attached(service: &Service, regions: &[PathBuf]) -> Result<Attached> {
-    let files = regions
-        .iter()
-        .flat_map(|file| ["--regions".into(), file.clone().into_os_string()]);
-    let agent = Attach::pid(service.pid()).with::<OsString>(files).start()?;
-    // Its start is not what is measured here.
-    let before = usage::cpu(agent.pid())?;
+fn watched(service: &Service, watcher: Watcher, regions: &[PathBuf]) -> Result<Watched> {
+    let watching = watcher.start(service.pid(), regions)?;
     let round = round(service)?;
-    let cpu = usage::cpu(agent.pid())?.saturating_sub(before);
-    let peak_mib = usage::peak_mib(agent.pid())?;
-    agent.stop()?;
-    Ok(Attached {
-        round,
-        cpu,
-        peak_mib,
-    })
+    let usage = watching.usage()?;
+    watching.stop()?;
+    Ok(Watched { round, usage })
 }

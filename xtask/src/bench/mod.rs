@@ -6,6 +6,7 @@ mod crossings;
 mod lifecycle;
 mod parents;
 mod usage;
+mod watchers;
 
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub struct Arguments {
     /// Requests of the parents' figure.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
-    /// Pairs of rounds, without and with the agent, of the cost's figure.
+    /// Pairs of rounds, without and with each tool, of the cost's figure.
     #[arg(long, default_value_t = 12)]
     rounds: usize,
     /// Requests of each kind, of the coverage's figure.

@@ -11,7 +11,9 @@
 mod calibrate;
 pub mod code;
 mod coroutines;
+mod frame_walk;
 mod frames;
+mod hamt;
 pub mod heap;
 pub mod layout;
 pub mod modules;
@@ -21,6 +23,7 @@ mod runtime;
 pub mod sdk;
 pub mod span;
 mod static_types;
+pub mod threads;
 
 use std::fmt;
 
@@ -81,7 +84,7 @@ pub fn inspect(pid: u32, mappings: &[Mapping]) -> Result<PythonProcess, ContextR
     let runtime = runtime::find(pid, &memory, mappings)?;
     let state = StateOffsets::of(runtime.version.minor)
         .ok_or(ContextRefusal::UnknownVersion(runtime.version))?;
-    let task_fs_base = task::fs_base_offset();
+    let task_fs_base = task::layout().map(|layout| layout.fs_base);
     if let (Err(reason), None) = (&task_fs_base, state.native_thread_id) {
         return Err(ContextRefusal::ThreadsNotTold(reason.clone()));
     }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::layout::Version;
-use crate::context::{memory::MemoryError, task::FsBaseUnknown};
+use crate::context::{memory::MemoryError, task::TaskUnknown};
 
 /// Why no parent can be read from a process's contextvars.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,7 +33,7 @@ pub enum ContextRefusal {
     },
     /// Neither of the ways to tell the current thread is there.
     #[error("CPython up to 3.10 needs the thread's FS base, and {0}")]
-    ThreadsNotTold(FsBaseUnknown),
+    ThreadsNotTold(TaskUnknown),
     /// The memory could not be opened.
     #[error("the process's memory cannot be opened: {0}")]
     Memory(String),

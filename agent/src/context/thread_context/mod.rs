@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::{
     image::{Image, ImageFile, Symbol},
     memory::{Memory, MemoryError},
-    task::{self, FsBaseUnknown},
+    task::{self, TaskUnknown},
 };
 use crate::target::mapping::Mapping;
 
@@ -29,7 +29,7 @@ pub enum ThreadContextRefusal {
     NotPublished,
     /// The kernel does not tell where the FS base is.
     #[error(transparent)]
-    FsBase(#[from] FsBaseUnknown),
+    FsBase(#[from] TaskUnknown),
     /// The loader has not placed the variable yet, or in a way that is not known.
     #[error("{path} exports {VARIABLE}, and where a thread has it is not known: {reason}")]
     Unplaced {
@@ -106,7 +106,7 @@ fn place(
         path: mapping.path.clone(),
         reason,
     };
-    let task_fs_base = task::fs_base_offset()?;
+    let task_fs_base = task::layout()?.fs_base;
     let placed = if is_executable {
         image
             .tls_block()

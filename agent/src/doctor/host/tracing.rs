@@ -9,7 +9,7 @@ use crate::doctor::{Check, KernelFeatures, Section, System, Trial};
 const MOUNTS: [&str; 2] = ["kernel/tracing", "kernel/debug/tracing"];
 
 /// The tracepoints that the kernel programs use, and what is not seen without them.
-const TRACEPOINTS: [(&str, &str); 7] = [
+const TRACEPOINTS: [(&str, &str); 5] = [
     ("task/task_newtask", "which thread created which"),
     ("sched/sched_process_exit", "the end of threads"),
     (
@@ -18,8 +18,6 @@ const TRACEPOINTS: [(&str, &str); 7] = [
     ),
     ("sched/sched_switch", "CPU time and waiting"),
     ("sched/sched_wakeup", "blocked time"),
-    ("syscalls/sys_enter_mmap", "libraries loaded later"),
-    ("syscalls/sys_exit_mmap", "libraries loaded later"),
 ];
 
 const HOST: Section = Section::Host;
@@ -101,6 +99,6 @@ fn tracepoints(system: &System, mount: &str) -> Check {
     HOST.missing(
         NAME,
         format!("no {}", absent.join(", no ")),
-        "run a kernel built with CONFIG_FTRACE_SYSCALLS, as distributions' are",
+        "run a kernel built with CONFIG_FTRACE, as distributions' are",
     )
 }

@@ -41,8 +41,6 @@ impl Host {
             "sched/sched_process_exec",
             "sched/sched_switch",
             "sched/sched_wakeup",
-            "syscalls/sys_enter_mmap",
-            "syscalls/sys_exit_mmap",
         ] {
             host.file(&format!("sys/kernel/tracing/events/{tracepoint}/id"), "1\n");
         }

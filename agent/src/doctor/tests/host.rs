@@ -355,12 +355,12 @@ fn tracing() {
         Some((Good, "/sys/kernel/debug/tracing")),
     );
     check(
-        |host| host.remove("sys/kernel/tracing/events/syscalls"),
+        |host| host.remove("sys/kernel/tracing/events/task"),
         "tracepoints",
         Some((
             Missing,
-            "no syscalls/sys_enter_mmap (libraries loaded later), no syscalls/sys_exit_mmap (libraries loaded later) -> \
-             run a kernel built with CONFIG_FTRACE_SYSCALLS, as distributions' are",
+            "no task/task_newtask (which thread created which) -> \
+             run a kernel built with CONFIG_FTRACE, as distributions' are",
         )),
     );
     check(

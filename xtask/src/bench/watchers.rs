@@ -1,0 +1,196 @@
+//! Those who watch the service: hotspan, and what people would use instead.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use hotspan_tests::{
+    agent::{Agent, Attach},
+    process::Process,
+};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::usage;
+
+/// Longest time from a tool's start until it watches, and from Ctrl-C to its end.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Samples a second of those that sample, unless their names say otherwise.
+const HERTZ: u32 = 99;
+
+/// Who watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watcher {
+    /// hotspan without sampling.
+    Exact,
+    /// hotspan at so many samples a second and CPU.
+    Sampling(u32),
+    /// `perf record` with stacks of 8 KiB.
+    Perf,
+    /// bpftrace, which counts stacks by frame pointers.
+    Bpftrace,
+}
+
+/// One at work; dropping it ends it.
+pub struct Watching {
+    tool: Tool,
+    /// CPU time that it took to start.
+    before: Duration,
+}
+
+enum Tool {
+    Agent(Agent),
+    Other { process: Process, _dir: TempDir },
+}
+
+/// What it took for itself.
+pub struct Usage {
+    /// CPU time, without its start and end.
+    pub cpu: Duration,
+    /// The most memory it had resident, in MiB.
+    pub peak_mib: f64,
+}
+
+impl Watcher {
+    /// All of them, at 99 and 999 samples a second.
+    pub const ALL: [Self; 5] = [
+        Self::Exact,
+        Self::Sampling(HERTZ),
+        Self::Sampling(999),
+        Self::Perf,
+        Self::Bpftrace,
+    ];
+
+    /// For the table.
+    pub fn name(self) -> String {
+        match self {
+            Self::Exact => "hotspan --no-sampling".to_owned(),
+            Self::Sampling(hertz) => format!("hotspan --frequency {hertz}"),
+            Self::Perf => format!("perf record -F {HERTZ} --call-graph dwarf"),
+            Self::Bpftrace => format!("bpftrace profile:hz:{HERTZ} ustack"),
+        }
+    }
+
+    /// Why it cannot be had here; `None`: it can.
+    pub fn missing(self) -> Option<String> {
+        let program = match self {
+            Self::Exact | Self::Sampling(_) => return None,
+            Self::Perf => "perf",
+            Self::Bpftrace => "bpftrace",
+        };
+        match Command::new(program).arg("--version").output() {
+            Ok(output) if output.status.success() => None,
+            Ok(output) => Some(format!(
+                "`{program} --version` ended with {}",
+                output.status
+            )),
+            Err(error) => Some(format!("{program}: {error}")),
+        }
+    }
+
+    /// Starts it on a process, and waits until it watches.
+    pub fn start(self, pid: u32, regions: &[PathBuf]) -> Result<Watching> {
+        let tool = match self {
+            Self::Exact => agent(pid, regions, ["--no-sampling".into()])?,
+            Self::Sampling(hertz) => agent(
+                pid,
+                regions,
+                ["--frequency".into(), hertz.to_string().into()],
+            )?,
+            Self::Perf => perf(pid)?,
+            Self::Bpftrace => bpftrace(pid)?,
+        };
+        let before = usage::cpu(tool.pid())?;
+        Ok(Watching { tool, before })
+    }
+}
+
+impl Watching {
+    /// What it has taken since it watches.
+    pub fn usage(&self) -> Result<Usage> {
+        let pid = self.tool.pid();
+        Ok(Usage {
+            cpu: usage::cpu(pid)?.saturating_sub(self.before),
+            peak_mib: usage::peak_mib(pid)?,
+        })
+    }
+
+    /// Ctrl-C, and its end.
+    pub fn stop(self) -> Result<()> {
+        match self.tool {
+            Tool::Agent(agent) => agent.stop().map(drop),
+            Tool::Other {
+                mut process, _dir, ..
+            } => {
+                process.signal(Signal::INT)?;
+                process.wait(PATIENCE).map(drop)
+            }
+        }
+    }
+}
+
+impl Tool {
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Agent(agent) => agent.pid(),
+            Self::Other { process, .. } => process.pid(),
+        }
+    }
+}
+
+fn agent<const N: usize>(pid: u32, regions: &[PathBuf], how: [OsString; N]) -> Result<Tool> {
+    let files = regions
+        .iter()
+        .flat_map(|file| ["--regions".into(), file.clone().into_os_string()]);
+    let agent = Attach::pid(pid).with(how).with::<OsString>(files).start()?;
+    Ok(Tool::Agent(agent))
+}
+
+fn perf(pid: u32) -> Result<Tool> {
+    let dir = TempDir::new().context("failed to make a temporary folder")?;
+    let mut process = Process::start(
+        Command::new("perf")
+            .args(["record", "-F", &HERTZ.to_string()])
+            .args(["--call-graph", "dwarf", "-p", &pid.to_string(), "-o"])
+            .arg(dir.path().join("perf.data")),
+    )?;
+    wait_for_events(&mut process)?;
+    Ok(Tool::Other { process, _dir: dir })
+}
+
+fn bpftrace(pid: u32) -> Result<Tool> {
+    let dir = TempDir::new().context("failed to make a temporary folder")?;
+    let program = format!(
+        "BEGIN {{ printf(\"ready\\n\"); }} profile:hz:{HERTZ} /pid == {pid}/ {{ @[ustack] = count(); }}"
+    );
+    let mut process = Process::start(Command::new("bpftrace").args(["-e", &program]))?;
+    process.wait_stdout("ready", PATIENCE)?;
+    Ok(Tool::Other { process, _dir: dir })
+}
+
+/// Waits until perf has opened its events, of which it says nothing: so it is looked at.
+fn wait_for_events(process: &mut Process) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !has_events(process.pid())? {
+        if Instant::now() > deadline || !process.runs()? {
+            bail!("perf does not begin:\n{}", process.stderr());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn has_events(pid: u32) -> Result<bool> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).context("perf has ended")?;
+    // One that is closed meanwhile is none of perf's events.
+    Ok(descriptors
+        .flatten()
+        .filter_map(|descriptor| fs::read_link(descriptor.path()).ok())
+        .any(|link| link.as_os_str() == "anon_inode:[perf_event]"))
+}
