@@ -36,4 +36,4 @@ mod values;
 
 pub use settings::{Inference, Limits, Settings};
 pub use summary::Summary;
-pub use synth::{Sink, Synth};
+pub use synth::{NativeWork, Sink, Synth};

@@ -74,6 +74,13 @@ impl Lane {
         exits.chain(ends).max()
     }
 
+    /// The latest instant that was seen.
+    pub fn ended(&self) -> Option<KernelTime> {
+        let exits = self.exact.iter().map(|exact| exact.exit);
+        let ends = self.evidence.iter().map(|evidence| evidence.end);
+        exits.chain(ends).max()
+    }
+
     /// Puts everything into the order of time.
     pub fn sort(&mut self) {
         self.evidence
@@ -190,9 +197,13 @@ struct Sorted<'a> {
 impl Sorted<'_> {
     fn found(&self, host: Option<usize>, between: &Between) -> Found {
         let exact = host.and_then(|host| self.lane.exact.get(host));
+        let own = exact.map_or_else(Vec::new, |exact| self.own(exact));
         let mut findings = Vec::new();
         for (left, right) in self.segments(host, between) {
-            let evidence = self.evidence_in(&left, &right);
+            let mut evidence = self.evidence_in(&left, &right);
+            for evidence in &mut evidence {
+                rebase(&mut evidence.stack, &own);
+            }
             let pieces = lay_out(&evidence, &left, &right, self.rules);
             let chooser = Chooser {
                 pieces: &pieces,
@@ -203,7 +214,7 @@ impl Sorted<'_> {
                 right: &right,
             };
             findings.extend(match exact {
-                Some(exact) => chooser.within(&exact.name, self.own_depth(exact)),
+                Some(exact) => chooser.within(&exact.name, own.len()),
                 None if left.region.is_some() || right.region.is_some() => chooser.phases(),
                 None => chooser.top(),
             });
@@ -299,18 +310,30 @@ impl Sorted<'_> {
         })
     }
 
-    /// How many frames of the stacks in a crossing are its callers and its own.
-    fn own_depth(&self, exact: &Exact) -> usize {
-        let common = self.common(exact);
+    /// The stack of a crossing itself: its callers and its own function. Where no stack in it shows that,
+    /// its callers down to the innermost of the application's.
+    fn own(&self, exact: &Exact) -> Vec<Frame> {
         let is_it = |frame: &Frame| {
             self.functions.get(frame.function).is_some_and(|known| {
                 known.function.qualified == exact.function || known.function.name == exact.function
             })
         };
-        if let Some(own) = common.iter().rposition(is_it) {
-            return own + 1;
-        }
-        self.callers(exact).len()
+        let mut stacks = self.lane.evidence_of(exact).iter();
+        let shown = stacks.find_map(|evidence| {
+            let own = evidence.stack.iter().position(is_it)?;
+            evidence.stack.get(..=own)
+        });
+        shown.map_or_else(|| self.callers(exact), <[Frame]>::to_vec)
+    }
+}
+
+/// Puts a stack that was taken in a crossing below the crossing's own: one that was cut short, as those of
+/// waits often are, lacks some of it.
+fn rebase(stack: &mut Vec<Frame>, own: &[Frame]) {
+    let same = stack.iter().zip(own);
+    let same = same.take_while(|(a, b)| a.function == b.function).count();
+    if same < own.len() {
+        stack.splice(..same, own.iter().copied());
     }
 }
 

@@ -20,6 +20,9 @@ use crate::{
     time::KernelTime,
 };
 
+/// Waits of a request's tasks for other threads that are remembered.
+const MAX_HANDED: usize = 64;
+
 /// A span of the target, in whose service work was seen.
 pub(crate) type RequestKey = (TargetId, SpanContext);
 
@@ -35,6 +38,9 @@ pub(crate) struct Request {
     pub exact: Vec<(u32, Exact)>,
     /// Crossings that were announced before their end, by thread.
     pub open: BTreeSet<(u32, Key)>,
+    /// Threads whose tasks waited for others, from and until when: as a rule, for a handler that a
+    /// framework runs on a thread of its pool.
+    pub handed: Vec<(u32, KernelTime, KernelTime)>,
     /// Until when spans of an earlier part of it have been made.
     pub resumed: Option<KernelTime>,
     begun: KernelTime,
@@ -105,6 +111,19 @@ impl Request {
         cut
     }
 
+    /// When a task of the request began to wait for the work of this thread, and when it went on: the
+    /// only such wait around the lane's evidence.
+    pub fn handed(&self, thread: u32, lane: &Lane) -> Option<(KernelTime, KernelTime)> {
+        let (first, last) = (lane.first()?, lane.ended()?);
+        let is_around = |(other, start, end): &&(u32, KernelTime, KernelTime)| {
+            *other != thread && *start <= first && last <= *end
+        };
+        // Tasks that await a task wait for the same: the innermost says most.
+        let around = self.handed.iter().filter(is_around);
+        let (_, start, end) = around.min_by_key(|(_, start, end)| end.since(*start))?;
+        Some((*start, *end))
+    }
+
     /// The time that spans are made of: from the request's start, if that is known, or from where
     /// its earlier part ended; of one that is not over, to the last that was seen.
     pub fn between(&self, start: Option<KernelTime>, is_early: bool) -> Between {
@@ -115,6 +134,31 @@ impl Request {
                 Edge::plain(start, Bound::Start)
             }),
             end: Edge::plain(end, Bound::Open),
+        }
+    }
+
+    /// A task of the request waited on a thread, in nothing but a framework.
+    pub fn hand(&mut self, thread: u32, start: KernelTime, end: KernelTime) {
+        if self.handed.len() < MAX_HANDED {
+            self.handed.push((thread, start, end));
+        }
+    }
+
+    /// The same for a lane: narrower, if a task waited for its work.
+    pub fn between_of(&self, thread: u32, lane: &Lane, whole: Between) -> Between {
+        let Some((start, end)) = self.handed(thread, lane) else {
+            return whole;
+        };
+        let narrower = |edge: Edge, is: bool, time| {
+            if is {
+                Edge::plain(time, Bound::Handed)
+            } else {
+                edge
+            }
+        };
+        Between {
+            start: narrower(whole.start.clone(), start >= whole.start.time, start),
+            end: narrower(whole.end.clone(), end < whole.end.time, end),
         }
     }
 
@@ -162,6 +206,7 @@ impl Requests {
             lanes: BTreeMap::new(),
             exact: Vec::new(),
             open: BTreeSet::new(),
+            handed: Vec::new(),
             resumed: ended.get(&key).copied(),
             begun: now,
             touched: now,

@@ -14,6 +14,7 @@ mod lifecycle;
 mod llama;
 mod onnx;
 mod parents;
+mod promotion;
 mod recording;
 mod sampling;
 mod scene;
