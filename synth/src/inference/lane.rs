@@ -43,6 +43,8 @@ pub(crate) struct Lane {
     pub entries: Vec<(Key, Vec<Frame>)>,
     /// Crossings that samples were taken in.
     pub inside: BTreeSet<Key>,
+    /// When a crossing began that has not ended.
+    open: Option<KernelTime>,
 }
 
 /// The part of a request's time that spans are made of.
@@ -50,6 +52,17 @@ pub(crate) struct Lane {
 pub(crate) struct Between {
     pub start: Edge,
     pub end: Edge,
+}
+
+impl Between {
+    /// The same up to a crossing that has not ended.
+    fn until(&self, open: Option<KernelTime>) -> Self {
+        let open = open.filter(|open| *open < self.end.time);
+        Self {
+            start: self.start.clone(),
+            end: open.map_or_else(|| self.end.clone(), |open| Edge::plain(open, Bound::Exact)),
+        }
+    }
 }
 
 /// Spans to be, below a crossing or directly below the target's span.
@@ -107,6 +120,7 @@ impl Lane {
     /// Lets what comes from `until` on go; returns how many samples and waits that were.
     pub fn cut(&mut self, until: KernelTime) -> usize {
         let before = self.evidence.len();
+        self.open = Some(self.open.map_or(until, |open| open.min(until)));
         self.evidence.retain_mut(|evidence| {
             evidence.end = evidence.end.min(until);
             evidence.start < until
@@ -124,11 +138,12 @@ impl Lane {
             application: self.application(functions),
             inside: self.inside(),
         };
+        let between = between.until(self.open);
         let is_host = |exact: &Exact| !exact.is_folded && !self.evidence_of(exact).is_empty();
         let hosts = (0..self.exact.len()).filter(|host| self.exact.get(*host).is_some_and(is_host));
         std::iter::once(None)
             .chain(hosts.map(Some))
-            .map(|host| lane.found(host, between))
+            .map(|host| lane.found(host, &between))
             .collect()
     }
 
@@ -225,6 +240,12 @@ impl Sorted<'_> {
     /// The stretches of a crossing's time, or of the lane's, that no crossing in it covers.
     fn segments(&self, host: Option<usize>, between: &Between) -> Vec<(Edge, Edge)> {
         let (mut left, end) = match host.and_then(|host| self.lane.exact.get(host)) {
+            // Of the time before this part, crossings in it are no longer known.
+            Some(exact)
+                if exact.entry < between.start.time && between.start.bound == Bound::Open =>
+            {
+                (between.start.clone(), Edge::plain(exact.exit, Bound::Exact))
+            }
             Some(exact) => (
                 Edge::plain(exact.entry, Bound::Exact),
                 Edge::plain(exact.exit, Bound::Exact),

@@ -286,7 +286,7 @@ impl Inference {
         out: &mut impl Sink,
     ) {
         let limit = means.settings.limits.traces;
-        let Some(mut request) = self.requests.take(key, limit, is_early) else {
+        let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
             return;
         };
         for ((thread, _), lane) in &mut request.lanes {

@@ -184,6 +184,15 @@ impl Request {
     }
 }
 
+/// What is remembered of a request that has ended, or of a part of it.
+#[derive(Debug, Default)]
+struct Ended {
+    /// Until when spans were made of it.
+    until: KernelTime,
+    /// Crossings that had not ended: what comes of it later lies beside or in them.
+    open: BTreeSet<(u32, Key)>,
+}
+
 /// All requests under way, and what is known of their spans.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
@@ -192,22 +201,24 @@ pub(crate) struct Requests {
     held: usize,
     spans: FxHashMap<RequestKey, TargetSpan>,
     spans_order: VecDeque<RequestKey>,
-    /// Requests that have ended, and until when spans were made of them.
-    ended: FxHashMap<RequestKey, KernelTime>,
+    ended: FxHashMap<RequestKey, Ended>,
     ended_order: VecDeque<RequestKey>,
 }
 
 impl Requests {
     /// The request of a span, begun if it is new; it is alive at `now`.
     pub fn touch(&mut self, key: RequestKey, parent: Parent, now: KernelTime) -> &mut Request {
-        let ended = &self.ended;
+        let ended = &mut self.ended;
         let request = self.by_key.entry(key).or_insert_with(|| Request {
             parent,
             lanes: BTreeMap::new(),
             exact: Vec::new(),
-            open: BTreeSet::new(),
+            resumed: ended.get(&key).map(|ended| ended.until),
+            open: ended
+                .get_mut(&key)
+                .map(|ended| std::mem::take(&mut ended.open))
+                .unwrap_or_default(),
             handed: Vec::new(),
-            resumed: ended.get(&key).copied(),
             begun: now,
             touched: now,
             held: 0,
@@ -221,7 +232,7 @@ impl Requests {
 
     /// Until when spans have been made of a request that has ended.
     pub fn ended(&self, key: RequestKey) -> Option<KernelTime> {
-        self.ended.get(&key).copied()
+        self.ended.get(&key).map(|ended| ended.until)
     }
 
     /// Counts evidence that was added to a request.
@@ -270,14 +281,25 @@ impl Requests {
     }
 
     /// Ends a request; the last `limit` that have ended are remembered.
-    pub fn take(&mut self, key: RequestKey, limit: u32, is_early: bool) -> Option<Request> {
+    pub fn take(
+        &mut self,
+        key: RequestKey,
+        limit: u32,
+        is_early: bool,
+        known: &KnownCrossings,
+    ) -> Option<Request> {
         let mut request = self.by_key.remove(&key)?;
+        let is_open = |key: Key| known.get(key).is_some_and(|known| known.exit.is_none());
+        request.open.retain(|(_, key)| is_open(*key));
         self.order.remove(&(request.touched, key.0, key.1));
         self.held -= request.held;
         request.sort();
         let last = request.over(is_early).or_else(|| request.last());
-        let last = last.max(request.resumed).unwrap_or_default();
-        if self.ended.insert(key, last).is_none() {
+        let ended = Ended {
+            until: last.max(request.resumed).unwrap_or_default(),
+            open: request.open.clone(),
+        };
+        if self.ended.insert(key, ended).is_none() {
             self.ended_order.push_back(key);
         }
         while self.ended_order.len() > limit as usize
