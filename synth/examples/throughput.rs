@@ -98,6 +98,8 @@ fn header(synth: &mut Synth, out: &mut Count) {
             only_if: None,
             event_of: None,
             cold_start: false,
+            numbered: false,
+            stage: None,
             fold: None,
         };
         synth.handle(Event::Region(region), out);

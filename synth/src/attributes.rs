@@ -1,7 +1,7 @@
 //! Attribute lists within their limits.
 
 use crate::{
-    folded,
+    engine, folded,
     item::End,
     making::{Draft, Pool},
     region::AttributeRule,
@@ -109,6 +109,7 @@ pub(crate) fn of_span(list: &mut AttributeList<'_>, draft: &Draft, end: &End, er
     if region.cold_start {
         list.add("hotspan.cold_start", true);
     }
+    engine::describe(list, draft, end);
     if let (Some(folded), Some(rule)) = (&draft.folded, &region.fold) {
         let is_opening = rule.opening.is_some() && draft.region.opening.is_none();
         folded.describe(list, rule, is_opening);

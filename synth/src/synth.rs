@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
+    attempts::Attempts,
     clock::Clock,
-    event::{Ending, Event, ThreadEnded},
+    event::{Ending, Event, ParentRead, ThreadEnded},
     folding::Folding,
+    ids::TargetId,
     inference::{Exact, Inference, Means},
     item::{End, Item, Key},
     known::KnownCrossings,
     limits::Budget,
     making::{Making, Pool},
+    parents::{Verdict, judge},
     pending::Pending,
     queue::{Queue, Turn},
     regions::Regions,
@@ -49,6 +52,7 @@ pub struct Synth {
     pub(crate) making: Making,
     pub(crate) threads: EndedThreads,
     pub(crate) folding: Folding,
+    pub(crate) attempts: Attempts,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Inference,
@@ -67,6 +71,7 @@ impl Synth {
             making: Making::default(),
             threads: EndedThreads::default(),
             folding: Folding::default(),
+            attempts: Attempts::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Inference::default(),
@@ -92,11 +97,15 @@ impl Synth {
                 self.inference.function(function, rules, &mut self.tally);
             }
             Event::Sample(sample) => {
+                self.works(sample.target, &sample.parent);
                 let rules = &self.settings.inference;
                 self.inference
                     .sample(&sample, self.now, rules, &mut self.tally);
             }
-            Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
+            Event::Wait(wait) => {
+                self.works(wait.target, &wait.parent);
+                self.inference.wait(&wait, self.now, &mut self.tally);
+            }
             Event::Span(span) => {
                 self.folding.request(&span, self.settings.limits.traces);
                 self.inference.target_span(span, &self.settings.inference);
@@ -128,6 +137,7 @@ impl Synth {
         }
         let (inference, known, mut means) = self.inferring();
         inference.finish(known, &mut means, out);
+        self.finish_attempts(out);
         self.forget();
     }
 
@@ -147,9 +157,9 @@ impl Synth {
         self.tally.summary()
     }
 
-    /// Crossings that are held: undecided, or announced and not ended.
+    /// Crossings that are held: undecided, announced and not ended, or to be numbered.
     pub fn held(&self) -> usize {
-        self.pending.len() + self.making.len()
+        self.pending.len() + self.making.len() + self.attempts.held()
     }
 
     /// Samples, waits and crossings that are held as evidence of requests under way.
@@ -198,6 +208,7 @@ impl Synth {
         }
         let (inference, known, mut means) = self.inferring();
         inference.tick(known, &mut means, out);
+        self.settle_attempts(out);
         self.forget();
     }
 
@@ -228,6 +239,14 @@ impl Synth {
         while let Some((seen, key)) = self.making.stalest(self.settings.limits.open_crossings) {
             self.detach(key, seen, seen, Noted::OpenCrossings, out);
         }
+        self.send_followed(out);
+    }
+
+    /// Somebody was seen at work for this parent.
+    fn works(&mut self, target: TargetId, parent: &ParentRead) {
+        if let Verdict::Named(parent) = judge(parent) {
+            self.attempts.touch(target, &parent, self.now);
+        }
     }
 
     fn emit(&mut self, key: Key, out: &mut impl Sink) {
@@ -239,6 +258,7 @@ impl Synth {
             self.making.insert(draft);
             return;
         };
+        self.pass(&draft, &end);
         let mut surroundings = Surroundings {
             clock: &self.clock,
             limits: &self.settings.limits,
@@ -247,6 +267,7 @@ impl Synth {
         };
         let (thread, parent) = (draft.item.thread, draft.parent);
         let (entry, region) = (draft.item.entry, Arc::clone(&draft.region));
+        let attempt = draft.attempt;
         let depth = draft
             .around
             .map_or(1, |around| around.depth.saturating_add(1));
@@ -266,7 +287,7 @@ impl Synth {
             is_folded,
         };
         self.inference.exact(thread, parent, exact, self.now);
-        out.span(span);
+        self.send((attempt, &parent), exit, span, out);
     }
 
     /// Ends a crossing that was announced and of which no end has come.

@@ -181,6 +181,8 @@ fn header() -> impl Iterator<Item = Event> {
         object: "libtest.so".to_owned(),
         attributes: Vec::new(),
         cold_start: false,
+        numbered: false,
+        stage: None,
         fold: None,
         failure: None,
         only_if: None,

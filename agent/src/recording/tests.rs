@@ -26,6 +26,8 @@ fn events() -> Vec<Event> {
         only_if: None,
         event_of: None,
         cold_start: false,
+        numbered: false,
+        stage: None,
         fold: None,
     };
     // Text that JSON must escape, and a number that a careless parser would round.
