@@ -5,6 +5,7 @@ use crate::{
     item::End,
     making::{Draft, Pool},
     region::AttributeRule,
+    resources,
     settings::Limits,
     span::Value,
     summary::{Noted, Tally},
@@ -105,6 +106,7 @@ pub(crate) fn of_span(list: &mut AttributeList<'_>, draft: &Draft, end: &End, er
     list.add("code.function.name", region.function.as_str());
     list.add("thread.id", i64::from(draft.item.thread));
     of_time(list, draft, end);
+    resources::describe(list, draft, end);
     of_pool(list, draft.pool);
     if region.cold_start {
         list.add("hotspan.cold_start", true);

@@ -347,6 +347,7 @@ impl Synth {
             dropped_events: 0,
             attempt: None,
             passes: ForwardPasses::default(),
+            pages_inside: None,
             folded: None,
         })
     }

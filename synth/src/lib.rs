@@ -26,6 +26,7 @@ mod queue;
 pub mod recording;
 pub mod region;
 mod regions;
+mod resources;
 pub mod settings;
 pub mod span;
 mod spans;

@@ -41,6 +41,8 @@ pub(crate) struct Draft {
     pub attempt: Option<Attempt>,
     /// The forward passes in it.
     pub passes: ForwardPasses,
+    /// When paging began in a span under it.
+    pub pages_inside: Option<KernelTime>,
     /// Set if it stands for many crossings.
     pub folded: Option<Box<Folded>>,
 }
@@ -180,6 +182,14 @@ impl Making {
     pub fn lasts_to(&self, key: Key, at: KernelTime) -> Option<bool> {
         let end = self.by_key.get(&key)?.item.end.as_ref();
         Some(end.is_none_or(|end| end.exit > at))
+    }
+
+    /// Says when paging began in a span under this one.
+    pub fn pages_inside(&mut self, key: Key, began: KernelTime) {
+        if let Some(draft) = self.by_key.get_mut(&key) {
+            let earliest = draft.pages_inside.unwrap_or(began);
+            draft.pages_inside = Some(earliest.min(began));
+        }
     }
 
     /// Adds a forward pass to the engine's request that it was made for.

@@ -259,6 +259,7 @@ impl Synth {
             return;
         };
         self.pass(&draft, &end);
+        self.page(&mut draft, &end);
         let mut surroundings = Surroundings {
             clock: &self.clock,
             limits: &self.settings.limits,
@@ -347,6 +348,7 @@ impl End {
             ending: Ending::Detached,
             runqueue_ns: 0,
             blocked_ns: 0,
+            resources: None,
             values: Vec::new(),
             text: None,
         }

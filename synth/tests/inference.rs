@@ -74,6 +74,7 @@ fn crossing(id: u64, around: Option<u64>, entry: u64, exit: u64) -> Crossing {
         ending: Ending::Returned,
         runqueue_ns: 0,
         blocked_ns: 0,
+        resources: None,
         parent: parent(1),
         values: Vec::new(),
         text: None,

@@ -130,6 +130,7 @@ fn crossing() -> impl Strategy<Value = Crossing> {
                 ending,
                 runqueue_ns: bits.into(),
                 blocked_ns: bits.into(),
+                resources: None,
                 parent,
                 values: vec![(0, bits.into())],
                 text: Some((1, "überlang".to_owned())),

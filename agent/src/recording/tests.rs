@@ -86,6 +86,7 @@ fn crossing(number: u64) -> Event {
         ending: Ending::Returned,
         runqueue_ns: 1,
         blocked_ns: 2,
+        resources: None,
         parent: ParentRead::Found(parent),
         values: vec![(0, u64::MAX)],
         text: Some((1, "default_lp".to_owned())),

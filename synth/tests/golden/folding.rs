@@ -156,6 +156,7 @@ impl Step {
             ending: Ending::Returned,
             runqueue_ns: 0,
             blocked_ns: 0,
+            resources: None,
             parent: parent(self.parent),
             values: self.values.clone(),
             text: None,

@@ -9,6 +9,7 @@ mod limits;
 mod nesting;
 mod parents;
 mod phases;
+mod resources;
 mod timeline;
 mod tree;
 mod waits;
