@@ -1,6 +1,7 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
 mod endings;
+mod engine;
 mod evidence;
 mod folding;
 mod inferred;
@@ -8,6 +9,7 @@ mod limits;
 mod nesting;
 mod parents;
 mod phases;
+mod resources;
 mod timeline;
 mod tree;
 mod waits;
@@ -16,7 +18,7 @@ use hotspan_synth::{
     Inference, Limits, Settings, Synth,
     event::Event,
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, Region, Role, ValueRule},
+    region::{AttributeRule, Condition, FailureRule, Region, Role, Stage, ValueRule},
 };
 
 use crate::timeline::MS;
@@ -30,6 +32,9 @@ const REGIONS: &[(char, &str, Role)] = &[
     ('E', "cpsat.solution", Role::SpanEvent),
     ('F', "cpsat.found", Role::SpanEvent),
     ('H', "highs.run", Role::Span),
+    ('Q', "engine.request", Role::Span),
+    ('D', "engine.forward", Role::Span),
+    ('V', "engine.pass", Role::Worker),
 ];
 
 fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
@@ -40,6 +45,12 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
         function: format!("ns::{letter}()"),
         object: "libtest.so".to_owned(),
         cold_start: false,
+        numbered: matches!(letter, 'S' | 'H'),
+        stage: match letter {
+            'Q' => Some(Stage::Request),
+            'D' | 'V' => Some(Stage::Forward),
+            _ => None,
+        },
         fold: None,
         attributes: vec![AttributeRule {
             key: "test.id".to_owned(),
