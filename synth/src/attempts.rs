@@ -31,6 +31,7 @@ type EngineKey = (Arc<str>, Option<u64>);
 /// A call's number among those of its engine in one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
+    call: Key,
     number: u64,
     context: Option<u64>,
 }
@@ -117,16 +118,18 @@ impl Attempts {
         let released = held.map(|(number, span)| calls.numbered(number, span));
         self.released.extend(released);
         Attempt {
+            call: draft.item.key,
             number: calls.begun,
             context,
         }
     }
 
-    /// A call is complete: given back if another has begun since.
+    /// A call is complete: given back if another has begun since, also where its request was forgotten in
+    /// between and counts anew.
     fn complete(
         &mut self,
         key: RequestKey,
-        Attempt { number, context }: Attempt,
+        attempt: Attempt,
         (exit, now): (KernelTime, KernelTime),
         span: Span,
     ) -> Option<Span> {
@@ -137,16 +140,16 @@ impl Attempts {
             request.touched = Some(now);
             self.order.insert((now, key));
         }
-        let engine = (Arc::clone(&span.name), context);
+        let engine = (Arc::clone(&span.name), attempt.context);
         let Some(calls) = request.engines.get_mut(&engine) else {
             return Some(span);
         };
         calls.ended = calls.ended.max(exit);
-        if number < calls.begun {
+        if attempt.call != calls.latest {
             calls.overlap |= exit > calls.latest_entry;
-            return Some(calls.numbered(number, span));
+            return Some(calls.numbered(attempt.number, span));
         }
-        calls.held = Some((number, span));
+        calls.held = Some((attempt.number, span));
         None
     }
 
