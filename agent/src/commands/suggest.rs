@@ -39,7 +39,7 @@ pub fn run(args: &RegionsArgs) -> anyhow::Result<Exit> {
         tally.stacks(),
         humantime::format_duration(duration),
     );
-    eprintln!("\nhotspan: {heading}");
+    crate::run::say::line(&heading);
     let mappings = process.mappings()?;
     let known = functions(&regions_of(&Catalogue::load(&args.regions)?, &mappings));
     let mut chosen = choose(&tally);

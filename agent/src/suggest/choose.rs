@@ -39,6 +39,9 @@ const RUNTIMES: &[&str] = &[
     "[",
 ];
 
+/// Cython's own functions, of which each module has copies; they call whatever Python asks for.
+const CYTHON: &str = "__Pyx_";
+
 /// The functions that most of the time is spent in or below, the most frequent first.
 ///
 /// Of a chain of single callers one stays: under an interpreter the outermost, which it calls; under
@@ -54,7 +57,7 @@ pub fn choose(tally: &Tally) -> Vec<Candidate> {
             id,
             seen,
         })
-        .filter(|hot| thousandths(hot.seen.within) >= LEAST && !is_runtime(hot.object))
+        .filter(|hot| thousandths(hot.seen.within) >= LEAST && !hot.is_runtime())
         .collect();
     let doubled: Vec<FunctionId> = all
         .iter()
@@ -90,6 +93,11 @@ fn doubled(tally: &Tally, caller: &Hot<'_>, callee: &Hot<'_>) -> Option<Function
     Some(if is_rooted { caller.id } else { callee.id })
 }
 
-fn is_runtime(object: &str) -> bool {
-    RUNTIMES.iter().any(|runtime| object.starts_with(runtime))
+impl Hot<'_> {
+    fn is_runtime(&self) -> bool {
+        let in_one = RUNTIMES
+            .iter()
+            .any(|runtime| self.object.starts_with(runtime));
+        in_one || self.function.starts_with(CYTHON)
+    }
 }

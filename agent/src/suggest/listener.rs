@@ -45,6 +45,7 @@ impl Onlooker for Listener {
             tally.stacks()
         };
         let seconds = view.now.since(since) / 1_000_000_000;
-        write!(io::stderr(), "\rhotspan: {seconds} s, {stacks} stacks ")
+        // Whatever is said next begins at the line's start.
+        write!(io::stderr(), "hotspan: {seconds} s, {stacks} stacks\r")
     }
 }

@@ -102,6 +102,7 @@ fn what_is_written_can_be_read() {
             candidate("other::buildPrice", "libshop-2.so"),
             candidate("ns::sort<std::less<int> >", "Ünder score"),
             candidate("<impl \"quoted\">", "\nlibrary = 1"),
+            candidate("FAST_Sum", "libshop.so.1"),
             candidate("gone", "libshop.so.1"),
         ],
     );
@@ -121,7 +122,8 @@ fn what_is_written_can_be_read() {
             "shop.build_price",
             "shop.build_price_2",
             "nder_score.sort",
-            "library_1.impl_quoted"
+            "library_1.impl_quoted",
+            "shop.fast_sum"
         ]
     );
 }

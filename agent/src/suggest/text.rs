@@ -126,10 +126,9 @@ fn last_part(function: &str) -> &str {
 /// As a part of a region's name: `BuildModel` is `build_model`.
 fn word(text: &str, default: &str) -> String {
     let mut word = String::new();
+    let mut last = ' ';
     for c in text.chars() {
-        let is_upper = c.is_ascii_uppercase();
-        let follows_lower = word.ends_with(|last: char| last.is_ascii_lowercase());
-        if is_upper && follows_lower {
+        if c.is_ascii_uppercase() && last.is_ascii_lowercase() {
             word.push('_');
         }
         if c.is_ascii_alphanumeric() {
@@ -137,6 +136,7 @@ fn word(text: &str, default: &str) -> String {
         } else if !word.is_empty() && !word.ends_with('_') {
             word.push('_');
         }
+        last = c;
     }
     let word = word.trim_matches('_');
     if word.is_empty() {

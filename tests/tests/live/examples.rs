@@ -9,6 +9,7 @@ use hotspan_tests::{
     paths,
     python::Venv,
     service::Batch,
+    truth::Call,
 };
 use tempfile::TempDir;
 
@@ -91,7 +92,11 @@ fn a_suggested_catalogue() {
     fs::write(&file, &text).unwrap();
     let attach = |pid| Attach::pid(pid).with(["--regions".into(), file.into_os_string()]);
     let scene = scene::batch(&mut command, attach, CALLS);
-    for call in &scene.calls {
+    // One call comes before the first span: the module is loaded by it.
+    let calls = scene.calls.iter().filter(|call| call.has_parent());
+    let calls: Vec<&Call> = calls.collect();
+    assert_eq!(calls.len(), CALLS);
+    for call in calls {
         let is_of_it = |span: &&Span| {
             let is_suggested = span.name.starts_with("shop.");
             is_suggested
@@ -103,5 +108,4 @@ fn a_suggested_catalogue() {
         let shares = spans[0].duration_ns() as f64 / call.duration_ns() as f64;
         assert!(shares > 0.8, "{shares} of the call");
     }
-    assert_eq!(scene.calls.len(), CALLS);
 }
