@@ -62,7 +62,7 @@ pub fn choose(tally: &Tally) -> Vec<Candidate> {
     let doubled: Vec<FunctionId> = all
         .iter()
         .flat_map(|one| all.iter().map(move |other| (one, other)))
-        .filter_map(|(caller, callee)| doubled(tally, caller, callee))
+        .filter_map(|(outer, inner)| doubled(tally, outer, inner))
         .collect();
     all.retain(|hot| !doubled.contains(&hot.id));
     all.sort_by_key(|hot| std::cmp::Reverse(hot.seen.within));
@@ -83,14 +83,14 @@ struct Hot<'a> {
 }
 
 /// The one of the two that says nothing that the other does not.
-fn doubled(tally: &Tally, caller: &Hot<'_>, callee: &Hot<'_>) -> Option<FunctionId> {
-    let together = tally.calls(caller.id, callee.id);
+fn doubled(tally: &Tally, outer: &Hot<'_>, inner: &Hot<'_>) -> Option<FunctionId> {
+    let together = tally.calls(outer.id, inner.id);
     let is_most_of = |seen: Seen| together * 100 >= seen.within * SAME;
-    if caller.id == callee.id || !is_most_of(caller.seen) || !is_most_of(callee.seen) {
+    if outer.id == inner.id || !is_most_of(outer.seen) || !is_most_of(inner.seen) {
         return None;
     }
-    let is_rooted = caller.seen.rooted * 2 > caller.seen.within;
-    Some(if is_rooted { caller.id } else { callee.id })
+    let is_rooted = outer.seen.rooted * 2 > outer.seen.within;
+    Some(if is_rooted { outer.id } else { inner.id })
 }
 
 impl Hot<'_> {

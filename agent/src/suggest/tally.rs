@@ -59,8 +59,8 @@ impl Tally {
     }
 
     /// In how many stacks the one calls the other.
-    pub fn calls(&self, caller: FunctionId, callee: FunctionId) -> u64 {
-        self.calls.get(&(caller, callee)).copied().unwrap_or(0)
+    pub fn calls(&self, outer: FunctionId, inner: FunctionId) -> u64 {
+        self.calls.get(&(outer, inner)).copied().unwrap_or(0)
     }
 
     fn sample(&mut self, sample: &Sample) {

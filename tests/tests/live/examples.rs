@@ -96,6 +96,7 @@ fn a_suggested_catalogue() {
     let calls = scene.calls.iter().filter(|call| call.has_parent());
     let calls: Vec<&Call> = calls.collect();
     assert_eq!(calls.len(), CALLS);
+    let mut shares = Vec::new();
     for call in calls {
         let is_of_it = |span: &&Span| {
             let is_suggested = span.name.starts_with("shop.");
@@ -105,7 +106,10 @@ fn a_suggested_catalogue() {
         };
         let spans: Vec<&Span> = scene.outcome.spans.iter().filter(is_of_it).collect();
         assert_eq!(spans.len(), 1, "{call:?}\n{}", scene.outcome.stderr);
-        let shares = spans[0].duration_ns() as f64 / call.duration_ns() as f64;
-        assert!(shares > 0.8, "{shares} of the call");
+        shares.push(spans[0].duration_ns() as f64 / call.duration_ns() as f64);
     }
+    // The rest of a call is Python's, and waits for a CPU.
+    shares.sort_by(f64::total_cmp);
+    let median = shares[CALLS / 2];
+    assert!(median > 0.8, "{median} of the call");
 }
