@@ -13,8 +13,7 @@ use crate::{
 /// The target's dynamic loader has mapped or unmapped an object.
 ///
 /// By a probe in the loader and not by tracepoints of `mmap`, which would send every system call of every
-/// process through the kernel's slow path. Perf's events of mappings would make each `mmap` of every process
-/// put together the file's name.
+/// process through the kernel's slow path.
 #[inline(always)]
 pub fn loaded(hit: &Hit) {
     tell(ControlKind::Mapped, hit.tgid, 0, hit.tid);

@@ -39,4 +39,4 @@ mod values;
 
 pub use settings::{Inference, Limits, Settings};
 pub use summary::Summary;
-pub use synth::{Sink, Synth};
+pub use synth::{NativeWork, Sink, Synth};

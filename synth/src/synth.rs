@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     event::{Ending, Event, ParentRead, ThreadEnded},
     folding::Folding,
-    ids::TargetId,
+    ids::{FunctionId, TargetId},
     inference::{Exact, Inference, Means},
     item::{End, Item, Key},
     known::KnownCrossings,
@@ -29,6 +29,21 @@ use crate::{
 pub trait Sink {
     /// Takes a complete span.
     fn span(&mut self, span: Span);
+
+    /// Is told of native functions that an inferred span is all about. Who can probe functions may make
+    /// its next spans exact.
+    fn native(&mut self, _work: NativeWork) {}
+}
+
+/// Native functions that stacks show at work all through a span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NativeWork {
+    /// Target.
+    pub target: TargetId,
+    /// Each called the next. Never empty.
+    pub functions: Vec<FunctionId>,
+    /// The span's length in nanoseconds.
+    pub length_ns: u64,
 }
 
 impl Sink for Vec<Span> {

@@ -2,6 +2,7 @@
 //! truth that the services themselves write.
 
 pub mod agent;
+pub mod catalogue;
 pub mod collector;
 pub mod coverage;
 pub mod gate;

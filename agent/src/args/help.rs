@@ -35,7 +35,9 @@ EXAMPLES
       --otlp-protocol http/protobuf --export otlp --export jsonl=spans.jsonl --min-duration 1ms
   Take stacks more often, for short requests; or none:
     sudo hotspan attach --port 8000 --frequency 499
-    sudo hotspan attach --port 8000 --no-sampling";
+    sudo hotspan attach --port 8000 --no-sampling
+  Take stacks, but probe nothing that the catalogue does not name:
+    sudo hotspan attach --port 8000 --no-promotion";
 
 /// Below `hotspan run --help`.
 pub const RUN: &str = "\

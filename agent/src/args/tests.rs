@@ -76,6 +76,13 @@ fn stacks_are_taken_unless_told_otherwise() {
     assert_eq!(sampling("attach --pid 3"), Some(99));
     assert_eq!(sampling("attach --pid 3 --frequency 999"), Some(999));
     assert_eq!(sampling("attach --pid 3 --no-sampling"), None);
+    let promotes = |line: &str| match read(line) {
+        Command::Attach(args) => args.trace.promotes(),
+        _ => panic!("not attach"),
+    };
+    assert!(promotes("attach --pid 3"));
+    assert!(!promotes("attach --pid 3 --no-promotion"));
+    assert!(!promotes("attach --pid 3 --no-sampling"));
 }
 
 #[test]

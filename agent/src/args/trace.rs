@@ -26,6 +26,10 @@ pub struct TraceArgs {
     /// Take no stacks: only the regions of the catalogue become spans.
     #[arg(long, conflicts_with = "frequency")]
     pub no_sampling: bool,
+    /// Probe only what the catalogue names. Else a native function that stacks find at work again and again
+    /// gets probes, and loses them when it is called too often.
+    #[arg(long)]
+    pub no_promotion: bool,
     /// Make span ids from this number instead of at random, so that two runs can be compared.
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
@@ -35,6 +39,11 @@ impl TraceArgs {
     /// How often stacks are taken; `None`: never.
     pub fn sampling(&self) -> Option<NonZeroU32> {
         (!self.no_sampling).then_some(self.frequency)
+    }
+
+    /// Whether native functions that stacks find again and again get probes.
+    pub fn promotes(&self) -> bool {
+        !self.no_promotion && !self.no_sampling
     }
 }
 

@@ -8,10 +8,11 @@ use crate::object::{
     exits::{self, Function, Refusal, Searched},
 };
 
-/// Calls shorter than this are not sent: they are no phases of a request.
-const MIN_NS: u64 = 1_000_000;
-/// Entries a second and thread beyond which it is given up again.
-const LIMIT_PER_S: u32 = 200;
+/// Calls shorter than this are not sent: sampling makes no span of less either, and a loop of brief
+/// calls stays one span.
+const MIN_NS: u64 = 10_000_000;
+/// Entries a second and thread beyond which it is given up again: most of more are shorter than that.
+const LIMIT_PER_S: u32 = 100;
 
 /// A function of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +37,25 @@ pub enum NotProbed {
     /// Its calls can't be followed to their end.
     #[error(transparent)]
     Exits(#[from] Refusal),
+}
+
+impl NotProbed {
+    /// As counted.
+    pub fn counter(&self) -> &'static str {
+        match self {
+            Self::Open(_) | Self::Read(_) => "promotion.not_probed.unreadable",
+            Self::Exits(refusal) => match refusal {
+                Refusal::TailPointer(_)
+                | Refusal::TailImport { .. }
+                | Refusal::TailTooDeep { .. } => "promotion.not_probed.tail_jump",
+                Refusal::JumpsToItself(_) => "promotion.not_probed.loop_to_its_entry",
+                Refusal::NoBounds(_) | Refusal::UnknownTarget { .. } => {
+                    "promotion.not_probed.no_bounds"
+                }
+                _ => "promotion.not_probed.no_safe_exits",
+            },
+        }
+    }
 }
 
 impl HotFunction {

@@ -333,6 +333,15 @@ fn sees_catches_and_stack_switches() {
 }
 
 #[test]
+fn sees_what_tells_of_loads() {
+    let catalogue = catalogue("library = \"none\"");
+    let loader = "void _dl_debug_state(void) {}";
+    assert!(analyse(&catalogue, "c", loader).loaded.is_some());
+    let other = "void debug_state(void) {}";
+    assert_eq!(analyse(&catalogue, "c", other).loaded, None);
+}
+
+#[test]
 fn refuses_what_is_no_object() {
     let folder = TempDir::new().unwrap();
     let foreign = folder.path().join("foreign");

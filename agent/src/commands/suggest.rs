@@ -73,6 +73,7 @@ fn sample(
             frequency: Some(args.frequency),
             all_threads: true,
         },
+        promotes: false,
         settings: Settings::default(),
         exporters: exports::none()?,
         recording: None,

@@ -46,6 +46,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
             min_ns: None,
             rate_guard: true,
         },
+        promotes: false,
         sampling: SamplingRules {
             frequency: Some(args.frequency),
             all_threads: true,

@@ -57,6 +57,7 @@ pub(super) fn observe(
             rate_guard: true,
         },
         sampling: SamplingRules::default(),
+        promotes: false,
         settings: Settings::default(),
         exporters: exports::none()?,
         recording: None,
@@ -177,6 +178,7 @@ fn plan(
             frequency: args.sampling(),
             ..SamplingRules::default()
         },
+        promotes: args.promotes(),
         settings,
         exporters,
         recording,

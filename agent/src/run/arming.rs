@@ -16,6 +16,7 @@ use crate::{
     context::python::CodePoint,
     kernel::{Kernel, ProbePoint},
     object::FileKey,
+    stack::NativePlace,
 };
 
 /// How regions are armed, and those that are.
@@ -132,10 +133,43 @@ impl Arming {
                 &place,
                 object,
                 vec![Plan {
-                    apart: true,
+                    apart: Some(plan.name.clone()),
                     ..plan
                 }],
             );
+        }
+    }
+
+    /// Arms one function, by a link of its own. Its guard stays whatever the rules say: nobody asked for
+    /// it by name. `None` if that can't be: what the kernel refuses is said and counted.
+    pub fn arm_function(
+        &mut self,
+        kernel: &mut Kernel,
+        target: u32,
+        watched: &Watched,
+        at: &NativePlace,
+        found: &FoundRegion,
+    ) -> Option<RegionId> {
+        let place = Place {
+            target,
+            pid: watched.pid()?,
+            file: at.key.id(),
+        };
+        // Two crossings with one stack pointer can't be told apart.
+        if self.armory.is_entered(&place, found.entry) {
+            return None;
+        }
+        let mut plan = self.plan(found);
+        plan.spec.limit_per_s = found.limit_per_s;
+        plan.apart = Some(format!("{}@{:x}", found.name, found.address));
+        let numbers = self.arm(kernel, &place, &at.file, vec![plan]);
+        numbers.into_iter().next().flatten()
+    }
+
+    /// Disarms a function for good.
+    pub fn disarm(&mut self, kernel: &mut Kernel, number: u32) {
+        if let Err(error) = self.armory.remove(kernel, number) {
+            self.refuse(&error);
         }
     }
 
@@ -212,7 +246,9 @@ impl Arming {
             name: found.name.clone(),
             points: points(found),
             text_slot: text_slot(&spec),
-            apart: (1..DEFAULT_MAX_RATE).contains(&spec.limit_per_s),
+            apart: (1..DEFAULT_MAX_RATE)
+                .contains(&spec.limit_per_s)
+                .then(|| found.name.clone()),
             spec,
         }
     }
@@ -235,7 +271,7 @@ impl Arming {
             name: name.to_owned(),
             points,
             text_slot: None,
-            apart: false,
+            apart: None,
             spec: RegionSpec {
                 limit_per_s: if self.rules.rate_guard {
                     limit_per_s
@@ -289,5 +325,6 @@ const CATCH_LIMIT: u32 = 2_000;
 /// Libraries a second and thread beyond which loads are no longer followed, until the next try.
 const LOAD_LIMIT: u32 = 1_000;
 
-/// Steps of coroutines a second and thread beyond which suspensions are no longer told of.
-const STEP_LIMIT: u32 = 4_000;
+/// Steps of coroutines a second and thread beyond which suspensions are no longer told of: a step costs
+/// the target some 5 µs, so that this is one part in a hundred of its time.
+const STEP_LIMIT: u32 = 2_000;

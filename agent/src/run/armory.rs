@@ -48,16 +48,16 @@ pub struct Plan {
     pub spec: RegionSpec,
     /// The slot that its text marks.
     pub text_slot: Option<u32>,
-    /// The guard is expected to trip: the regions of its name get a link of their own, so that a trip only
+    /// The guard is expected to trip: the regions of this name get a link of their own, so that a trip only
     /// drops that one, and touches no other probe.
-    pub apart: bool,
+    pub apart: Option<String>,
 }
 
 impl Plan {
     fn link(&self, place: &Place) -> LinkKey {
         LinkKey {
             place: place.clone(),
-            apart: self.apart.then(|| self.name.clone()),
+            apart: self.apart.clone(),
         }
     }
 }
@@ -247,6 +247,30 @@ impl Armory {
             limit_per_s,
             length,
         }))
+    }
+
+    /// Disarms a region that has a link of its own, for good.
+    ///
+    /// # Errors
+    /// The kernel's; it is disarmed all the same.
+    pub fn remove(&mut self, kernel: &mut Kernel, number: u32) -> Result<(), KernelError> {
+        // As a pause first: that tells the programs that open crossings have lost their exits.
+        let paused = self.pause(kernel, number, Instant::now());
+        if let Some(entry) = self.entries.remove(&number) {
+            self.links.remove(&entry.link);
+        }
+        paused.map(drop)
+    }
+
+    /// Whether a function of a place has a crossing's entry probe.
+    pub fn is_entered(&self, place: &Place, file_offset: u64) -> bool {
+        let entry = PointKind::Entry.wire();
+        let of_place = self
+            .entries
+            .values()
+            .filter(|entry| entry.link.place == *place);
+        let mut points = of_place.flat_map(|entry| &entry.plan.points);
+        points.any(|point| point.file_offset == file_offset && point.cookie.kind == entry)
     }
 
     /// Arms the regions again whose pause is over. Returns their targets.

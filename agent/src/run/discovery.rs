@@ -40,6 +40,7 @@ impl Engine {
         match finding {
             Finding::Objects(survey) => self.surveyed(survey),
             Finding::Context(target, context) => self.looked(target, &context),
+            Finding::Function(searched) => self.searched(*searched),
             // Only `adopt_held` knows whose they are, and it has had them.
             Finding::Ahead(_) => Ok(()),
         }

@@ -20,6 +20,7 @@ use super::{
     intake::Intake,
     onlooker::View,
     pipeline::Pipeline,
+    promoting::Promoting,
     resolver::Outcomes,
     sampling::Sampling,
     say,
@@ -62,6 +63,7 @@ pub struct Engine {
     pub(super) arming: Arming,
     intake: Intake,
     pub(super) sampling: Sampling,
+    pub(super) promoting: Promoting,
     pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
@@ -86,6 +88,7 @@ impl Engine {
             arming,
             intake: Intake::default(),
             sampling,
+            promoting: Promoting::new(),
             surveyor,
             ends,
             tell_end,
@@ -228,6 +231,9 @@ impl Engine {
         for event in outcomes.events {
             self.pipeline.feed(event)?;
         }
+        for located in outcomes.located {
+            self.located(located);
+        }
         for size in outcomes.stack_sizes {
             if let Some(watched) = self.targets.get_mut(&size.target) {
                 watched.wire.stack_bytes = size.bytes;
@@ -239,6 +245,7 @@ impl Engine {
 
     fn pass_on(&mut self) -> io::Result<()> {
         for event in self.intake.drain() {
+            self.weigh(&event);
             self.pipeline.feed(event)?;
         }
         Ok(())
@@ -255,6 +262,7 @@ impl Engine {
         for target in self.arming.resume(&mut self.kernel) {
             self.survey(target);
         }
+        self.promote();
         let due: Vec<u32> = self
             .targets
             .iter()
@@ -293,6 +301,7 @@ impl Engine {
         let counters = self.kernel.counters()?;
         let own = self.intake.counters().chain(self.arming.counters());
         let own = own.chain(self.sampling.counters());
+        let own = own.chain(self.promoting.counters());
         let own: Vec<_> = own.collect();
         let all = counters.iter().chain(own);
         let all = all.map(|(name, total)| (name.to_owned(), total));
@@ -308,7 +317,7 @@ impl Engine {
                 ControlKind::Mapped => self.mapped(event.tgid, KernelTime(event.time_ns)),
                 ControlKind::Exec => self.executed(event.tgid)?,
                 ControlKind::Fork => self.found(event.value, false)?,
-                ControlKind::Guard => self.arming.trip(&mut self.kernel, event.region),
+                ControlKind::Guard => self.tripped(event.region),
             }
         }
         Ok(())
@@ -355,6 +364,7 @@ impl Engine {
         self.arming.armory.release(target);
         self.targets.remove(&target);
         self.sampling.forget(target);
+        self.promoting.forget(target);
         self.kernel.remove_target(target)?;
         Ok(())
     }

@@ -9,6 +9,8 @@ mod engine;
 mod intake;
 mod onlooker;
 mod pipeline;
+mod promoting;
+mod promotion;
 mod resolver;
 mod sampling;
 pub mod say;

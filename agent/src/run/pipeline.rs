@@ -3,7 +3,8 @@
 use std::{io, time::Duration};
 
 use hotspan_synth::{
-    event::Event, settings::Settings, span::Span, summary::Summary, synth::Synth, time::KernelTime,
+    NativeWork, Sink, Synth, event::Event, settings::Settings, span::Span, summary::Summary,
+    time::KernelTime,
 };
 
 use super::onlooker::Onlooker;
@@ -18,7 +19,27 @@ pub struct Pipeline {
     exporters: Exporters,
     recording: Option<RecordingWriter>,
     onlooker: Option<Box<dyn Onlooker>>,
+    out: Out,
+}
+
+/// What the core hands out.
+#[derive(Default)]
+struct Out {
     spans: Vec<Span>,
+    /// `None`: nobody asks.
+    native: Option<Vec<NativeWork>>,
+}
+
+impl Sink for Out {
+    fn span(&mut self, span: Span) {
+        self.spans.push(span);
+    }
+
+    fn native(&mut self, work: NativeWork) {
+        if let Some(native) = &mut self.native {
+            native.push(work);
+        }
+    }
 }
 
 impl Pipeline {
@@ -37,7 +58,7 @@ impl Pipeline {
             exporters,
             recording,
             onlooker: None,
-            spans: Vec::new(),
+            out: Out::default(),
         }
     }
 
@@ -67,9 +88,23 @@ impl Pipeline {
         if let Event::Target(target) = &event {
             self.exporters.target(target);
         }
-        self.synth.handle(event, &mut self.spans);
+        self.synth.handle(event, &mut self.out);
         self.flush();
         Ok(())
+    }
+
+    /// Keeps the native functions that spans are all about, for [`Pipeline::take_native`].
+    pub fn keep_native(&mut self) {
+        self.out.native.get_or_insert_default();
+    }
+
+    /// Those of the spans since the last time.
+    pub fn take_native(&mut self) -> Vec<NativeWork> {
+        self.out
+            .native
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// Waits, for at most `timeout`, until the exporters have caught up: for events that need not be
@@ -89,7 +124,7 @@ impl Pipeline {
         now: KernelTime,
         timeout: Duration,
     ) -> io::Result<(Summary, ExportSummary)> {
-        self.synth.finish(now, &mut self.spans);
+        self.synth.finish(now, &mut self.out);
         self.flush();
         if let Some(recording) = self.recording.take() {
             recording.finish(now)?;
@@ -101,8 +136,8 @@ impl Pipeline {
     }
 
     fn flush(&mut self) {
-        if !self.spans.is_empty() {
-            self.exporters.export(std::mem::take(&mut self.spans));
+        if !self.out.spans.is_empty() {
+            self.exporters.export(std::mem::take(&mut self.out.spans));
         }
     }
 }

@@ -13,12 +13,12 @@ use std::{
     thread,
 };
 
-use hotspan_synth::event::Event;
+use hotspan_synth::{event::Event, ids::FunctionId};
 use tokio::sync::mpsc;
 
 use super::clock;
 use crate::{
-    stack::{RawSample, Stacks},
+    stack::{NativePlace, NoPlace, RawSample, Stacks},
     target::Process,
 };
 
@@ -49,6 +49,25 @@ pub struct Outcomes {
     pub events: Vec<Event>,
     /// Sizes to set.
     pub stack_sizes: Vec<StackSize>,
+    /// Functions that were asked for.
+    pub located: Vec<Located>,
+}
+
+/// Where a native function begins in a target, or why nobody can tell.
+#[derive(Debug)]
+pub struct Located {
+    /// Process id in the root pid namespace.
+    pub target: u32,
+    /// The function.
+    pub function: FunctionId,
+    /// The answer.
+    pub place: Result<NativePlace, NoPlace>,
+}
+
+impl Outcomes {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.stack_sizes.is_empty() && self.located.is_empty()
+    }
 }
 
 /// The handle to the thread.
@@ -66,6 +85,7 @@ enum Job {
     Forget(u32),
     Sample(Box<RawSample>),
     Pass(Box<Event>),
+    Locate(u32, FunctionId),
 }
 
 impl Resolver {
@@ -124,9 +144,14 @@ impl Resolver {
     /// `false`: too many jobs wait, and it does not.
     #[must_use]
     pub fn pass(&mut self, event: &Event) -> bool {
-        self.jobs
-            .try_send(Job::Pass(Box::new(event.clone())))
-            .is_ok()
+        let event = Box::new(event.clone());
+        self.jobs.try_send(Job::Pass(event)).is_ok()
+    }
+
+    /// Asks where a native function begins. `false`: too many jobs wait, and it is not looked for.
+    #[must_use]
+    pub fn locate(&mut self, target: u32, function: FunctionId) -> bool {
+        self.jobs.try_send(Job::Locate(target, function)).is_ok()
     }
 
     /// What came of the next jobs, in their order; `None` if the thread has ended.
@@ -192,8 +217,7 @@ impl Worker {
             }
             self.report();
             let outcomes = std::mem::take(&mut self.outcomes);
-            let is_empty = outcomes.events.is_empty() && outcomes.stack_sizes.is_empty();
-            if !is_empty && outbox.blocking_send(outcomes).is_err() {
+            if !outcomes.is_empty() && outbox.blocking_send(outcomes).is_err() {
                 return;
             }
         }
@@ -210,6 +234,11 @@ impl Worker {
             Job::Forget(target) => self.stacks.forget(target),
             Job::Pass(event) => self.outcomes.events.push(*event),
             Job::Sample(sample) => self.sample(&sample),
+            Job::Locate(target, function) => self.outcomes.located.push(Located {
+                target,
+                function,
+                place: self.stacks.place(target, function),
+            }),
         }
     }
 

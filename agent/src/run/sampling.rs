@@ -4,7 +4,7 @@
 use std::{io, num::NonZeroU32, sync::Arc};
 
 use hotspan_common::{STACK_SIZES, Target, TargetFlags};
-use hotspan_synth::event::Event;
+use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
     resolver::{Outcomes, Resolver},
@@ -150,6 +150,14 @@ impl Sampling {
         self.resolver
             .as_mut()
             .is_some_and(|resolver| resolver.pass(event))
+    }
+
+    /// Asks where a native function begins. `false`: there is no resolver, or too much waits there.
+    #[must_use]
+    pub fn locate(&mut self, target: u32, function: FunctionId) -> bool {
+        self.resolver
+            .as_mut()
+            .is_some_and(|resolver| resolver.locate(target, function))
     }
 
     /// What came of stacks; waits for ever where none are taken.

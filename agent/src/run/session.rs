@@ -32,6 +32,8 @@ pub struct Plan {
     pub rules: ArmingRules,
     /// How they are sampled.
     pub sampling: SamplingRules,
+    /// Whether native functions that stacks find at work again and again get probes.
+    pub promotes: bool,
     /// The core's.
     pub settings: Settings,
     /// Where spans go.
@@ -84,8 +86,11 @@ pub async fn trace(
     begin: Begin,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Outcome> {
-    let pipeline =
+    let mut pipeline =
         Pipeline::new(plan.settings, plan.exporters, plan.recording).watched_by(plan.onlooker);
+    if plan.promotes {
+        pipeline.keep_native();
+    }
     let arming = Arming::new(plan.rules);
     let sampling =
         Sampling::new(plan.sampling).context("failed to start the thread that resolves stacks")?;

@@ -13,12 +13,13 @@ use std::{
     thread,
 };
 
-use hotspan_synth::time::KernelTime;
+use hotspan_synth::{ids::FunctionId, time::KernelTime};
 use tokio::sync::mpsc;
 
 use crate::{
-    catalogue::{Analysed, AnalysisCache, Catalogue},
+    catalogue::{Analysed, AnalysisCache, Catalogue, FoundRegion, HotFunction, NotProbed},
     context::{self, ContextFindings},
+    stack::NativePlace,
     target::{
         Process,
         mapping::{Mapping, ObjectId},
@@ -43,12 +44,32 @@ pub(super) struct Request {
     pub mapped: Option<KernelTime>,
 }
 
+/// A function to be searched for its exits.
+pub(super) struct Candidate {
+    /// Process id in the root pid namespace.
+    pub target: u32,
+    /// Its number in stacks.
+    pub id: FunctionId,
+    /// Where it begins.
+    pub place: NativePlace,
+}
+
+/// What came of the search.
+pub(super) struct Searched {
+    /// The function.
+    pub candidate: Candidate,
+    /// Where to probe it, or why it can't be.
+    pub region: Result<FoundRegion, NotProbed>,
+}
+
 /// What came of a job.
 pub(super) enum Finding {
     /// What a process maps.
     Objects(Survey),
     /// What a program is going to map.
     Ahead(Vec<SurveyedObject>),
+    /// Where to probe a function.
+    Function(Box<Searched>),
     /// How to read a process's parents, and what it says of itself.
     Context(u32, Box<ContextFindings>),
 }
@@ -103,6 +124,7 @@ enum Job {
     /// Search the process's objects, so that a survey finds them searched.
     Warm(Arc<Process>),
     Survey(Request),
+    Function(Box<Candidate>),
     Ahead(Vec<PathBuf>),
 }
 
@@ -152,6 +174,12 @@ impl Surveyor {
         self.jobs.try_send(Job::Survey(request)).is_ok()
     }
 
+    /// Asks where a function can be probed; `false` if too many are waiting.
+    pub(super) fn search_function(&self, candidate: Candidate) -> bool {
+        let job = Job::Function(Box::new(candidate));
+        self.jobs.try_send(job).is_ok()
+    }
+
     /// Asks for a look at the context; `false` if too many are waiting.
     pub(super) fn inspect(&self, target: u32, process: Arc<Process>) -> bool {
         self.looks.try_send(Look { target, process }).is_ok()
@@ -172,11 +200,25 @@ fn search(catalogue: &Catalogue, inbox: &Receiver<Job>, outbox: &mpsc::Sender<Fi
                 continue;
             }
             Job::Survey(request) => Finding::Objects(survey(catalogue, &mut cache, request)),
+            Job::Function(candidate) => Finding::Function(Box::new(function(*candidate))),
             Job::Ahead(files) => Finding::Ahead(ahead(catalogue, &mut cache, files)),
         };
         if outbox.blocking_send(finding).is_err() {
             return;
         }
+    }
+}
+
+fn function(candidate: Candidate) -> Searched {
+    let place = &candidate.place;
+    let hot = HotFunction {
+        name: place.name.clone(),
+        function: place.qualified.clone(),
+        address: place.address,
+    };
+    Searched {
+        region: hot.region(&place.file, &place.path),
+        candidate,
     }
 }
 

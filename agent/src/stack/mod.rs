@@ -10,6 +10,7 @@ mod functions;
 mod interpreter;
 mod join;
 mod native;
+mod places;
 mod python;
 mod resolve;
 mod spans;
@@ -19,6 +20,7 @@ mod translate;
 pub use functions::{Described, FunctionTable};
 pub use interpreter::Role;
 pub use join::{Joined, NativePart, PythonPart, join};
+pub use places::{NativePlace, NoPlace};
 pub use resolve::{RawSample, Resolved, Stacks};
 
 #[cfg(test)]

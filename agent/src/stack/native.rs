@@ -9,6 +9,7 @@ use super::{
     functions::{Described, FunctionTable},
     interpreter::{Role, is_start, role},
     join::NativePart,
+    places::FunctionPlaces,
     target::Target,
 };
 use crate::{
@@ -71,6 +72,8 @@ fn names(frame: &NativeFrame, symbols: &mut SymbolStore) -> Rc<[NativeName]> {
 /// Names of frames, and what was made of them.
 pub(super) struct FrameNames {
     pub symbols: SymbolStore,
+    /// Where functions begin.
+    pub places: FunctionPlaces,
     known: LruCache<Known, Rc<[NativePart]>>,
 }
 
@@ -82,6 +85,7 @@ impl FrameNames {
     pub fn new(limit: usize) -> Self {
         Self {
             symbols: SymbolStore::new(limit),
+            places: FunctionPlaces::default(),
             known: LruCache::new(REMEMBERED),
         }
     }
@@ -100,6 +104,11 @@ impl FrameNames {
         let names = names(frame, &mut self.symbols);
         let parts: Rc<[NativePart]> =
             named_parts(frame, place, &names, is_interpreters, functions).into();
+        if let (Some(part), Some(name)) = (parts.last(), names.last())
+            && let Some(function) = part.frame
+        {
+            self.places.learn(function.function, frame, place, name);
+        }
         self.known.put(key, Rc::clone(&parts));
         parts
     }

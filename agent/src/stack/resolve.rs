@@ -3,12 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hotspan_common::{MAX_PYTHON_FRAMES, SampleEvent, SampleFlags};
-use hotspan_synth::event::Event;
+use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
     functions::FunctionTable,
     join::{NativePart, PythonPart, join},
     native::{self, FrameNames},
+    places::{NativePlace, NoPlace},
     python,
     spans::Spans,
     target::Target,
@@ -130,6 +131,26 @@ impl Stacks {
             events,
             stack_size: self.appetite(event.tgid, stop, raw.stack.len()),
         }
+    }
+
+    /// Where a native function begins in a target.
+    ///
+    /// # Errors
+    /// Why nobody can tell, or should not probe it.
+    pub fn place(&self, target: u32, function: FunctionId) -> Result<NativePlace, NoPlace> {
+        let target = self.targets.get(&target).ok_or(NoPlace::Unknown)?;
+        let space = target.space.as_ref().ok_or(NoPlace::Unknown)?;
+        let mapped = space
+            .files()
+            .map(|(_, key, path, file)| (key, path.to_owned(), file.to_owned()));
+        let place = self.names.places.find(function, mapped)?;
+        let is_interpreters = space.files().any(|(object, key, ..)| {
+            key == place.key && Some(object) == target.interpreters_object()
+        });
+        if is_interpreters {
+            return Err(NoPlace::Interpreter);
+        }
+        Ok(place)
     }
 
     /// Every counter of this part that is not zero, by name.

@@ -5,7 +5,11 @@ use std::{os::unix::fs::MetadataExt as _, sync::Arc};
 use hotspan_common::SampleEvent;
 
 use super::{adapt::Appetite, python::Interpreter};
-use crate::{symbolize::PerfMap, target::Process, unwind::AddressSpace};
+use crate::{
+    symbolize::PerfMap,
+    target::{Process, mapping::ObjectId},
+    unwind::AddressSpace,
+};
 
 /// Between two readings of the mappings, or of a JIT's list, that only an unknown address asks for.
 const RETRY_NS: u64 = 1_000_000_000;
@@ -90,15 +94,17 @@ impl Target {
 
     /// Whether an address is in the object that holds the interpreter.
     pub fn is_interpreters(&self, address: u64) -> bool {
-        let object = self
-            .interpreter
-            .as_ref()
-            .and_then(|interpreter| interpreter.object);
+        let object = self.interpreters_object();
         let at = self
             .space
             .as_ref()
             .and_then(|space| space.object_at(address));
         object.is_some() && object == at
+    }
+
+    /// The object that holds the interpreter.
+    pub fn interpreters_object(&self) -> Option<ObjectId> {
+        self.interpreter.as_ref()?.object
     }
 
     /// The name that a JIT gives to its code at an address.

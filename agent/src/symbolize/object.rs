@@ -25,6 +25,8 @@ pub struct NativeName {
     pub qualified: String,
     /// The symbol as the object has it.
     pub symbol: String,
+    /// Where it begins; `None` for a function that is inlined there.
+    pub start: Option<u64>,
     /// Source file; empty: not known.
     pub file: String,
     /// Line in it; 0: not known.
@@ -89,7 +91,11 @@ impl ObjectSymbols {
 }
 
 fn names_of(symbol: &Sym<'_>) -> Vec<NativeName> {
-    let mut names = vec![name(&symbol.name, symbol.code_info.as_deref())];
+    let holder = name(&symbol.name, symbol.code_info.as_deref());
+    let mut names = vec![NativeName {
+        start: Some(symbol.addr),
+        ..holder
+    }];
     for inlined in &symbol.inlined {
         names.push(name(&inlined.name, inlined.code_info.as_ref()));
     }
@@ -102,6 +108,7 @@ fn name(symbol: &str, code: Option<&CodeInfo<'_>>) -> NativeName {
         short: short_name(symbol),
         qualified: function_name(symbol),
         symbol: symbol.to_owned(),
+        start: None,
         file: code.map_or_else(String::new, |code| {
             code.to_path().to_string_lossy().into_owned()
         }),

@@ -120,6 +120,15 @@ impl AddressSpace {
         find(&self.code, address).map(|index| self.code[index].path.as_path())
     }
 
+    /// The files that hold code: state, path as the kernel prints it, path that opens it.
+    pub fn files(&self) -> impl Iterator<Item = (ObjectId, FileKey, &Path, &Path)> {
+        let code = self.code.iter();
+        code.filter_map(|code| {
+            let key = code.key()?;
+            Some((code.object, key, code.path.as_path(), code.file.as_path()))
+        })
+    }
+
     /// The file at an address.
     pub fn object_at(&self, address: u64) -> Option<ObjectId> {
         find(&self.code, address).map(|index| self.code[index].object)

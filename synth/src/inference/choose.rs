@@ -1,6 +1,6 @@
 //! Which functions of a call tree become spans, and what the rest of their time is called.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     findings::{Finding, Origin},
@@ -240,6 +240,7 @@ impl Chooser<'_> {
             if only.origin == Origin::Wait || place.is_handlers {
                 return children;
             }
+            span.native = std::mem::take(&mut only.native);
             children = std::mem::take(&mut only.children);
         }
         if !children.is_empty() {
@@ -249,6 +250,10 @@ impl Chooser<'_> {
             children.sort_by_key(|child| child.start);
         }
         span.stack = self.stack(last);
+        let native = self.native(named);
+        if !native.is_empty() {
+            span.native = native;
+        }
         span.children = children;
         vec![span]
     }
@@ -269,6 +274,18 @@ impl Chooser<'_> {
             .any(|pair| caller_line(&pair[0]) != caller_line(&pair[1]));
         finding.is_continued = self.is_continued(node);
         finding
+    }
+
+    /// Native functions below one that nearly all samples of it have in common, each the next one's caller.
+    /// Waits are not asked: their stacks are often cut short.
+    fn native(&self, node: &Node) -> Vec<FunctionId> {
+        let pieces = self.pieces.get(node.pieces.clone()).unwrap_or_default();
+        let sampled = pieces.iter().filter(|piece| piece.samples > 0);
+        let stacks = sampled.map(|piece| {
+            let own = piece.frames.get(node.depth..).unwrap_or_default();
+            self.functions.probeable(own)
+        });
+        in_common(stacks.collect())
     }
 
     /// A span for pieces that follow each other.
@@ -296,6 +313,7 @@ impl Chooser<'_> {
             is_continued: false,
             runqueue_ns: summed_ns(Cause::RunQueue),
             gil_ns: summed_ns(Cause::Gil),
+            native: Vec::new(),
             children: Vec::new(),
         }
     }
@@ -311,7 +329,9 @@ impl Chooser<'_> {
         let mut rest = Vec::new();
         for stretch in self.uncovered(range, children) {
             let samples = self.of_pieces(String::new(), stretch.pieces.clone());
-            if stretch.duration_ns() < self.rules.min_wait_ns || samples.samples == 0 {
+            let pieces = self.pieces.get(stretch.pieces.clone()).unwrap_or_default();
+            let has_worked = pieces.iter().any(Piece::has_worked);
+            if stretch.duration_ns() < self.rules.min_wait_ns || !has_worked {
                 continue;
             }
             let before = children.iter().rfind(|child| child.end <= stretch.start);
@@ -453,6 +473,33 @@ impl Chooser<'_> {
             .unwrap_or_default()
             .to_vec()
     }
+}
+
+/// What nearly all of these lists begin with.
+fn in_common(mut lists: Vec<Vec<FunctionId>>) -> Vec<FunctionId> {
+    let all = lists.len() as u64;
+    let mut common = Vec::new();
+    while let Some(next) = most_frequent(lists.iter().filter_map(|list| list.get(common.len()))) {
+        let at = common.len();
+        lists.retain(|list| list.get(at) == Some(&next));
+        if (lists.len() as u64).saturating_mul(100) < all.saturating_mul(EXPLAINS_PERCENT) {
+            break;
+        }
+        common.push(next);
+    }
+    common
+}
+
+/// Of those that are as frequent, the one with the lowest number.
+fn most_frequent<'a>(functions: impl Iterator<Item = &'a FunctionId>) -> Option<FunctionId> {
+    let mut counts: BTreeMap<FunctionId, usize> = BTreeMap::new();
+    for function in functions {
+        *counts.entry(*function).or_default() += 1;
+    }
+    let most = counts
+        .iter()
+        .max_by_key(|(id, count)| (**count, std::cmp::Reverse(**id)));
+    most.map(|(id, _)| *id)
 }
 
 /// A part of a segment's time.

@@ -1,6 +1,6 @@
 //! What is made of a request's evidence: spans before they have ids and parents.
 
-use crate::{event::Frame, time::KernelTime};
+use crate::{event::Frame, ids::FunctionId, time::KernelTime};
 
 /// How a span was come by, as `hotspan.origin` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,8 @@ pub(crate) struct Finding {
     /// be spans, in nanoseconds.
     pub runqueue_ns: u64,
     pub gil_ns: u64,
+    /// Native functions of its chain that could have probes, outermost first.
+    pub native: Vec<FunctionId>,
     pub children: Vec<Finding>,
 }
 
@@ -59,6 +61,16 @@ impl Finding {
     /// It and all below it.
     pub fn count(&self) -> usize {
         1 + self.children.iter().map(Self::count).sum::<usize>()
+    }
+
+    /// The native functions that it or what is below it is all about, outermost first, each with the
+    /// length of its span in nanoseconds.
+    pub fn natives(&self, into: &mut Vec<(Vec<FunctionId>, u64)>) {
+        if self.native.is_empty() {
+            self.children.iter().for_each(|child| child.natives(into));
+        } else {
+            into.push((self.native.clone(), self.duration_ns()));
+        }
     }
 
     /// The intervals of what has no children, itself included.

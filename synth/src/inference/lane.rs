@@ -43,6 +43,8 @@ pub(crate) struct Lane {
     pub entries: Vec<(Key, Vec<Frame>)>,
     /// Crossings that samples were taken in.
     pub inside: BTreeSet<Key>,
+    /// When a crossing began that has not ended.
+    open: Option<KernelTime>,
 }
 
 /// The part of a request's time that spans are made of.
@@ -50,6 +52,17 @@ pub(crate) struct Lane {
 pub(crate) struct Between {
     pub start: Edge,
     pub end: Edge,
+}
+
+impl Between {
+    /// The same up to a crossing that has not ended.
+    fn until(&self, open: Option<KernelTime>) -> Self {
+        let open = open.filter(|open| *open < self.end.time);
+        Self {
+            start: self.start.clone(),
+            end: open.map_or_else(|| self.end.clone(), |open| Edge::plain(open, Bound::Exact)),
+        }
+    }
 }
 
 /// Spans to be, below a crossing or directly below the target's span.
@@ -71,6 +84,13 @@ impl Lane {
     pub fn last(&self) -> Option<KernelTime> {
         let exits = self.exact.iter().map(|exact| exact.exit);
         let ends = self.evidence.iter().map(Evidence::reach);
+        exits.chain(ends).max()
+    }
+
+    /// The latest instant that was seen.
+    pub fn ended(&self) -> Option<KernelTime> {
+        let exits = self.exact.iter().map(|exact| exact.exit);
+        let ends = self.evidence.iter().map(|evidence| evidence.end);
         exits.chain(ends).max()
     }
 
@@ -100,6 +120,7 @@ impl Lane {
     /// Lets what comes from `until` on go; returns how many samples and waits that were.
     pub fn cut(&mut self, until: KernelTime) -> usize {
         let before = self.evidence.len();
+        self.open = Some(self.open.map_or(until, |open| open.min(until)));
         self.evidence.retain_mut(|evidence| {
             evidence.end = evidence.end.min(until);
             evidence.start < until
@@ -117,11 +138,12 @@ impl Lane {
             application: self.application(functions),
             inside: self.inside(),
         };
+        let between = between.until(self.open);
         let is_host = |exact: &Exact| !exact.is_folded && !self.evidence_of(exact).is_empty();
         let hosts = (0..self.exact.len()).filter(|host| self.exact.get(*host).is_some_and(is_host));
         std::iter::once(None)
             .chain(hosts.map(Some))
-            .map(|host| lane.found(host, between))
+            .map(|host| lane.found(host, &between))
             .collect()
     }
 
@@ -190,9 +212,13 @@ struct Sorted<'a> {
 impl Sorted<'_> {
     fn found(&self, host: Option<usize>, between: &Between) -> Found {
         let exact = host.and_then(|host| self.lane.exact.get(host));
+        let own = exact.map_or_else(Vec::new, |exact| self.own(exact));
         let mut findings = Vec::new();
         for (left, right) in self.segments(host, between) {
-            let evidence = self.evidence_in(&left, &right);
+            let mut evidence = self.evidence_in(&left, &right);
+            for evidence in &mut evidence {
+                rebase(&mut evidence.stack, &own);
+            }
             let pieces = lay_out(&evidence, &left, &right, self.rules);
             let chooser = Chooser {
                 pieces: &pieces,
@@ -203,7 +229,7 @@ impl Sorted<'_> {
                 right: &right,
             };
             findings.extend(match exact {
-                Some(exact) => chooser.within(&exact.name, self.own_depth(exact)),
+                Some(exact) => chooser.within(&exact.name, own.len()),
                 None if left.region.is_some() || right.region.is_some() => chooser.phases(),
                 None => chooser.top(),
             });
@@ -214,6 +240,12 @@ impl Sorted<'_> {
     /// The stretches of a crossing's time, or of the lane's, that no crossing in it covers.
     fn segments(&self, host: Option<usize>, between: &Between) -> Vec<(Edge, Edge)> {
         let (mut left, end) = match host.and_then(|host| self.lane.exact.get(host)) {
+            // Of the time before this part, crossings in it are no longer known.
+            Some(exact)
+                if exact.entry < between.start.time && between.start.bound == Bound::Open =>
+            {
+                (between.start.clone(), Edge::plain(exact.exit, Bound::Exact))
+            }
             Some(exact) => (
                 Edge::plain(exact.entry, Bound::Exact),
                 Edge::plain(exact.exit, Bound::Exact),
@@ -299,18 +331,30 @@ impl Sorted<'_> {
         })
     }
 
-    /// How many frames of the stacks in a crossing are its callers and its own.
-    fn own_depth(&self, exact: &Exact) -> usize {
-        let common = self.common(exact);
+    /// The stack of a crossing itself: its callers and its own function. Where no stack in it shows that,
+    /// its callers down to the innermost of the application's.
+    fn own(&self, exact: &Exact) -> Vec<Frame> {
         let is_it = |frame: &Frame| {
             self.functions.get(frame.function).is_some_and(|known| {
                 known.function.qualified == exact.function || known.function.name == exact.function
             })
         };
-        if let Some(own) = common.iter().rposition(is_it) {
-            return own + 1;
-        }
-        self.callers(exact).len()
+        let mut stacks = self.lane.evidence_of(exact).iter();
+        let shown = stacks.find_map(|evidence| {
+            let own = evidence.stack.iter().position(is_it)?;
+            evidence.stack.get(..=own)
+        });
+        shown.map_or_else(|| self.callers(exact), <[Frame]>::to_vec)
+    }
+}
+
+/// Puts a stack that was taken in a crossing below the crossing's own: one that was cut short, as those of
+/// waits often are, lacks some of it.
+fn rebase(stack: &mut Vec<Frame>, own: &[Frame]) {
+    let same = stack.iter().zip(own);
+    let same = same.take_while(|(a, b)| a.function == b.function).count();
+    if same < own.len() {
+        stack.splice(..same, own.iter().copied());
     }
 }
 

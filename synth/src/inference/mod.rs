@@ -15,6 +15,7 @@ mod functions;
 mod lane;
 mod neighbours;
 mod phases;
+mod probeable;
 mod requests;
 mod timeline;
 mod tree;
@@ -27,6 +28,7 @@ pub(crate) use findings::Origin;
 pub(crate) use lane::Exact;
 
 use emit::{Above, Emitter};
+use findings::Finding;
 use folded::FoldedStacks;
 use functions::Functions;
 use neighbours::Neighbours;
@@ -42,7 +44,7 @@ use crate::{
     parents::{Verdict, judge},
     settings::Inference as Rules,
     summary::{SampleUse, Tally},
-    synth::Sink,
+    synth::{NativeWork, Sink},
     time::{KernelTime, UnixTime},
 };
 
@@ -144,6 +146,8 @@ impl Inference {
         let stack = handler_frames(&wait.stack, &self.functions);
         // Whoever awaits a handler is a framework: that wait is the handler's work.
         if stack.is_empty() && is_await {
+            let request = self.requests.touch(key, parent, now.max(wait.end));
+            request.hand(wait.thread, start, wait.end);
             return tally.sampled(SampleUse::FrameworkWait);
         }
         let is_on_loop = is_await || self.functions.is_on_loop(&wait.stack);
@@ -282,7 +286,7 @@ impl Inference {
         out: &mut impl Sink,
     ) {
         let limit = means.settings.limits.traces;
-        let Some(mut request) = self.requests.take(key, limit, is_early) else {
+        let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
             return;
         };
         for ((thread, _), lane) in &mut request.lanes {
@@ -304,6 +308,7 @@ impl Inference {
         for (lane_key, lane) in &request.lanes {
             let start = start.filter(|_| Some(*lane_key) == first);
             let between = request.between(start, is_early);
+            let between = request.between_of(lane_key.0, lane, between);
             let mut found = lane.infer(&between, &self.functions, &means.settings.inference);
             if request.resumed.is_some() {
                 lane::say_continued(&mut found);
@@ -326,6 +331,10 @@ impl Inference {
                 };
                 for finding in &found.findings {
                     emitter.emit(finding, above, out);
+                    // What lies in a region is exact enough: its outermost function has probes.
+                    if found.host.is_none() {
+                        tell(key.0, finding, out);
+                    }
                 }
             }
         }
@@ -385,6 +394,18 @@ impl Above {
             start,
             end: UnixTime(u64::MAX),
         }
+    }
+}
+
+fn tell(target: TargetId, finding: &Finding, out: &mut impl Sink) {
+    let mut natives = Vec::new();
+    finding.natives(&mut natives);
+    for (functions, length_ns) in natives {
+        out.native(NativeWork {
+            target,
+            functions,
+            length_ns,
+        });
     }
 }
 

@@ -67,14 +67,13 @@ impl Chooser<'_> {
 
     /// The error of the sides that are not exact.
     fn narrow(&self, finding: &mut Finding) {
-        let side = |edge: &Edge, time, error_ns: u64| {
-            if edge.bound != Bound::Open && edge.time == time {
-                0
-            } else {
-                error_ns
-            }
+        let side = |edge: &Edge, time, error_ns: u64| match edge.bound {
+            Bound::Start | Bound::Exact if edge.time == time => 0,
+            _ => error_ns,
         };
-        let error = |piece: Option<&Piece>, of: fn(&Piece) -> u64| piece.map_or(0, of);
+        // Without a piece, it may have begun or ended anywhere up to the other side.
+        let whole_ns = finding.duration_ns();
+        let error = |piece: Option<&Piece>, of: fn(&Piece) -> u64| piece.map_or(whole_ns, of);
         let first = self
             .pieces
             .iter()

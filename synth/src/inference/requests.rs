@@ -20,6 +20,9 @@ use crate::{
     time::KernelTime,
 };
 
+/// Waits of a request's tasks for other threads that are remembered.
+const MAX_HANDED: usize = 64;
+
 /// A span of the target, in whose service work was seen.
 pub(crate) type RequestKey = (TargetId, SpanContext);
 
@@ -35,6 +38,9 @@ pub(crate) struct Request {
     pub exact: Vec<(u32, Exact)>,
     /// Crossings that were announced before their end, by thread.
     pub open: BTreeSet<(u32, Key)>,
+    /// Threads whose tasks waited for others, from and until when: as a rule, for a handler that a
+    /// framework runs on a thread of its pool.
+    pub handed: Vec<(u32, KernelTime, KernelTime)>,
     /// Until when spans of an earlier part of it have been made.
     pub resumed: Option<KernelTime>,
     begun: KernelTime,
@@ -105,6 +111,19 @@ impl Request {
         cut
     }
 
+    /// When a task of the request began to wait for the work of this thread, and when it went on: the
+    /// only such wait around the lane's evidence.
+    pub fn handed(&self, thread: u32, lane: &Lane) -> Option<(KernelTime, KernelTime)> {
+        let (first, last) = (lane.first()?, lane.ended()?);
+        let is_around = |(other, start, end): &&(u32, KernelTime, KernelTime)| {
+            *other != thread && *start <= first && last <= *end
+        };
+        // Tasks that await a task wait for the same: the innermost says most.
+        let around = self.handed.iter().filter(is_around);
+        let (_, start, end) = around.min_by_key(|(_, start, end)| end.since(*start))?;
+        Some((*start, *end))
+    }
+
     /// The time that spans are made of: from the request's start, if that is known, or from where
     /// its earlier part ended; of one that is not over, to the last that was seen.
     pub fn between(&self, start: Option<KernelTime>, is_early: bool) -> Between {
@@ -115,6 +134,31 @@ impl Request {
                 Edge::plain(start, Bound::Start)
             }),
             end: Edge::plain(end, Bound::Open),
+        }
+    }
+
+    /// A task of the request waited on a thread, in nothing but a framework.
+    pub fn hand(&mut self, thread: u32, start: KernelTime, end: KernelTime) {
+        if self.handed.len() < MAX_HANDED {
+            self.handed.push((thread, start, end));
+        }
+    }
+
+    /// The same for a lane: narrower, if a task waited for its work.
+    pub fn between_of(&self, thread: u32, lane: &Lane, whole: Between) -> Between {
+        let Some((start, end)) = self.handed(thread, lane) else {
+            return whole;
+        };
+        let narrower = |edge: Edge, is: bool, time| {
+            if is {
+                Edge::plain(time, Bound::Handed)
+            } else {
+                edge
+            }
+        };
+        Between {
+            start: narrower(whole.start.clone(), start >= whole.start.time, start),
+            end: narrower(whole.end.clone(), end < whole.end.time, end),
         }
     }
 
@@ -140,6 +184,15 @@ impl Request {
     }
 }
 
+/// What is remembered of a request that has ended, or of a part of it.
+#[derive(Debug, Default)]
+struct Ended {
+    /// Until when spans were made of it.
+    until: KernelTime,
+    /// Crossings that had not ended: what comes of it later lies beside or in them.
+    open: BTreeSet<(u32, Key)>,
+}
+
 /// All requests under way, and what is known of their spans.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
@@ -148,21 +201,24 @@ pub(crate) struct Requests {
     held: usize,
     spans: FxHashMap<RequestKey, TargetSpan>,
     spans_order: VecDeque<RequestKey>,
-    /// Requests that have ended, and until when spans were made of them.
-    ended: FxHashMap<RequestKey, KernelTime>,
+    ended: FxHashMap<RequestKey, Ended>,
     ended_order: VecDeque<RequestKey>,
 }
 
 impl Requests {
     /// The request of a span, begun if it is new; it is alive at `now`.
     pub fn touch(&mut self, key: RequestKey, parent: Parent, now: KernelTime) -> &mut Request {
-        let ended = &self.ended;
+        let ended = &mut self.ended;
         let request = self.by_key.entry(key).or_insert_with(|| Request {
             parent,
             lanes: BTreeMap::new(),
             exact: Vec::new(),
-            open: BTreeSet::new(),
-            resumed: ended.get(&key).copied(),
+            resumed: ended.get(&key).map(|ended| ended.until),
+            open: ended
+                .get_mut(&key)
+                .map(|ended| std::mem::take(&mut ended.open))
+                .unwrap_or_default(),
+            handed: Vec::new(),
             begun: now,
             touched: now,
             held: 0,
@@ -176,7 +232,7 @@ impl Requests {
 
     /// Until when spans have been made of a request that has ended.
     pub fn ended(&self, key: RequestKey) -> Option<KernelTime> {
-        self.ended.get(&key).copied()
+        self.ended.get(&key).map(|ended| ended.until)
     }
 
     /// Counts evidence that was added to a request.
@@ -225,14 +281,25 @@ impl Requests {
     }
 
     /// Ends a request; the last `limit` that have ended are remembered.
-    pub fn take(&mut self, key: RequestKey, limit: u32, is_early: bool) -> Option<Request> {
+    pub fn take(
+        &mut self,
+        key: RequestKey,
+        limit: u32,
+        is_early: bool,
+        known: &KnownCrossings,
+    ) -> Option<Request> {
         let mut request = self.by_key.remove(&key)?;
+        let is_open = |key: Key| known.get(key).is_some_and(|known| known.exit.is_none());
+        request.open.retain(|(_, key)| is_open(*key));
         self.order.remove(&(request.touched, key.0, key.1));
         self.held -= request.held;
         request.sort();
         let last = request.over(is_early).or_else(|| request.last());
-        let last = last.max(request.resumed).unwrap_or_default();
-        if self.ended.insert(key, last).is_none() {
+        let ended = Ended {
+            until: last.max(request.resumed).unwrap_or_default(),
+            open: request.open.clone(),
+        };
+        if self.ended.insert(key, ended).is_none() {
             self.ended_order.push_back(key);
         }
         while self.ended_order.len() > limit as usize

@@ -68,6 +68,8 @@ pub(crate) enum Bound {
     Open,
     /// It is the request's start, by the target's own record.
     Start,
+    /// The request's task waited for this thread until then, or from then on.
+    Handed,
     /// It is a crossing's.
     Exact,
 }
@@ -89,6 +91,8 @@ pub(super) struct Piece {
     pub frames: Vec<Frame>,
     /// Nothing is known of the time before it.
     pub after_hole: bool,
+    /// It lies between waits: the thread ran, and both of them show where.
+    pub is_between: bool,
 }
 
 impl Piece {
@@ -98,6 +102,29 @@ impl Piece {
 
     pub fn duration_ns(&self) -> u64 {
         self.end.since(self.start)
+    }
+
+    /// Whether it shows its functions at work, and not only that they waited.
+    pub fn has_worked(&self) -> bool {
+        self.samples > 0 || self.is_between
+    }
+
+    /// The time between two waits on a thread, in what their stacks have in common.
+    fn between(first: &Evidence, second: &Evidence) -> Self {
+        let both = first.stack.iter().zip(&second.stack);
+        let common = both.take_while(|(a, b)| a.function == b.function);
+        Self {
+            start: first.end,
+            end: second.start,
+            start_error_ns: 0,
+            end_error_ns: 0,
+            samples: 0,
+            wait: None,
+            lost: None,
+            frames: common.map(|(frame, _)| *frame).collect(),
+            after_hole: false,
+            is_between: true,
+        }
     }
 }
 
@@ -127,6 +154,14 @@ pub(super) fn lay_out(
             Kind::Wait(cause) if is_span(here, cause, shown, rules) => (Some(cause), None),
             Kind::Wait(cause) => (None, Some(cause)),
         };
+        if let Some(before) = before
+            && before.is_wait()
+            && here.is_wait()
+            && !after_hole
+            && before.end < here.start
+        {
+            pieces.push(Piece::between(before, here));
+        }
         pieces.push(Piece {
             start: start.max(left.time),
             end: end.max(start),
@@ -137,6 +172,7 @@ pub(super) fn lay_out(
             lost,
             frames: here.stack.clone(),
             after_hole,
+            is_between: false,
         });
     }
     pieces
@@ -208,6 +244,10 @@ impl Between {
 }
 
 impl Evidence {
+    fn is_wait(&self) -> bool {
+        matches!(self.kind, Kind::Wait(_))
+    }
+
     pub fn period_ns(&self) -> u64 {
         match self.kind {
             Kind::Sample { period_ns } => period_ns,

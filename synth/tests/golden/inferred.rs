@@ -318,3 +318,56 @@ fn a_sample_stands_for_no_time_in_which_its_thread_served_another() {
         ",
     );
 }
+
+#[test]
+fn a_later_part_of_a_request_reaches_across_no_crossing_of_an_earlier() {
+    let mut case = Case::default();
+    case.inference.requests = 1;
+    case.check(
+        "
+        h       = fw:run handler
+        p       = fw:run handler lib:solve c:S c:presolve
+        q       = fw:run handler lib:solve c:S c:search
+        1/a     | SSSSSSSSSSSSSSSSSSSSS
+        1       |   HHHH
+        1/a @10 |              p p q q
+        2/b @   |           hhhhhhhhhhhhhhh
+        open    |  S
+        tick    |           |
+        ",
+        "
+        a
+          cpsat.solve 0..21
+            highs.run 2..6
+            presolve 8.500000..16.500000
+            search 16.500000..21
+        b
+          handler 10..25
+        ",
+    );
+}
+
+#[test]
+fn a_part_of_a_request_ends_where_a_crossing_began_that_has_not_ended() {
+    let mut case = Case::default();
+    case.inference.requests = 1;
+    case.check(
+        "
+        h       = fw:run handler
+        1/a     |         SSSSSSSSSSSS
+        1/a @10 |     h h
+        2/a @   |        hhhhhhh
+        3/b @   |              hhhhhhhhh
+        open    |            S
+        tick    |               |
+        ",
+        "
+        a
+          handler 0..8
+          handler 7..13.500001
+          cpsat.solve 8..20
+        b
+          handler 13..22
+        ",
+    );
+}

@@ -99,7 +99,7 @@ fn a_wait_inside_a_region_hangs_under_it() {
 }
 
 #[test]
-fn what_awaits_a_handler_is_no_wait() {
+fn what_awaits_a_handler_is_no_wait_and_bounds_it() {
     check(
         "
         f             = fw:run fw:run_in_threadpool
@@ -109,7 +109,49 @@ fn what_awaits_a_handler_is_no_wait() {
         ",
         "
         a
-          handler 1..9
+          handler 0..10
+        ",
+    );
+}
+
+#[test]
+fn the_handlers_bounds_are_as_uncertain_as_its_samples_are_far() {
+    crate::Case {
+        shown: &["hotspan.error_ns"],
+        ..crate::Case::default()
+    }
+    .check(
+        "
+        f             = fw:run fw:run_in_threadpool
+        h             = fw:run handler
+        1/a suspended | ffffffffffffffffffff
+        2/a @4        |   h   h   h   h
+        ",
+        "
+        a
+          handler 0..20 error_ns=5505000
+        ",
+    );
+}
+
+#[test]
+fn between_waits_the_function_around_them_ran() {
+    check(
+        "
+        h            = fw:run handler c:f
+        g            = fw:run handler c:g
+        1/a @        | h
+        1/a runqueue |  hhhhh   gggggg    hhhhh
+        ",
+        "
+        a
+          handler 0..24
+            handler.before_wait.runqueue 0..1
+            wait.runqueue 1..6
+            handler.after_wait.runqueue 6..9
+            wait.runqueue 9..15
+            handler.after_wait.runqueue 15..19
+            wait.runqueue 19..24
         ",
     );
 }

@@ -16,6 +16,7 @@ mod llama;
 mod memory;
 mod onnx;
 mod parents;
+mod promotion;
 mod recording;
 mod sampling;
 mod scene;

@@ -4,6 +4,7 @@ use std::{fs, process::Command, time::Duration};
 
 use hotspan_tests::{
     agent,
+    collector::Receiver,
     gate::require_bpf,
     judge::{Case, judge},
     load, otlp, paths,
@@ -22,7 +23,13 @@ fn a_replay_gives_the_same_spans() {
     };
     let dir = TempDir::new().unwrap();
     let (recording, live) = (dir.path().join("recording"), dir.path().join("live.jsonl"));
-    let service = Options::default().start().unwrap();
+    let receiver = Receiver::start().unwrap();
+    let service = Options {
+        exports_to: Some(receiver.endpoint()),
+        ..Options::default()
+    }
+    .start()
+    .unwrap();
     let mut recorder = Process::start(
         Command::new(paths::agent().unwrap())
             .args(["record", "--pid", &service.pid().to_string(), "--output"])
@@ -62,10 +69,11 @@ fn a_replay_gives_the_same_spans() {
         "the replay differs from the live run"
     );
     let calls = service.truth().unwrap();
+    let exported = receiver.wait_for_calls(&calls).unwrap();
     let verdict = judge(&Case {
         spans: &spans[1],
         calls: &calls,
-        exported: &[],
+        exported: &exported,
         expect_from_ns: EXPECT_FROM_NS,
     });
     let complaints = excused(verdict.complaints(), &recorder.stderr());

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use anyhow::{Context, Result};
-use hotspan::catalogue::Catalogue;
 use hotspan_tests::{
     agent::Attach,
+    catalogue,
     collector::Receiver,
     coverage::{self, Sides},
     http,
@@ -32,9 +32,7 @@ struct Setting {
 /// Every endpoint with an empty catalogue, promotion on and off, and with the catalogue.
 pub fn run(requests: usize) -> Result<()> {
     let dir = TempDir::new().context("failed to make a temporary folder")?;
-    let none = dir.path().join("empty.toml");
-    std::fs::write(&none, disabled()?).context("failed to write a catalogue file")?;
-    let empty = [OsString::from("--regions"), none.into_os_string()];
+    let empty = catalogue::none(dir.path())?;
     let settings = [
         Setting {
             name: "empty catalogue, promotion on",
@@ -53,18 +51,6 @@ pub fn run(requests: usize) -> Result<()> {
         measure(setting, requests)?;
     }
     Ok(())
-}
-
-/// A catalogue file that leaves out every region that is built in.
-fn disabled() -> Result<String> {
-    let built_in = Catalogue::load(&[]).context("the built-in catalogue")?;
-    let regions = built_in.region_names();
-    let regions = regions
-        .iter()
-        .map(|name| format!("[[region]]\nname = {name:?}\nenabled = false\n"));
-    Ok(std::iter::once("library = \"none\"\n".to_owned())
-        .chain(regions)
-        .collect())
 }
 
 fn kinds() -> Vec<Kind> {
