@@ -15,6 +15,7 @@ pub mod object;
 pub mod recording;
 pub mod run;
 pub mod stack;
+pub mod suggest;
 pub mod symbolize;
 pub mod target;
 pub mod terminal;

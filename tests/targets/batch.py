@@ -218,6 +218,26 @@ def engine(number: int) -> None:
         thread.join()
 
 
+_MODELS: list = []
+
+
+def _llama_model():
+    """The model, loaded before the first call."""
+    import os
+
+    import llama_cpp
+
+    _MODELS.append(llama_cpp.Llama(os.environ["MODEL"], n_ctx=512, n_threads=1, n_threads_batch=1, verbose=False))
+
+
+def llama_decode(number: int) -> None:
+    """A short prompt and many tokens, one after the other."""
+    with truth.call("llama.decode", "llama_decode") as facts:
+        prompt = _MODELS[0].tokenize(f"{number}".encode())
+        tokens = _MODELS[0].generate(prompt, temp=1.0)
+        facts["tokens"] = sum(1 for _, _ in zip(range(300), tokens))
+
+
 def memory(number: int) -> None:
     """Touches memory and lets it go, reads a file from the disk, and with `THRASH` one too large."""
     import ctypes
@@ -283,6 +303,8 @@ def main() -> None:
         import llama_cpp
 
         llama_cpp.llama_backend_init()
+    if sys.argv[1] == "llama_decode":
+        _llama_model()
     if sys.argv[1] == "cython":
         cython(0)
     if sys.argv[1] == "engine":

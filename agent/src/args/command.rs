@@ -111,6 +111,15 @@ pub struct RegionsArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Sample the process for a while and print a catalogue file for its hot native functions.
+    #[arg(long, conflicts_with_all = ["json", "file"])]
+    pub suggest: bool,
+    /// Sample for this long, e.g. `30s`; 10 seconds unless given.
+    #[arg(long, value_name = "TIME", requires = "suggest", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Take stacks so many times a second on each CPU (1 to 999).
+    #[arg(long, value_name = "HZ", default_value = "99", requires = "suggest", value_parser = frequency)]
+    pub frequency: NonZeroU32,
 }
 
 /// `hotspan top`.

@@ -74,7 +74,9 @@ EXAMPLES
   And in this library?
     hotspan regions /usr/lib/libhighs.so.1
   With regions of one's own:
-    sudo hotspan regions --pid 4711 --regions my-library.toml";
+    sudo hotspan regions --pid 4711 --regions my-library.toml
+  A file for the functions that it spends its time in:
+    sudo hotspan regions --pid 4711 --suggest --duration 30s > my-library.toml";
 
 /// Below `hotspan top --help`.
 pub const TOP_COMMAND: &str = "\

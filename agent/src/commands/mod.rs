@@ -7,6 +7,7 @@ mod regions;
 mod replay;
 mod spawn;
 mod startup;
+mod suggest;
 mod summary;
 mod top;
 mod trace;
@@ -24,6 +25,7 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Record(args) => trace::record(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Regions(args) if args.suggest => suggest::run(&args),
         Command::Regions(args) => regions::run(&args),
         Command::Top(args) => top::run(&args),
     }

@@ -166,6 +166,9 @@ fn without_evidence_there_is_no_figure() {
         1/c |                          QQQQQQQQQQQQ
         1   |                           QQQQQQQQQ
         1   |                               DDD
+        1/d |                                       QQQQQQQQQ
+        1   |                                        DDD~
+        1   |                                            DDD
         ",
         "
         a
@@ -180,6 +183,10 @@ fn without_evidence_there_is_no_figure() {
           engine.request 25..37 ml.inference.queue_wait_ms=5 ml.inference.forward_pass_ms=3
             engine.request 26..35
               engine.forward 30..33
+        d
+          engine.request 38..47
+            engine.forward 39..42
+            engine.forward 43..46
         ",
     );
 }

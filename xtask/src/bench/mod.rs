@@ -3,7 +3,9 @@
 mod cost;
 mod coverage;
 mod crossings;
+mod cuda;
 mod lifecycle;
+mod llama;
 mod parents;
 mod usage;
 mod watchers;
@@ -23,7 +25,7 @@ pub struct Arguments {
     /// Requests of the parents' figure.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
-    /// Pairs of rounds, without and with each tool, of the cost's figure.
+    /// Pairs of rounds, without and with each tool, of the cost's and llama.cpp's figures.
     #[arg(long, default_value_t = 12)]
     rounds: usize,
     /// Requests of each kind, of the coverage's figure.
@@ -48,6 +50,10 @@ enum What {
     Crossings,
     /// What a process pays that is no target and maps the same library.
     Bystander,
+    /// Launches of a stub of the CUDA runtime: counted right, and at which cost.
+    Cuda,
+    /// Tokens a second of a decode loop of llama.cpp with the agent against without.
+    Llama,
 }
 
 const ALL: &[What] = &[
@@ -57,6 +63,8 @@ const ALL: &[What] = &[
     What::Lifecycle,
     What::Crossings,
     What::Bystander,
+    What::Cuda,
+    What::Llama,
 ];
 
 /// Measures.
@@ -77,6 +85,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             What::Lifecycle => lifecycle::run()?,
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,
+            What::Cuda => cuda::run()?,
+            What::Llama => llama::run(arguments.rounds)?,
         }
     }
     Ok(())
