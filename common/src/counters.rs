@@ -75,7 +75,7 @@ wire_enum! {
         CallersUnseen = 48,
         /// Suspended coroutines not told of, as there were too many of them.
         AwaitsUnseen = 49,
-        /// Steps of coroutines that were seen.
+        /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
     }
 }
