@@ -1,6 +1,6 @@
 //! What the kernel programs send.
 
-use crate::{MAX_VALUES, Parent, TEXT_LEN, wire_enum};
+use crate::{MAX_VALUES, Parent, Resources, TEXT_LEN, wire_enum};
 
 wire_enum! {
     /// First field of every entry of the crossings and samples rings.
@@ -72,6 +72,8 @@ pub struct CrossingEvent {
     pub text_len: u32,
     /// The parent, read at the entry.
     pub parent: Parent,
+    /// What it used besides time.
+    pub resources: Resources,
     /// Decoded values.
     pub values: [u64; MAX_VALUES],
     /// The decoded text.
@@ -132,6 +134,7 @@ pub struct ControlEvent {
     pub time_ns: u64,
 }
 
-const _: () = assert!(size_of::<CrossingEvent>() == 24 + 64 + 8 + 32 + 8 * MAX_VALUES + TEXT_LEN);
+const _: () =
+    assert!(size_of::<CrossingEvent>() == 24 + 64 + 8 + 32 + 48 + 8 * MAX_VALUES + TEXT_LEN);
 const _: () = assert!(size_of::<ThreadEvent>() == 56);
 const _: () = assert!(size_of::<ControlEvent>() == 24);

@@ -9,6 +9,7 @@ mod cookie;
 mod counters;
 mod event;
 mod region;
+mod resources;
 mod sample;
 mod thread;
 
@@ -20,6 +21,7 @@ pub use cookie::{Cookie, PointKind};
 pub use counters::Counter;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
+pub use resources::Resources;
 pub use sample::{PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, code_checksum};
 pub use thread::{Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState};
 

@@ -15,6 +15,7 @@ mod memory;
 mod process;
 mod provenance;
 mod repeat;
+mod resources;
 mod sampling;
 mod switches;
 mod task;

@@ -8,6 +8,7 @@ use hotspan_common::{Target, ThreadState};
 
 use crate::{
     maps::TARGETS,
+    resources,
     sampling::wait::{self, Leave},
     task::Task,
     threads,
@@ -29,7 +30,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(target) = from {
-        leaves(target, how(preempted, state), now);
+        leaves(target, Task::argument(&ctx, 1), how(preempted, state), now);
     }
     if to.is_some() {
         returns(next.pid(), now);
@@ -83,11 +84,12 @@ fn how(preempted: u64, state: u64) -> Leave {
 
 /// The current thread leaves the CPU.
 #[inline(always)]
-fn leaves(target: &Target, how: Leave, now: u64) {
+fn leaves(target: &Target, task: Task, how: Leave, now: u64) {
     let (tgid, tid) = threads::current();
     if let Some(thread) = threads::get(tid) {
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
+        resources::stops(task, thread, now);
     }
     wait::left(target, tgid, tid, how, now);
 }

@@ -1,18 +1,37 @@
-//! The kernel's `task_struct`, as tracepoints hand it over.
+//! The kernel's structs, `task_struct` above all, as tracepoints and helpers hand them over.
 
 use aya_ebpf::programs::BtfTracePointContext;
 
-/// Offset of `task_struct.pid`; the agent sets it before the programs are loaded, so that the verifier
-/// knows the number and allows a plain load.
-#[unsafe(no_mangle)]
-static TASK_PID: u32 = 0;
-/// Offset of `task_struct.tgid`, likewise.
-#[unsafe(no_mangle)]
-static TASK_TGID: u32 = 0;
+/// Declares an offset in a struct of the kernel's. The agent sets it before the programs are loaded, so
+/// that the verifier knows the number and allows a plain load.
+macro_rules! place {
+    ($(#[$meta:meta])* $name:ident, $reader:ident) => {
+        #[unsafe(no_mangle)]
+        static $name: u32 = 0;
 
-/// A thread that need not be the current one.
+        $(#[$meta])*
+        #[inline(always)]
+        fn $reader() -> usize {
+            // SAFETY: the static is what the agent has set, which the compiler cannot know.
+            unsafe { core::ptr::from_ref(&$name).read_volatile() as usize }
+        }
+    };
+}
+pub(crate) use place;
+
+place!(TASK_PID, task_pid);
+place!(TASK_TGID, task_tgid);
+
+/// A struct of the kernel's: a thread that need not be the current one, or what one points to.
 #[derive(Clone, Copy)]
 pub struct Task(*const u8);
+
+impl From<*const u8> for Task {
+    #[inline(always)]
+    fn from(at: *const u8) -> Self {
+        Self(at)
+    }
+}
 
 impl Task {
     /// The tracepoint's argument `index`, which must be a `struct task_struct *`.
@@ -24,22 +43,37 @@ impl Task {
     /// Its thread id in the root pid namespace.
     #[inline(always)]
     pub fn pid(self) -> u32 {
-        self.word(&TASK_PID)
+        self.word(task_pid())
     }
 
     /// Its process id in the root pid namespace.
     #[inline(always)]
     pub fn tgid(self) -> u32 {
-        self.word(&TASK_TGID)
+        self.word(task_tgid())
+    }
+
+    /// The `int` at an offset.
+    #[inline(always)]
+    pub fn word(self, offset: usize) -> u32 {
+        self.load(offset)
+    }
+
+    /// The `long` at an offset.
+    #[inline(always)]
+    pub fn long(self, offset: usize) -> u64 {
+        self.load(offset)
+    }
+
+    /// The struct that a member points to. What is read of one that is null is 0.
+    #[inline(always)]
+    pub fn follow(self, offset: usize) -> Self {
+        Self(self.load(offset))
     }
 
     #[inline(always)]
-    fn word(self, offset: &'static u32) -> u32 {
-        // SAFETY: the static is what the agent has set, which the compiler cannot know; the task lives as
-        // long as this program runs, and the verifier checks that a member lies at the offset.
-        unsafe {
-            let offset = core::ptr::from_ref(offset).read_volatile() as usize;
-            self.0.add(offset).cast::<u32>().read_volatile()
-        }
+    fn load<T>(self, offset: usize) -> T {
+        // SAFETY: the struct lives as long as this program runs or the kernel catches the fault; the
+        // verifier checks that a member of this size lies at the offset.
+        unsafe { self.0.add(offset).cast::<T>().read_volatile() }
     }
 }

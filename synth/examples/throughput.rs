@@ -98,6 +98,8 @@ fn header(synth: &mut Synth, out: &mut Count) {
             only_if: None,
             event_of: None,
             cold_start: false,
+            numbered: false,
+            stage: None,
             fold: None,
         };
         synth.handle(Event::Region(region), out);
@@ -137,6 +139,7 @@ fn events(solve: u64, has_parent: bool) -> Vec<Event> {
             ending: Ending::Returned,
             runqueue_ns: 10,
             blocked_ns: 10,
+            resources: None,
             parent: parent.clone(),
             values: (0..4).map(|slot| (slot, entry)).collect(),
             text: None,

@@ -1,10 +1,11 @@
 //! Attribute lists within their limits.
 
 use crate::{
-    folded,
+    engine, folded,
     item::End,
     making::{Draft, Pool},
     region::AttributeRule,
+    resources,
     settings::Limits,
     span::Value,
     summary::{Noted, Tally},
@@ -105,10 +106,12 @@ pub(crate) fn of_span(list: &mut AttributeList<'_>, draft: &Draft, end: &End, er
     list.add("code.function.name", region.function.as_str());
     list.add("thread.id", i64::from(draft.item.thread));
     of_time(list, draft, end);
+    resources::describe(list, draft, end);
     of_pool(list, draft.pool);
     if region.cold_start {
         list.add("hotspan.cold_start", true);
     }
+    engine::describe(list, draft, end);
     if let (Some(folded), Some(rule)) = (&draft.folded, &region.fold) {
         let is_opening = rule.opening.is_some() && draft.region.opening.is_none();
         folded.describe(list, rule, is_opening);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     clock::Instant,
+    engine::{ForwardPasses, Within},
     event::Parent,
     folding::{Placement, SequenceKey},
     identity::span_id,
@@ -223,6 +224,7 @@ impl Synth {
             };
         }
         if inherited.is_summed {
+            self.miss(&region, inherited.anchor);
             return Fate::Dropped(Dropped::InSummedWorker);
         }
         let around = inherited.anchor.filter(is_same);
@@ -239,7 +241,10 @@ impl Synth {
                 start: time,
                 sequence,
             },
-            Err(limit) => Fate::Dropped(limit),
+            Err(limit) => {
+                self.miss(&region, around);
+                Fate::Dropped(limit)
+            }
         }
     }
 
@@ -268,6 +273,7 @@ impl Synth {
                 sequence,
             } => {
                 let mut draft = self.draft(item, region, parent, around, start, known);
+                self.number(&mut draft);
                 if let (Some(sequence), Some(anchor)) = (sequence, known.anchor) {
                     let folded = self.start_folding(sequence, &draft, anchor);
                     draft.folded = Some(Box::new(folded));
@@ -317,6 +323,7 @@ impl Synth {
             key: item.key,
             context: parent.context(),
             depth: around.map_or(1, |around| around.depth.saturating_add(1)),
+            within: Within::of(around).enter(&region.region, item.key),
         };
         known.anchor = Some(anchor);
         if region.region.role == Role::Span {
@@ -338,6 +345,9 @@ impl Synth {
             pool: Pool::default(),
             events: std::collections::VecDeque::new(),
             dropped_events: 0,
+            attempt: None,
+            passes: ForwardPasses::default(),
+            pages_inside: None,
             folded: None,
         })
     }

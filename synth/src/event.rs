@@ -87,10 +87,31 @@ pub struct Crossing {
     pub blocked_ns: u64,
     /// The parent read at the entry, or inherited.
     pub parent: ParentRead,
+    /// What it used besides time; `None`: not known.
+    #[serde(default)]
+    pub resources: Option<Resources>,
     /// Decoded values by slot.
     pub values: Vec<(u32, u64)>,
     /// The decoded text and its slot.
     pub text: Option<(u32, String)>,
+}
+
+/// What has changed from a crossing's entry to its exit. Switches and faults are its thread's, memory
+/// and threads the whole process's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Resident memory, in bytes.
+    pub resident_bytes: i64,
+    /// Page faults that had to wait for a disk.
+    pub major_faults: u64,
+    /// Switches because the thread could not go on.
+    pub voluntary: u64,
+    /// Switches because somebody else was to run.
+    pub involuntary: u64,
+    /// When the thread first stopped for want of memory, by the kernel's own account of such stalls.
+    pub stalled: Option<KernelTime>,
+    /// Threads at the exit.
+    pub threads: u32,
 }
 
 /// A crossing that has not ended yet.

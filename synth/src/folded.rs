@@ -5,6 +5,7 @@ use crate::{
     event::Ending,
     item::{End, Item},
     region::{FoldRule, Region},
+    resources,
     steps::Steps,
     time::UnixTime,
 };
@@ -39,6 +40,7 @@ impl Folded {
         end.proven = end.proven.max(joined.proven);
         end.runqueue_ns = end.runqueue_ns.saturating_add(joined.runqueue_ns);
         end.blocked_ns = end.blocked_ns.saturating_add(joined.blocked_ns);
+        end.resources = resources::together(end.resources, joined.resources);
         // One that did not return says so for all.
         if end.ending == Ending::Returned {
             end.ending = joined.ending;

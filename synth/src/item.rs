@@ -1,7 +1,7 @@
 //! A crossing on its way through the core, ended or only announced.
 
 use crate::{
-    event::{Crossing, Ending, OpenCrossing, ParentRead},
+    event::{Crossing, Ending, OpenCrossing, ParentRead, Resources},
     ids::{CrossingId, RegionId, TargetId},
     time::KernelTime,
 };
@@ -38,6 +38,7 @@ pub(crate) struct End {
     pub ending: Ending,
     pub runqueue_ns: u64,
     pub blocked_ns: u64,
+    pub resources: Option<Resources>,
     pub values: Vec<(u32, u64)>,
     pub text: Option<(u32, String)>,
 }
@@ -93,6 +94,7 @@ impl From<Crossing> for Item {
                 ending: crossing.ending,
                 runqueue_ns: crossing.runqueue_ns,
                 blocked_ns: crossing.blocked_ns,
+                resources: crossing.resources,
                 values: crossing.values,
                 text: crossing.text,
             }),

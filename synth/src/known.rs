@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use rustc_hash::FxHashMap;
 
 use crate::{
+    engine::Within,
     ids::{CrossingId, SpanId, TargetId},
     item::{Item, Key},
     parents::SpanContext,
@@ -20,6 +21,8 @@ pub(crate) struct Anchor {
     pub context: SpanContext,
     /// 1 for a child of the target's own span.
     pub depth: u32,
+    /// The engine calls that it is in, itself included.
+    pub within: Within,
 }
 
 /// A decided crossing.

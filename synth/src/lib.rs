@@ -5,9 +5,11 @@
 //! which parent may be named, what is emitted, folded or counted.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod attributes;
 mod clock;
 mod decide;
+mod engine;
 pub mod event;
 mod folded;
 mod folding;
@@ -24,6 +26,7 @@ mod queue;
 pub mod recording;
 pub mod region;
 mod regions;
+mod resources;
 pub mod settings;
 pub mod span;
 mod spans;

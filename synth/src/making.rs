@@ -8,7 +8,9 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use crate::{
+    attempts::Attempt,
     clock::Instant,
+    engine::{ForwardPasses, Pass},
     event::Parent,
     folded::Folded,
     ids::SpanId,
@@ -35,6 +37,12 @@ pub(crate) struct Draft {
     pub pool: Pool,
     pub events: VecDeque<SpanEvent>,
     pub dropped_events: u32,
+    /// Its number among the engine's calls in one request, if they are counted.
+    pub attempt: Option<Attempt>,
+    /// The forward passes in it.
+    pub passes: ForwardPasses,
+    /// When paging began in a span under it.
+    pub pages_inside: Option<KernelTime>,
     /// Set if it stands for many crossings.
     pub folded: Option<Box<Folded>>,
 }
@@ -168,6 +176,28 @@ impl Making {
         };
         draft.pool.add(pool);
         true
+    }
+
+    /// Whether a span in the making has not ended by `at`; `None` if it is not in the making.
+    pub fn lasts_to(&self, key: Key, at: KernelTime) -> Option<bool> {
+        let end = self.by_key.get(&key)?.item.end.as_ref();
+        Some(end.is_none_or(|end| end.exit > at))
+    }
+
+    /// Says when paging began in a span under this one.
+    pub fn pages_inside(&mut self, key: Key, began: KernelTime) {
+        if let Some(draft) = self.by_key.get_mut(&key) {
+            let earliest = draft.pages_inside.unwrap_or(began);
+            draft.pages_inside = Some(earliest.min(began));
+        }
+    }
+
+    /// Adds a forward pass to the engine's request that it was made for.
+    pub fn add_pass(&mut self, request: Key, pass: Option<Pass>) {
+        // One whose request is over already was not waited for: its own span says all of it.
+        if let Some(draft) = self.by_key.get_mut(&request) {
+            draft.passes.add(pass);
+        }
     }
 
     /// Adds an event to a span; of too many, the latest stay.

@@ -34,6 +34,13 @@ pub struct Region {
     /// Loading and the like: in a request, it is work that a warm process does not do.
     #[serde(default)]
     pub cold_start: bool,
+    /// A call of an engine: if it is made again in one request, the calls are numbered. Of those inside
+    /// of each other the outermost counts.
+    #[serde(default)]
+    pub numbered: bool,
+    /// What it is in the course of an engine's request.
+    #[serde(default)]
+    pub stage: Option<Stage>,
     /// Its crossings are joined: one span stands for many. `None`: each is a span of its own.
     #[serde(default)]
     pub fold: Option<Box<FoldRule>>,
@@ -82,6 +89,9 @@ pub struct Opening {
     pub position: Option<u32>,
     /// Slot: not 0 if a result is asked for at the first item too, and so at each.
     pub each: Option<u32>,
+    /// Whether openings are numbered where a request has several.
+    #[serde(default)]
+    pub numbered: bool,
     /// Attributes of the opening span.
     pub attributes: Vec<AttributeRule>,
     /// Attribute of the repetitions' span: how many crossings of `until` there were since the opening.
@@ -102,6 +112,16 @@ pub struct Condition {
     pub values: Vec<i64>,
     /// `true`: met if the number is among `values`; `false`: met if it is not.
     pub among: bool,
+}
+
+/// A part of what an inference engine does for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// All of it: its entry is the request's arrival at the engine.
+    Request,
+    /// A forward pass.
+    Forward,
 }
 
 /// What a crossing becomes.

@@ -29,6 +29,7 @@ fn opening(region: &Region) -> Option<KnownRegion> {
     let opening = region.fold.as_ref()?.opening.as_ref()?;
     let face = Region {
         name: opening.name.clone(),
+        numbered: opening.numbered,
         attributes: opening.attributes.clone(),
         ..region.clone()
     };

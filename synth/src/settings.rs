@@ -91,6 +91,8 @@ pub struct Limits {
     pub traces: u32,
     /// Requests in which crossings are being joined, at a time.
     pub sequences: u32,
+    /// Requests in which engine calls are being numbered, at a time.
+    pub numbered_requests: u32,
     /// How long a crossing waits, after its end, for news of the crossing around it, in nanoseconds
     /// of the events' time.
     pub child_wait_ns: u64,
@@ -111,6 +113,7 @@ impl Default for Limits {
             remembered_crossings: 8_192,
             traces: 16_384,
             sequences: 4_096,
+            numbered_requests: 4_096,
             child_wait_ns: 5_000_000_000,
         }
     }

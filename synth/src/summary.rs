@@ -91,6 +91,8 @@ counts! {
         OutsideParent = "outside_parent",
         /// A span that stands for many crossings and was closed because too many are being joined.
         Sequences = "limit.sequences",
+        /// A request whose engine calls were numbered so far only, because too many requests are followed.
+        NumberedRequests = "limit.numbered_requests",
         /// An ended thread whose creating crossing never came, or whose span is gone already.
         ThreadWithoutSpan = "thread_without_span",
     }

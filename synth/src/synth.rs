@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
+    attempts::Attempts,
     clock::Clock,
-    event::{Ending, Event, ThreadEnded},
+    event::{Ending, Event, ParentRead, ThreadEnded},
     folding::Folding,
     ids::{FunctionId, TargetId},
     inference::{Exact, Inference, Means},
@@ -12,6 +13,7 @@ use crate::{
     known::KnownCrossings,
     limits::Budget,
     making::{Making, Pool},
+    parents::{Verdict, judge},
     pending::Pending,
     queue::{Queue, Turn},
     regions::Regions,
@@ -65,6 +67,7 @@ pub struct Synth {
     pub(crate) making: Making,
     pub(crate) threads: EndedThreads,
     pub(crate) folding: Folding,
+    pub(crate) attempts: Attempts,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Inference,
@@ -83,6 +86,7 @@ impl Synth {
             making: Making::default(),
             threads: EndedThreads::default(),
             folding: Folding::default(),
+            attempts: Attempts::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Inference::default(),
@@ -108,11 +112,15 @@ impl Synth {
                 self.inference.function(function, rules, &mut self.tally);
             }
             Event::Sample(sample) => {
+                self.works(sample.target, &sample.parent);
                 let rules = &self.settings.inference;
                 self.inference
                     .sample(&sample, self.now, rules, &mut self.tally);
             }
-            Event::Wait(wait) => self.inference.wait(&wait, self.now, &mut self.tally),
+            Event::Wait(wait) => {
+                self.works(wait.target, &wait.parent);
+                self.inference.wait(&wait, self.now, &mut self.tally);
+            }
             Event::Span(span) => {
                 self.folding.request(&span, self.settings.limits.traces);
                 self.inference.target_span(span, &self.settings.inference);
@@ -144,6 +152,7 @@ impl Synth {
         }
         let (inference, known, mut means) = self.inferring();
         inference.finish(known, &mut means, out);
+        self.finish_attempts(out);
         self.forget();
     }
 
@@ -163,9 +172,9 @@ impl Synth {
         self.tally.summary()
     }
 
-    /// Crossings that are held: undecided, or announced and not ended.
+    /// Crossings that are held: undecided, announced and not ended, or to be numbered.
     pub fn held(&self) -> usize {
-        self.pending.len() + self.making.len()
+        self.pending.len() + self.making.len() + self.attempts.held()
     }
 
     /// Samples, waits and crossings that are held as evidence of requests under way.
@@ -214,6 +223,7 @@ impl Synth {
         }
         let (inference, known, mut means) = self.inferring();
         inference.tick(known, &mut means, out);
+        self.settle_attempts(out);
         self.forget();
     }
 
@@ -244,6 +254,14 @@ impl Synth {
         while let Some((seen, key)) = self.making.stalest(self.settings.limits.open_crossings) {
             self.detach(key, seen, seen, Noted::OpenCrossings, out);
         }
+        self.send_followed(out);
+    }
+
+    /// Somebody was seen at work for this parent.
+    fn works(&mut self, target: TargetId, parent: &ParentRead) {
+        if let Verdict::Named(parent) = judge(parent) {
+            self.attempts.touch(target, &parent, self.now);
+        }
     }
 
     fn emit(&mut self, key: Key, out: &mut impl Sink) {
@@ -255,6 +273,8 @@ impl Synth {
             self.making.insert(draft);
             return;
         };
+        self.pass(&draft, &end);
+        self.page(&mut draft, &end);
         let mut surroundings = Surroundings {
             clock: &self.clock,
             limits: &self.settings.limits,
@@ -263,6 +283,7 @@ impl Synth {
         };
         let (thread, parent) = (draft.item.thread, draft.parent);
         let (entry, region) = (draft.item.entry, Arc::clone(&draft.region));
+        let attempt = draft.attempt;
         let depth = draft
             .around
             .map_or(1, |around| around.depth.saturating_add(1));
@@ -282,7 +303,7 @@ impl Synth {
             is_folded,
         };
         self.inference.exact(thread, parent, exact, self.now);
-        out.span(span);
+        self.send((attempt, &parent), exit, span, out);
     }
 
     /// Ends a crossing that was announced and of which no end has come.
@@ -342,6 +363,7 @@ impl End {
             ending: Ending::Detached,
             runqueue_ns: 0,
             blocked_ns: 0,
+            resources: None,
             values: Vec::new(),
             text: None,
         }

@@ -7,7 +7,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Crossing, Ending, Event, OpenCrossing, Parent, ParentRead, ParentSource, ThreadEnded},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, FoldRule, Opening, Region, Role, ValueRule},
+    region::{AttributeRule, FoldRule, Opening, Region, Role, Stage, ValueRule},
     span::Span,
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -130,6 +130,7 @@ fn crossing() -> impl Strategy<Value = Crossing> {
                 ending,
                 runqueue_ns: bits.into(),
                 blocked_ns: bits.into(),
+                resources: None,
                 parent,
                 values: vec![(0, bits.into())],
                 text: Some((1, "überlang".to_owned())),
@@ -179,6 +180,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         attribute_bytes: cut,
         traces: cut,
         sequences: cut,
+        numbered_requests: cut,
         ..Limits::default()
     })
 }
@@ -191,6 +193,7 @@ fn fold(region: u32) -> Option<Box<FoldRule>> {
         length: 0,
         position: None,
         each: None,
+        numbered: true,
         attributes: Vec::new(),
         until_count: Some("until".to_owned()),
         first_result: None,
@@ -235,6 +238,11 @@ fn header() -> impl Iterator<Item = Event> {
             only_if: None,
             event_of: None,
             cold_start: false,
+            numbered: id == 0,
+            stage: [Some(Stage::Request), Some(Stage::Forward)]
+                .get(id as usize)
+                .copied()
+                .flatten(),
             fold: fold(id),
         })
     });
@@ -251,7 +259,9 @@ fn run(events: &[Event], limits: &Limits) -> (Vec<Span>, Synth) {
     for event in events {
         synth.handle(event.clone(), &mut spans);
         let joined = 3 * limits.sequences.max(1);
-        let bound = limits.waiting_crossings.max(1) + limits.open_crossings + joined;
+        // At most two engines are numbered in a request, and a tick comes late.
+        let numbered = 2 * (limits.numbered_requests + 120);
+        let bound = limits.waiting_crossings.max(1) + limits.open_crossings + joined + numbered;
         assert!(synth.held() <= bound as usize, "{} are held", synth.held());
     }
     synth.finish(KernelTime(200), &mut spans);

@@ -38,6 +38,20 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "libengine.so",
+        compiler: "c++",
+        source: "engine.cpp",
+        flags: &["-fPIC", "-shared", "-std=c++17"],
+        with_library: false,
+    },
+    Recipe {
+        output: "libmemory.so",
+        compiler: "cc",
+        source: "memory.c",
+        flags: &["-fPIC", "-shared"],
+        with_library: false,
+    },
+    Recipe {
         output: "torture",
         compiler: "c++",
         source: "torture.cpp",

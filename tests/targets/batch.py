@@ -184,6 +184,68 @@ def llama(number: int) -> None:
             llama_cpp.llama_model_free(loaded)
 
 
+_ENGINE: list = []
+
+
+def _engine():
+    """An engine with a thread of its own, which is there before the first request."""
+    import ctypes
+    import os
+
+    engine = ctypes.CDLL(os.environ["ENGINE"])
+    engine.engine_request.argtypes = [ctypes.c_int, ctypes.c_double, *[ctypes.POINTER(ctypes.c_double)] * 2]
+    engine.engine_start()
+    _ENGINE.append(engine)
+
+
+def engine(number: int) -> None:
+    """Four requests at a time at an engine that computes one at a time."""
+    import ctypes
+
+    where = number % 3
+
+    def request(forward_ms: float) -> None:
+        queued, computed = ctypes.c_double(), ctypes.c_double()
+        with tracer.start_as_current_span("request"):
+            with truth.call("engine.request", "engine") as facts:
+                _ENGINE[0].engine_request(where, forward_ms, ctypes.byref(queued), ctypes.byref(computed))
+                facts.update(where=where, queued_ms=queued.value, computed_ms=computed.value)
+
+    threads = [threading.Thread(target=request, args=[forward_ms]) for forward_ms in (60.0, 20.0, 20.0, 20.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def memory(number: int) -> None:
+    """Touches memory and lets it go, reads a file from the disk, and with `THRASH` one too large."""
+    import ctypes
+    import os
+
+    class Used(ctypes.Structure):
+        """As in memory.c."""
+
+        _fields_ = [(name, ctypes.c_long) for name in ("resident", "faults", "voluntary", "involuntary")]
+
+    library = ctypes.CDLL(os.environ["MEMORY"])
+    library.memory_touch.argtypes = [ctypes.c_long, ctypes.c_void_p]
+    path = os.environ["FILE"].encode()
+
+    def call(region: str, function, *arguments) -> None:
+        used = Used()
+        with truth.call(region, "memory") as facts:
+            function(*arguments, ctypes.byref(used))
+            facts.update({name: getattr(used, name) for name, _ in Used._fields_})
+
+    if "THRASH" in os.environ:
+        call("memory.thrash", library.memory_thrash, path, 6)
+        return
+    call("memory.touch", library.memory_touch, 64 << 20)
+    call("memory.touch", library.memory_touch, -1)
+    call("memory.page_in", library.memory_page_in, path)
+
+
 def cython(number: int) -> None:
     """A Cython module, from the folder that the test built it in."""
     import os
@@ -223,6 +285,14 @@ def main() -> None:
         llama_cpp.llama_backend_init()
     if sys.argv[1] == "cython":
         cython(0)
+    if sys.argv[1] == "engine":
+        _engine()
+    if sys.argv[1] == "memory":
+        # Before the first call: one right after the loading would not be seen.
+        import ctypes
+        import os
+
+        ctypes.CDLL(os.environ["MEMORY"])
     if sys.argv[1].startswith("cuda"):
         _cudart()
     if sys.argv[1].startswith("onnx"):

@@ -93,6 +93,15 @@ def cpsat_callback(seed: int = 1):
     return _answer({**facts, "solutions": callback.solutions})
 
 
+@app.get("/revalidated")
+def revalidated(times: int = 0, seed: int = 1):
+    """A solve that is silently made again so many times, each with neighbours in other libraries."""
+    facts = _models().solve_cpsat("/revalidated", _models().jobshop(seed, 4, 4), 1, 10.0, seed)
+    for attempt in range(times):
+        _models().solve_cpsat("/revalidated", _models().jobshop(seed, 4, 4), 1, 10.0, seed + attempt + 1)
+    return _answer(facts)
+
+
 @app.get("/routing")
 def routing(locations: int = 4, vehicles: int = 1, limit: float = 0.0, seed: int = 1):
     """Vehicle routing; with a limit, guided local search until then."""

@@ -234,6 +234,8 @@ impl Object<'_> {
             only_if: rule.only_if.clone(),
             event_of: rule.event_of.clone(),
             cold_start: rule.cold_start,
+            numbered: rule.numbered,
+            stage: rule.stage,
             fold: rule.fold.clone(),
         };
         let getter_offset =

@@ -100,6 +100,7 @@ impl Check<'_> {
             length: self.integer(&opening.length)?,
             position: self.optional(opening.position.as_ref())?,
             each: self.optional(opening.each.as_ref())?,
+            numbered: opening.numbered,
             attributes,
             until_count: text(&opening.until_count),
             first_result: text(&opening.first_result),

@@ -3,7 +3,7 @@
 use hotspan_common::{MAX_READS, ReadSpec, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, FoldRule, Region, Role},
+    region::{AttributeRule, Condition, FailureRule, FoldRule, Region, Role, Stage},
 };
 use serde::Serialize;
 
@@ -79,6 +79,10 @@ pub struct FoundRegion {
     pub event_of: Option<String>,
     /// Whether it is work that a warm process does not do.
     pub cold_start: bool,
+    /// Whether its calls are numbered where a request has several.
+    pub numbered: bool,
+    /// What it is in the course of an engine's request.
+    pub stage: Option<Stage>,
     /// How its crossings are joined.
     pub fold: Option<FoldRule>,
 }
@@ -150,6 +154,8 @@ impl FoundRegion {
             only_if: self.only_if.clone(),
             event_of: self.event_of.clone(),
             cold_start: self.cold_start,
+            numbered: self.numbered,
+            stage: self.stage,
             fold: self.fold.clone().map(Box::new),
         })
     }

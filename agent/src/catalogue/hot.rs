@@ -94,6 +94,8 @@ impl HotFunction {
             unread: Vec::new(),
             attributes: Vec::new(),
             cold_start: false,
+            numbered: false,
+            stage: None,
             fold: None,
             failure: None,
             only_if: None,

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use glob::Pattern;
 use hotspan_common::{MAX_READS, RegionFlags, TALLY_SLOT};
-use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, ValueRule};
+use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, Stage, ValueRule};
 use toml::Spanned;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     found::RegionRole,
     matcher::Matcher,
     reads::ReadRule,
-    schema::{File, Region, Role},
+    schema::{self, File, Region, Role},
     shipped,
     slots::Slots,
     version::VersionRule,
@@ -69,6 +69,8 @@ pub(super) struct Rule {
     pub only_if: Option<Condition>,
     pub event_of: Option<String>,
     pub cold_start: bool,
+    pub numbered: bool,
+    pub stage: Option<Stage>,
     pub fold: Option<FoldRule>,
     pub anchor: Option<Anchor>,
 }
@@ -227,6 +229,8 @@ fn rule(
             .transpose()?,
         event_of: event_of(source, region)?,
         cold_start: region.cold_start,
+        numbered: numbered(source, region)?,
+        stage: stage(source, region)?,
         fold: folds::fold(source, region, slots)?,
         anchor,
         only_if: region
@@ -264,6 +268,35 @@ fn event_of(source: &Source, region: &Region) -> Result<Option<String>, Catalogu
     }
     let reason = "event_of: only an event (`role = \"span_event\"`) is one of a span";
     Err(CatalogueError::new(source, Some(name.span()), reason))
+}
+
+fn numbered(source: &Source, region: &Region) -> Result<bool, CatalogueError> {
+    if region.numbered && (region.role != Role::Span || region.fold.is_some()) {
+        let reason = "numbered: only whole calls can be (`role = \"span\"`, no `fold`; an opening has its own)";
+        return Err(CatalogueError::new(
+            source,
+            Some(region.name.span()),
+            reason,
+        ));
+    }
+    Ok(region.numbered)
+}
+
+fn stage(source: &Source, region: &Region) -> Result<Option<Stage>, CatalogueError> {
+    let stage = region.stage.map(|stage| match stage {
+        schema::Stage::Request => Stage::Request,
+        schema::Stage::Forward => Stage::Forward,
+    });
+    let is_whole = stage != Some(Stage::Request) || region.fold.is_none();
+    if is_whole && (stage.is_none() || matches!(region.role, Role::Span | Role::Worker)) {
+        return Ok(stage);
+    }
+    let reason = "stage: only spans have one, and a request is no repetition (`fold`)";
+    Err(CatalogueError::new(
+        source,
+        Some(region.name.span()),
+        reason,
+    ))
 }
 
 pub(super) fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), CatalogueError> {
@@ -305,7 +338,11 @@ fn flags(region: &Region) -> u32 {
     if region.role == Role::Tally {
         flags |= RegionFlags::TALLY | RegionFlags::KEEP_ALL;
     }
-    if region.keep_all || region.role == Role::SpanEvent || region.fold.is_some() {
+    if region.keep_all
+        || region.role == Role::SpanEvent
+        || region.fold.is_some()
+        || region.stage.is_some()
+    {
         flags |= RegionFlags::KEEP_ALL;
     }
     if !region.on_workers {

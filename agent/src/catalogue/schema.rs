@@ -73,6 +73,9 @@ pub(super) struct Region {
     pub event_of: Option<Spanned<String>>,
     #[serde(default)]
     pub cold_start: bool,
+    #[serde(default)]
+    pub numbered: bool,
+    pub stage: Option<Stage>,
     pub fold: Option<Fold>,
 }
 
@@ -106,6 +109,8 @@ pub(super) struct Opening {
     pub each: Option<Spanned<String>>,
     pub until_count: Option<Spanned<String>>,
     pub first_result: Option<Spanned<String>>,
+    #[serde(default)]
+    pub numbered: bool,
     #[serde(default, rename = "attribute")]
     pub attributes: Vec<Attribute>,
 }
@@ -137,6 +142,14 @@ pub(super) enum Role {
     SpanEvent,
     Tally,
     Note,
+}
+
+/// What it is in the course of an engine's request.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stage {
+    Request,
+    Forward,
 }
 
 /// One value read in the target.

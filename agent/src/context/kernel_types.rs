@@ -13,6 +13,9 @@ const TYPE: usize = 12;
 /// `struct btf_member`: `name_off`, `type`, `offset`.
 const MEMBER: usize = 12;
 const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+/// Nameless parts inside of each other that are looked into.
+const NESTED: u32 = 4;
 /// With this flag the upper 8 bits of a member's offset are a bit field's width.
 const KIND_FLAG: u32 = 1 << 31;
 
@@ -49,31 +52,67 @@ impl KernelTypes {
         })
     }
 
-    /// The offset of a struct's member, in bytes.
+    /// The offset of a struct's member, in bytes, also of one in a nameless part of the struct.
     pub fn member_offset(&self, structure: &str, member: &str) -> Option<u32> {
-        let (mut at, end) = self.types;
-        while at < end {
-            let info = word(&self.bytes, at + 4)?;
-            let (kind, count) = (info >> 24 & 0x1f, (info & 0xffff) as usize);
-            let members = at + TYPE;
-            if kind == KIND_STRUCT && self.is_named(at, structure) {
-                let found = (0..count)
-                    .map(|index| members + index * MEMBER)
-                    .find(|&at| self.is_named(at, member));
-                // An inner declaration of the same name may lack it.
-                if let Some(found) = found {
-                    let offset = word(&self.bytes, found + 8)?;
-                    let bits = if info & KIND_FLAG == 0 {
-                        offset
-                    } else {
-                        offset & 0x00ff_ffff
-                    };
-                    return Some(bits / 8);
-                }
-            }
-            at = members + trailer(kind, count)?;
+        // An inner declaration of the same name may lack it.
+        let mut all = self.structs(structure);
+        all.find_map(|at| self.member_in(at, member, NESTED))
+    }
+
+    /// The size of a struct, in bytes.
+    pub fn size_of(&self, structure: &str) -> Option<u32> {
+        word(&self.bytes, self.structs(structure).next()? + 8)
+    }
+
+    fn structs<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let is_it = move |&at: &usize| {
+            self.kind(at).is_some_and(|(kind, _)| kind == KIND_STRUCT) && self.is_named(at, name)
+        };
+        self.entries().filter(is_it)
+    }
+
+    /// Where each type is described, in the order of their numbers, which begin at 1.
+    fn entries(&self) -> impl Iterator<Item = usize> + '_ {
+        let (start, end) = self.types;
+        let after = |&at: &usize| {
+            let (kind, count) = self.kind(at)?;
+            Some(at + TYPE + trailer(kind, count)?)
+        };
+        std::iter::successors(Some(start), after).take_while(move |at| *at < end)
+    }
+
+    fn kind(&self, at: usize) -> Option<(u32, usize)> {
+        let info = word(&self.bytes, at + 4)?;
+        Some((info >> 24 & 0x1f, (info & 0xffff) as usize))
+    }
+
+    fn member_in(&self, at: usize, member: &str, nested: u32) -> Option<u32> {
+        let (kind, count) = self.kind(at)?;
+        let has_bit_fields = word(&self.bytes, at + 4)? & KIND_FLAG != 0;
+        if !matches!(kind, KIND_STRUCT | KIND_UNION) {
+            return None;
         }
-        None
+        let members = (0..count).map(|index| at + TYPE + index * MEMBER);
+        let offset = |at: usize| {
+            let bits = word(&self.bytes, at + 8)?;
+            Some(
+                if has_bit_fields {
+                    bits & 0x00ff_ffff
+                } else {
+                    bits
+                } / 8,
+            )
+        };
+        if let Some(found) = members.clone().find(|&at| self.is_named(at, member)) {
+            return offset(found);
+        }
+        let nested = nested.checked_sub(1)?;
+        let mut nameless = members.filter(|&at| self.is_named(at, ""));
+        nameless.find_map(|at| {
+            let inner = (word(&self.bytes, at + 4)? as usize).checked_sub(1)?;
+            let inner = self.entries().nth(inner)?;
+            Some(offset(at)? + self.member_in(inner, member, nested)?)
+        })
     }
 
     /// Whether the name that the entry at `at` begins with is this one.

@@ -18,6 +18,9 @@ pub enum TaskUnknown {
     /// The field is not among them; without `thread.fsbase` it is no x86-64 kernel.
     #[error("the kernel's task_struct has no {0}")]
     NoField(&'static str),
+    /// The same for another struct.
+    #[error("the kernel has no {0}.{1}")]
+    NoMember(&'static str, &'static str),
 }
 
 /// Offsets in `task_struct`, in bytes.
@@ -29,6 +32,31 @@ pub struct TaskLayout {
     pub tgid: u32,
     /// `thread.fsbase`.
     pub fs_base: u32,
+    /// What it uses besides time.
+    pub resources: ResourceLayout,
+}
+
+/// Offsets in bytes of what the kernel counts; of `task_struct` unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceLayout {
+    /// `mm`.
+    pub memory: u32,
+    /// `signal`.
+    pub signal: u32,
+    /// `maj_flt`.
+    pub major_faults: u32,
+    /// `nvcsw`.
+    pub voluntary: u32,
+    /// `nivcsw`.
+    pub involuntary: u32,
+    /// `psi_flags`; 0: this kernel does not account for stalls.
+    pub psi_flags: u32,
+    /// `signal_struct.nr_threads`.
+    pub threads: u32,
+    /// `mm_struct.rss_stat[0].count`.
+    pub resident: u32,
+    /// `sizeof(struct percpu_counter)`, of which `rss_stat` is an array.
+    pub resident_step: u32,
 }
 
 /// The running kernel's. Read once: it is a fact of the kernel that runs.
@@ -55,6 +83,30 @@ fn read() -> Result<TaskLayout, TaskUnknown> {
         pid: field("pid")?,
         tgid: field("tgid")?,
         fs_base: field("thread")? + in_thread,
+        resources: resources(&types)?,
+    })
+}
+
+fn resources(types: &KernelTypes) -> Result<ResourceLayout, TaskUnknown> {
+    let member = |structure, name| {
+        types
+            .member_offset(structure, name)
+            .ok_or(TaskUnknown::NoMember(structure, name))
+    };
+    let task = |name| member("task_struct", name);
+    let counter = "percpu_counter";
+    Ok(ResourceLayout {
+        memory: task("mm")?,
+        signal: task("signal")?,
+        major_faults: task("maj_flt")?,
+        voluntary: task("nvcsw")?,
+        involuntary: task("nivcsw")?,
+        psi_flags: task("psi_flags").unwrap_or(0),
+        threads: member("signal_struct", "nr_threads")?,
+        resident: member("mm_struct", "rss_stat")? + member(counter, "count")?,
+        resident_step: types
+            .size_of(counter)
+            .ok_or(TaskUnknown::NoMember(counter, "count"))?,
     })
 }
 
@@ -70,5 +122,12 @@ mod tests {
         for offset in [layout.pid, layout.tgid, layout.fs_base] {
             assert!((64..64 * 1024).contains(&offset), "{offset}");
         }
+        let resources = layout.resources;
+        assert_eq!(resources.involuntary, resources.voluntary + 8);
+        assert_eq!(
+            resources.resident_step, 40,
+            "a lock, a count, a list, a pointer"
+        );
+        assert!(resources.resident > 64, "{}", resources.resident);
     }
 }

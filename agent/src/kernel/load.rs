@@ -102,6 +102,15 @@ impl Kernel {
             .btf(&types)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
+            .override_global("TASK_MM", &task.resources.memory, true)
+            .override_global("TASK_SIGNAL", &task.resources.signal, true)
+            .override_global("TASK_MAJOR_FAULTS", &task.resources.major_faults, true)
+            .override_global("TASK_VOLUNTARY", &task.resources.voluntary, true)
+            .override_global("TASK_INVOLUNTARY", &task.resources.involuntary, true)
+            .override_global("TASK_PSI_FLAGS", &task.resources.psi_flags, true)
+            .override_global("SIGNAL_THREADS", &task.resources.threads, true)
+            .override_global("MM_RESIDENT", &task.resources.resident, true)
+            .override_global("MM_RESIDENT_STEP", &task.resources.resident_step, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
         load_probe(&mut programs)?;

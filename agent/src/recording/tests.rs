@@ -26,6 +26,8 @@ fn events() -> Vec<Event> {
         only_if: None,
         event_of: None,
         cold_start: false,
+        numbered: false,
+        stage: None,
         fold: None,
     };
     // Text that JSON must escape, and a number that a careless parser would round.
@@ -84,6 +86,7 @@ fn crossing(number: u64) -> Event {
         ending: Ending::Returned,
         runqueue_ns: 1,
         blocked_ns: 2,
+        resources: None,
         parent: ParentRead::Found(parent),
         values: vec![(0, u64::MAX)],
         text: Some((1, "default_lp".to_owned())),

@@ -2,10 +2,12 @@
 
 use hotspan_common::{
     ContextOutcome, CrossingEvent, Ending as WireEnding, MAX_VALUES, Parent as WireParent,
-    ParentSource as WireSource, ThreadEvent,
+    ParentSource as WireSource, Resources as WireResources, ThreadEvent,
 };
 use hotspan_synth::{
-    event::{Crossing, Ending, OpenCrossing, Parent, ParentRead, ParentSource, ThreadEnded},
+    event::{
+        Crossing, Ending, OpenCrossing, Parent, ParentRead, ParentSource, Resources, ThreadEnded,
+    },
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
     time::KernelTime,
 };
@@ -32,6 +34,7 @@ pub fn crossing(event: &CrossingEvent, text_slot: Option<u32>) -> Option<Crossin
         runqueue_ns: event.runqueue_ns,
         blocked_ns: event.blocked_ns,
         parent: parent(&event.parent),
+        resources: resources(&event.resources),
         values: values(event, text_slot),
         text: text(event, text_slot),
     })
@@ -110,6 +113,17 @@ pub(crate) fn parent(wire: &WireParent) -> ParentRead {
 
 fn reason(outcome: u8) -> String {
     ContextOutcome::from_wire(outcome).map_or_else(|| format!("outcome_{outcome}"), snake)
+}
+
+fn resources(wire: &WireResources) -> Option<Resources> {
+    (wire.known != 0).then_some(Resources {
+        resident_bytes: wire.resident_bytes,
+        major_faults: wire.major_faults,
+        voluntary: wire.voluntary,
+        involuntary: wire.involuntary,
+        stalled: (wire.stalled_ns != 0).then_some(KernelTime(wire.stalled_ns)),
+        threads: wire.threads,
+    })
 }
 
 fn values(event: &CrossingEvent, text_slot: Option<u32>) -> Vec<(u32, u64)> {

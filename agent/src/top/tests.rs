@@ -40,6 +40,8 @@ fn region(id: u32, name: &str) -> Event {
         object: "libsolver.so".to_owned(),
         attributes: Vec::new(),
         cold_start: false,
+        numbered: false,
+        stage: None,
         fold: None,
         failure: None,
         only_if: None,

@@ -8,7 +8,7 @@ use super::stack;
 use crate::{
     counters::count,
     maps::{BIRTHS, CROSSINGS, PARKED, REGIONS, WAKE_AT_BYTES},
-    threads,
+    resources, threads,
 };
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` and `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
@@ -47,6 +47,9 @@ pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) 
     event.proven_ns = proven;
     event.runqueue_ns = runqueue.saturating_sub(event.runqueue_ns);
     event.blocked_ns = blocked.saturating_sub(event.blocked_ns);
+    if ending == Ending::Returned.wire() || ending == Ending::Caught.wire() {
+        resources::settle(&mut event.resources);
+    }
     if ending != Ending::Returned.wire() {
         count(Counter::LostExits);
     }

@@ -11,7 +11,7 @@ use crate::{
     counters::{count, count_context},
     maps::BIRTHS,
     memory::{Access as _, Faulting},
-    threads,
+    resources, threads,
 };
 
 /// Opens a crossing on the current thread.
@@ -94,6 +94,7 @@ fn begin(event: &mut CrossingEvent, hit: &Hit) {
     event.result = 0;
     event.valid = 0;
     event.text_len = 0;
+    resources::read(&mut event.resources);
 }
 
 /// Gives the crossing in `slot` the crossing around it, with its parent: on this thread, or by the

@@ -1,6 +1,7 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
 mod endings;
+mod engine;
 mod evidence;
 mod folding;
 mod inferred;
@@ -9,6 +10,7 @@ mod nested;
 mod nesting;
 mod parents;
 mod phases;
+mod resources;
 mod timeline;
 mod tree;
 mod waits;
@@ -17,7 +19,7 @@ use hotspan_synth::{
     Inference, Limits, Settings, Synth,
     event::Event,
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, Region, Role, ValueRule},
+    region::{AttributeRule, Condition, FailureRule, Region, Role, Stage, ValueRule},
 };
 
 use crate::timeline::MS;
@@ -31,6 +33,9 @@ const REGIONS: &[(char, &str, Role)] = &[
     ('E', "cpsat.solution", Role::SpanEvent),
     ('F', "cpsat.found", Role::SpanEvent),
     ('H', "highs.run", Role::Span),
+    ('Q', "engine.request", Role::Span),
+    ('D', "engine.forward", Role::Span),
+    ('V', "engine.pass", Role::Worker),
 ];
 
 fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
@@ -41,6 +46,12 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
         function: format!("ns::{letter}()"),
         object: "libtest.so".to_owned(),
         cold_start: false,
+        numbered: matches!(letter, 'S' | 'H'),
+        stage: match letter {
+            'Q' => Some(Stage::Request),
+            'D' | 'V' => Some(Stage::Forward),
+            _ => None,
+        },
         fold: None,
         attributes: vec![AttributeRule {
             key: "test.id".to_owned(),

@@ -190,6 +190,7 @@ impl Drawn {
             ending: run.ending,
             runqueue_ns: MS / 10,
             blocked_ns: MS / 5,
+            resources: None,
             parent,
             values: vec![(0, id.0)],
             text: None,

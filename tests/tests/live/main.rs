@@ -5,6 +5,7 @@
 
 mod attributes;
 mod cuda;
+mod engine;
 mod examples;
 mod export;
 mod faults;
@@ -12,6 +13,7 @@ mod guard;
 mod interpreters;
 mod lifecycle;
 mod llama;
+mod memory;
 mod onnx;
 mod parents;
 mod promotion;

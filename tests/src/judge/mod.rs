@@ -1,5 +1,9 @@
 //! Spans held against the truth.
 
+mod inferred;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use crate::{load::quantile, otlp::Span, truth::Call};
@@ -125,32 +129,6 @@ fn lies_in(span: &Span, parent: &Span) -> bool {
     parent.start_ns <= span.start_ns && span.end_ns <= parent.end_ns
 }
 
-/// Whether a span comes of samples or waits, or fills the time beside probes.
-fn is_inferred(span: &Span) -> bool {
-    span.text("hotspan.origin")
-        .is_some_and(|origin| origin != "probe")
-}
-
-/// Whether a span can have been within these bounds, each of its sides as far off as it declares.
-fn may_lie_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
-    let error_ns = declared_error_ns(span);
-    let reaches_into =
-        |side_ns: u64| side_ns + error_ns >= start_ns && side_ns <= end_ns + error_ns;
-    reaches_into(span.start_ns) && reaches_into(span.end_ns)
-}
-
-/// Whether it must have been, wherever its sides truly are.
-fn surely_lies_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
-    let error_ns = declared_error_ns(span);
-    let sides = [span.start_ns + error_ns, span.end_ns - error_ns];
-    sides.iter().all(|side| (start_ns..=end_ns).contains(side))
-}
-
-fn declared_error_ns(span: &Span) -> u64 {
-    let error_ns = span.int("hotspan.error_ns");
-    error_ns.unwrap_or_default().unsigned_abs()
-}
-
 struct Index<'a> {
     by_id: HashMap<(&'a str, &'a str), &'a Span>,
     by_thread: HashMap<i64, Vec<&'a Call>>,
@@ -210,7 +188,7 @@ impl<'a> Index<'a> {
                 .dangling
                 .push(format!("{what}: {} {}", top.trace_id, top.parent));
         }
-        if is_inferred(top) {
+        if inferred::is_inferred(top) {
             return self.inferred_parent_of(top, parent.copied(), &what, verdict);
         }
         let Some(call) = self.call_around(top) else {
@@ -233,76 +211,6 @@ impl<'a> Index<'a> {
                 call.route, call.trace_id, call.span_id
             ));
         }
-    }
-
-    /// What is inferred lies where it says, give or take what it declares. Several calls may be under way on a thread
-    /// at a time (greenlets): one of them must have its parent.
-    fn inferred_parent_of(
-        &self,
-        top: &Span,
-        parent: Option<&Span>,
-        what: &str,
-        verdict: &mut Verdict,
-    ) {
-        let calls = top
-            .int("thread.id")
-            .and_then(|tid| self.by_thread.get(&tid));
-        let around: Vec<&Call> = calls
-            .into_iter()
-            .flatten()
-            .filter(|call| surely_lies_in(top, call.start_ns, call.end_ns))
-            .copied()
-            .collect();
-        // The active span may be one that was opened inside of the call: without exports, its trace must do.
-        let active = self.exported_above(&top.trace_id, &top.parent);
-        let is_its = |call: &&Call| {
-            call.trace_id == top.trace_id
-                && (self.exported.is_empty() || active.contains(&call.span_id.as_str()))
-        };
-        if around.iter().any(is_its) {
-            verdict.right += 1;
-        } else if let Some(call) = around.iter().find(|call| self.is_alone(call)) {
-            let (trace, parent) = (&top.trace_id, &top.parent);
-            verdict
-                .wrong
-                .push(format!("{what} in {}: {trace} {parent}", call.route));
-        } else if parent.map_or_else(
-            || self.knows_trace(&top.trace_id),
-            |parent| may_lie_in(top, parent.start_ns, parent.end_ns),
-        ) {
-            verdict.right += 1;
-        } else {
-            let bounds = parent.map(|parent| (parent.start_ns, parent.end_ns));
-            let error_ns = declared_error_ns(top);
-            verdict
-                .strays
-                .push(format!("{what}: off by {error_ns}, its parent {bounds:?}"));
-        }
-    }
-
-    /// Whether its thread did nothing for other traces meanwhile (greenlets take turns).
-    fn is_alone(&self, call: &Call) -> bool {
-        let others = self.by_thread.get(&call.tid).into_iter().flatten();
-        let overlaps = |other: &&Call| other.start_ns < call.end_ns && call.start_ns < other.end_ns;
-        others
-            .filter(|other| overlaps(other))
-            .all(|other| other.trace_id == call.trace_id)
-    }
-
-    /// A span of the target and the exported ones above it.
-    fn exported_above<'b>(&'b self, trace_id: &'b str, span_id: &'b str) -> Vec<&'b str> {
-        let above = |at: &&'b str| {
-            let exported = self.exported.get(&(trace_id, *at))?;
-            (!exported.parent.is_empty()).then_some(exported.parent.as_str())
-        };
-        std::iter::successors(Some(span_id), above)
-            .take(self.exported.len() + 1)
-            .collect()
-    }
-
-    fn knows_trace(&self, trace_id: &str) -> bool {
-        let mut calls = self.by_thread.values().flatten();
-        calls.any(|call| call.trace_id == trace_id)
     }
 
     /// Whether a call on the span's thread had the span's parent.
@@ -371,135 +279,4 @@ impl<'a> Index<'a> {
 
 fn micros(sorted: &[u64], q: f64) -> u64 {
     quantile(sorted, q).unwrap_or_default() / 1000
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn call(span_id: &str, tid: i64, start_ns: u64, end_ns: u64) -> Call {
-        Call {
-            region: "cpsat.solve".to_owned(),
-            route: "/cpsat".to_owned(),
-            trace_id: "aa".to_owned(),
-            span_id: span_id.to_owned(),
-            sampled: true,
-            pid: 1,
-            tid,
-            start_ns,
-            end_ns,
-            facts: json!({}),
-        }
-    }
-
-    fn span(span_id: &str, parent: &str, name: &str, tid: i64, start_ns: u64, end_ns: u64) -> Span {
-        Span {
-            trace_id: "aa".to_owned(),
-            span_id: span_id.to_owned(),
-            parent: parent.to_owned(),
-            name: name.to_owned(),
-            start_ns,
-            end_ns,
-            kind: 1,
-            status: 0,
-            attributes: [("thread.id".to_owned(), json!(tid))].into(),
-            events: Vec::new(),
-            scope: "hotspan".to_owned(),
-            resource: [].into(),
-        }
-    }
-
-    const MS: u64 = 1_000_000;
-
-    /// As made of samples, with an error of 10 ms.
-    fn sampled(mut span: Span) -> Span {
-        let said = [
-            ("hotspan.origin".to_owned(), json!("sample")),
-            ("hotspan.error_ns".to_owned(), json!(10 * MS)),
-        ];
-        span.attributes.extend(said);
-        span
-    }
-
-    fn check(spans: &[Span], calls: &[Call], expected: &[&str]) {
-        let verdict = judge(&Case {
-            spans,
-            calls,
-            exported: &[],
-            expect_from_ns: MS,
-        });
-        let kinds: Vec<String> = verdict
-            .complaints()
-            .iter()
-            .filter_map(|line| line.split(':').next().map(str::to_owned))
-            .collect();
-        assert_eq!(kinds, expected);
-    }
-
-    #[test]
-    fn a_worker_is_right_through_its_solve() {
-        let calls = [call("11", 5, 10 * MS, 50 * MS)];
-        let solve = span("s", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
-        let worker = span("w", "s", "cpsat.worker", 6, 20 * MS, 40 * MS);
-        check(&[solve, worker], &calls, &[]);
-    }
-
-    #[test]
-    fn another_requests_span_is_wrong() {
-        let calls = [
-            call("11", 5, 10 * MS, 50 * MS),
-            call("22", 6, 10 * MS, 50 * MS),
-        ];
-        let swapped = [
-            span("s", "22", "cpsat.solve", 5, 10 * MS, 50 * MS),
-            span("t", "22", "cpsat.solve", 6, 10 * MS, 50 * MS),
-        ];
-        check(&swapped, &calls, &["wrong parent"]);
-    }
-
-    #[test]
-    fn a_call_without_a_span_is_missing_and_a_span_without_a_call_stray() {
-        let calls = [call("11", 5, 10 * MS, 50 * MS)];
-        check(
-            &[span("s", "33", "cpsat.solve", 5, 90 * MS, 95 * MS)],
-            &calls,
-            &["in no call", "missing"],
-        );
-    }
-
-    #[test]
-    fn a_span_under_no_active_span_is_unwanted() {
-        let mut none = call("00", 5, 10 * MS, 50 * MS);
-        none.sampled = false;
-        check(
-            &[span("s", "00", "cpsat.solve", 5, 10 * MS, 50 * MS)],
-            &[none],
-            &["unwanted"],
-        );
-    }
-
-    #[test]
-    fn an_inferred_span_has_the_margin_that_it_declares() {
-        let calls = [
-            call("11", 5, 10 * MS, 50 * MS),
-            call("22", 5, 50 * MS, 90 * MS),
-        ];
-        let own = span("r", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
-        let next = span("t", "22", "cpsat.solve", 5, 50 * MS, 90 * MS);
-        let within = sampled(span("s", "11", "work", 5, 30 * MS, 58 * MS));
-        check(&[own.clone(), next.clone(), within], &calls, &[]);
-        let beyond = sampled(span("s", "11", "work", 5, 55 * MS, 85 * MS));
-        check(&[own, next, beyond], &calls, &["wrong parent"]);
-    }
-
-    #[test]
-    fn an_inferred_span_of_a_trace_that_nobody_knows_is_stray() {
-        let calls = [call("11", 5, 10 * MS, 50 * MS)];
-        let own = span("r", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
-        let mut other = sampled(span("s", "33", "work", 5, 90 * MS, 120 * MS));
-        other.trace_id = "bb".to_owned();
-        check(&[own, other], &calls, &["in no call"]);
-    }
 }

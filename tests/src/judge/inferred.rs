@@ -1,0 +1,105 @@
+//! What is inferred, held against the truth: by the error that it declares for itself.
+
+use super::{Index, SLACK_NS, Verdict};
+use crate::{otlp::Span, truth::Call};
+
+/// Whether a span comes of samples or waits, or fills the time beside probes.
+pub(super) fn is_inferred(span: &Span) -> bool {
+    span.text("hotspan.origin")
+        .is_some_and(|origin| origin != "probe")
+}
+
+impl Index<'_> {
+    /// What is inferred lies where it says, give or take what it declares. Several calls may be under way on a
+    /// thread at a time (greenlets): one of them must have its parent.
+    pub(super) fn inferred_parent_of(
+        &self,
+        top: &Span,
+        parent: Option<&Span>,
+        what: &str,
+        verdict: &mut Verdict,
+    ) {
+        let calls = top
+            .int("thread.id")
+            .and_then(|tid| self.by_thread.get(&tid));
+        let around: Vec<&Call> = calls
+            .into_iter()
+            .flatten()
+            .filter(|call| surely_lies_in(top, call.start_ns, call.end_ns))
+            .copied()
+            .collect();
+        // The active span may be one that was opened inside of the call: without exports, its trace must do.
+        let active = self.exported_above(&top.trace_id, &top.parent);
+        let is_its = |call: &&Call| {
+            call.trace_id == top.trace_id
+                && (self.exported.is_empty() || active.contains(&call.span_id.as_str()))
+        };
+        if around.iter().any(is_its) {
+            verdict.right += 1;
+        } else if let Some(call) = around.iter().find(|call| self.is_alone(call)) {
+            let (trace, parent) = (&top.trace_id, &top.parent);
+            verdict
+                .wrong
+                .push(format!("{what} in {}: {trace} {parent}", call.route));
+        } else if self.exported.is_empty() && !self.knows_trace(&top.trace_id) {
+            // A request of which the service records nothing.
+            verdict.spans -= 1;
+        } else if parent.is_none_or(|parent| {
+            // A span is still the current one while it is handed to its exporter.
+            may_lie_in(top, parent.start_ns, parent.end_ns + SLACK_NS)
+        }) {
+            verdict.right += 1;
+        } else {
+            let bounds = parent.map(|parent| (parent.start_ns, parent.end_ns));
+            let error_ns = declared_error_ns(top);
+            verdict
+                .strays
+                .push(format!("{what}: off by {error_ns}, its parent {bounds:?}"));
+        }
+    }
+
+    /// Whether its thread did nothing for other traces meanwhile (greenlets take turns).
+    fn is_alone(&self, call: &Call) -> bool {
+        let others = self.by_thread.get(&call.tid).into_iter().flatten();
+        let overlaps = |other: &&Call| other.start_ns < call.end_ns && call.start_ns < other.end_ns;
+        others
+            .filter(|other| overlaps(other))
+            .all(|other| other.trace_id == call.trace_id)
+    }
+
+    /// A span of the target and the exported ones above it.
+    fn exported_above<'b>(&'b self, trace_id: &'b str, span_id: &'b str) -> Vec<&'b str> {
+        let above = |at: &&'b str| {
+            let exported = self.exported.get(&(trace_id, *at))?;
+            (!exported.parent.is_empty()).then_some(exported.parent.as_str())
+        };
+        std::iter::successors(Some(span_id), above)
+            .take(self.exported.len() + 1)
+            .collect()
+    }
+
+    fn knows_trace(&self, trace_id: &str) -> bool {
+        let mut calls = self.by_thread.values().flatten();
+        calls.any(|call| call.trace_id == trace_id)
+    }
+}
+
+/// Whether a span can have been within these bounds, each of its sides as far off as it declares.
+fn may_lie_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
+    let error_ns = declared_error_ns(span);
+    let reaches_into =
+        |side_ns: u64| side_ns + error_ns >= start_ns && side_ns <= end_ns + error_ns;
+    reaches_into(span.start_ns) && reaches_into(span.end_ns)
+}
+
+/// Whether it must have been, wherever its sides truly are.
+fn surely_lies_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
+    let error_ns = declared_error_ns(span);
+    let sides = [span.start_ns + error_ns, span.end_ns - error_ns];
+    sides.iter().all(|side| (start_ns..=end_ns).contains(side))
+}
+
+fn declared_error_ns(span: &Span) -> u64 {
+    let error_ns = span.int("hotspan.error_ns");
+    error_ns.unwrap_or_default().unsigned_abs()
+}

@@ -1,0 +1,136 @@
+use serde_json::json;
+
+use super::*;
+
+fn call(span_id: &str, tid: i64, start_ns: u64, end_ns: u64) -> Call {
+    Call {
+        region: "cpsat.solve".to_owned(),
+        route: "/cpsat".to_owned(),
+        trace_id: "aa".to_owned(),
+        span_id: span_id.to_owned(),
+        sampled: true,
+        pid: 1,
+        tid,
+        start_ns,
+        end_ns,
+        facts: json!({}),
+    }
+}
+
+fn span(span_id: &str, parent: &str, name: &str, tid: i64, start_ns: u64, end_ns: u64) -> Span {
+    Span {
+        trace_id: "aa".to_owned(),
+        span_id: span_id.to_owned(),
+        parent: parent.to_owned(),
+        name: name.to_owned(),
+        start_ns,
+        end_ns,
+        kind: 1,
+        status: 0,
+        attributes: [("thread.id".to_owned(), json!(tid))].into(),
+        events: Vec::new(),
+        scope: "hotspan".to_owned(),
+        resource: [].into(),
+    }
+}
+
+const MS: u64 = 1_000_000;
+
+/// As made of samples, with an error of 10 ms.
+fn sampled(mut span: Span) -> Span {
+    let said = [
+        ("hotspan.origin".to_owned(), json!("sample")),
+        ("hotspan.error_ns".to_owned(), json!(10 * MS)),
+    ];
+    span.attributes.extend(said);
+    span
+}
+
+fn check(spans: &[Span], calls: &[Call], expected: &[&str]) {
+    let verdict = judge(&Case {
+        spans,
+        calls,
+        exported: &[],
+        expect_from_ns: MS,
+    });
+    let kinds: Vec<String> = verdict
+        .complaints()
+        .iter()
+        .filter_map(|line| line.split(':').next().map(str::to_owned))
+        .collect();
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn a_worker_is_right_through_its_solve() {
+    let calls = [call("11", 5, 10 * MS, 50 * MS)];
+    let solve = span("s", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
+    let worker = span("w", "s", "cpsat.worker", 6, 20 * MS, 40 * MS);
+    check(&[solve, worker], &calls, &[]);
+}
+
+#[test]
+fn another_requests_span_is_wrong() {
+    let calls = [
+        call("11", 5, 10 * MS, 50 * MS),
+        call("22", 6, 10 * MS, 50 * MS),
+    ];
+    let swapped = [
+        span("s", "22", "cpsat.solve", 5, 10 * MS, 50 * MS),
+        span("t", "22", "cpsat.solve", 6, 10 * MS, 50 * MS),
+    ];
+    check(&swapped, &calls, &["wrong parent"]);
+}
+
+#[test]
+fn a_call_without_a_span_is_missing_and_a_span_without_a_call_stray() {
+    let calls = [call("11", 5, 10 * MS, 50 * MS)];
+    check(
+        &[span("s", "33", "cpsat.solve", 5, 90 * MS, 95 * MS)],
+        &calls,
+        &["in no call", "missing"],
+    );
+}
+
+#[test]
+fn a_span_under_no_active_span_is_unwanted() {
+    let mut none = call("00", 5, 10 * MS, 50 * MS);
+    none.sampled = false;
+    check(
+        &[span("s", "00", "cpsat.solve", 5, 10 * MS, 50 * MS)],
+        &[none],
+        &["unwanted"],
+    );
+}
+
+#[test]
+fn an_inferred_span_has_the_margin_that_it_declares() {
+    let calls = [
+        call("11", 5, 10 * MS, 50 * MS),
+        call("22", 5, 50 * MS, 90 * MS),
+    ];
+    let mut calls = calls;
+    calls[1].trace_id = "bb".to_owned();
+    let own = span("r", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
+    let mut next = span("t", "22", "cpsat.solve", 5, 50 * MS, 90 * MS);
+    next.trace_id = "bb".to_owned();
+    let within = sampled(span("s", "11", "work", 5, 30 * MS, 58 * MS));
+    check(&[own.clone(), next.clone(), within], &calls, &[]);
+    let beyond = sampled(span("s", "11", "work", 5, 55 * MS, 85 * MS));
+    check(&[own, next, beyond], &calls, &["wrong parent"]);
+}
+
+#[test]
+fn an_inferred_span_beside_its_parent_is_stray() {
+    let calls = [call("11", 5, 10 * MS, 50 * MS)];
+    let exported = [span("11", "", "GET /", 5, 5 * MS, 55 * MS)];
+    let own = span("r", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
+    let late = sampled(span("s", "11", "work", 5, 90 * MS, 120 * MS));
+    let verdict = judge(&Case {
+        spans: &[own, late],
+        calls: &calls,
+        exported: &exported,
+        expect_from_ns: MS,
+    });
+    assert_eq!((verdict.right, verdict.strays.len()), (1, 1));
+}

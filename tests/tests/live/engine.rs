@@ -1,0 +1,98 @@
+//! What spans of engines say of the request: how often it was tried, how long it queued.
+
+use std::{collections::BTreeMap, ffi::OsString, process::Command};
+
+use hotspan_tests::{
+    agent::Attach, gate::require_bpf, judge::span_for, native, otlp::Span, paths, python::Venv,
+    service::Options,
+};
+
+use crate::scene;
+
+const ROUNDS: usize = 9;
+const REQUESTS_A_ROUND: usize = 4;
+/// What the figures may differ from the engine's own.
+const OFF_BY_MS: f64 = 5.0;
+
+const QUEUE: &str = "ml.inference.queue_wait_ms";
+const FORWARD: &str = "ml.inference.forward_pass_ms";
+
+#[test]
+fn solves_that_are_silently_made_again() {
+    let Some(_turn) = require_bpf("revalidation") else {
+        return;
+    };
+    let repeats = [0, 1, 2, 0, 2, 1];
+    let scene = scene::service(&Options::default(), |service| {
+        for (seed, times) in repeats.iter().enumerate() {
+            let path = format!("/revalidated?times={times}&seed={}", seed + 1);
+            service.get(&path).unwrap();
+        }
+    });
+    scene.must_be_perfect(12);
+    let mut by_request: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+    for span in scene.named("cpsat.solve") {
+        by_request.entry(&span.parent).or_default().push(span);
+    }
+    assert_eq!(by_request.len(), repeats.len());
+    let mut found = Vec::new();
+    for spans in by_request.values_mut() {
+        spans.sort_by_key(|span| span.start_ns);
+        let said: Vec<_> = spans
+            .iter()
+            .map(|span| (span.int("hotspan.attempt"), span.int("hotspan.attempts")))
+            .collect();
+        found.push((spans[0].start_ns, said));
+    }
+    found.sort_unstable();
+    let found: Vec<_> = found.into_iter().map(|(_, said)| said).collect();
+    let expected = repeats.map(|times| match times {
+        0 => vec![(None, None)],
+        1 => vec![(Some(1), None), (Some(2), Some(2))],
+        _ => vec![(Some(1), None), (Some(2), None), (Some(3), Some(3))],
+    });
+    assert_eq!(found, expected);
+    let others = scene.outcome.spans.iter().filter(|span| {
+        span.name != "cpsat.solve" && span.attributes.contains_key("hotspan.attempt")
+    });
+    assert_eq!(others.count(), 0, "only the outermost call is numbered");
+}
+
+#[test]
+fn the_query_for_requests_that_queued() {
+    let Some(_turn) = require_bpf("an engine with a queue") else {
+        return;
+    };
+    let mut command = Command::new(Venv::get("cython").unwrap().python());
+    command
+        .args(["batch.py", "engine"])
+        .env("ENGINE", native::program("libengine.so").unwrap())
+        .current_dir(paths::targets());
+    let regions = native::catalogue("engine");
+    let attach = |pid| {
+        let options = ["--no-sampling".into(), "--regions".into(), regions.into()];
+        Attach::pid(pid).with::<OsString>(options)
+    };
+    let scene = scene::batch(&mut command, attach, ROUNDS);
+    scene.must_be_perfect(ROUNDS * REQUESTS_A_ROUND);
+    let (mut selected, mut off) = (0, 0.0_f64);
+    for call in &scene.calls {
+        let span = span_for(&scene.outcome.spans, call).unwrap();
+        let (queued, computed) = (span.number(QUEUE), span.number(FORWARD));
+        if call.number("where") == Some(2.0) {
+            // The engine's own thread works for whoever comes: nothing says for whom.
+            assert_eq!((queued, computed), (None, None), "{span:?}");
+            continue;
+        }
+        let own = ["queued_ms", "computed_ms"].map(|fact| call.number(fact).unwrap());
+        let (queued, computed) = (queued.unwrap(), computed.unwrap());
+        off = off
+            .max((queued - own[0]).abs())
+            .max((computed - own[1]).abs());
+        assert_eq!(queued > computed, own[0] > own[1], "{span:?}");
+        selected += usize::from(queued > computed);
+    }
+    eprintln!("  {selected} requests queued longer than they computed, off by {off:.2} ms at most");
+    assert!(off < OFF_BY_MS, "off by {off} ms");
+    assert_eq!(selected, ROUNDS / 3 * 2 * (REQUESTS_A_ROUND - 1));
+}
