@@ -219,6 +219,10 @@ pub struct CoroutineLayout {
     pub stack: u32,
     /// `f_stackdepth` or `stacktop`.
     pub stack_depth: u32,
+    /// `TaskObj.task_coro`.
+    pub task_coroutine: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Address of the type of coroutines.
     pub coroutine_type: u64,
     /// Address of the type of generators.
@@ -256,5 +260,5 @@ pub struct ThreadContextLayout {
 const _: () = assert!(size_of::<Parent>() == 32);
 const _: () = assert!(size_of::<PythonLayout>() == 112);
 const _: () = assert!(size_of::<PythonFramesLayout>() == 96);
-const _: () = assert!(size_of::<CoroutineLayout>() == 56);
+const _: () = assert!(size_of::<CoroutineLayout>() == 64);
 const _: () = assert!(size_of::<ThreadContextLayout>() == 24);

@@ -13,10 +13,12 @@ wire_enum! {
         Note = 2,
         /// `__cxa_begin_catch`: crossings at or below its stack pointer are over.
         Catch = 3,
-        /// Where the interpreter begins a step of a coroutine.
+        /// Where asyncio begins a step of a task; the first argument is an object that holds the task.
         Resume = 4,
         /// Where the dynamic loader says that it has mapped something.
         Loaded = 5,
+        /// [`PointKind::Resume`], and the first argument is the task itself.
+        Woken = 6,
     }
 }
 

@@ -75,8 +75,12 @@ wire_enum! {
         CallersUnseen = 48,
         /// Suspended coroutines not told of, as there were too many of them.
         AwaitsUnseen = 49,
-        /// Steps of coroutines that were seen.
+        /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
+        /// Stacks among those sent, of young requests, that were taken between the others.
+        SamplesOfYoung = 51,
+        /// Ticks in young requests at which no stack was taken, as there were too many of them.
+        YoungUnsampled = 52,
     }
 }
 

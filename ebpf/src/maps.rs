@@ -10,7 +10,7 @@ use hotspan_common::{
     MAX_WORKERS, RegionSpec, Target, ThreadState,
 };
 
-use crate::sampling::{awaits::Coroutine, budget::Budget, worker::Worker};
+use crate::sampling::{awaits::Task, budget::Budget, worker::Worker};
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 4 << 20;
@@ -74,9 +74,13 @@ pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
 #[map]
 pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 
-/// When the last step of a coroutine was known to be over.
+/// Stacks that were taken of the latest requests, by the target's span.
 #[map]
-pub static LAST_STEPS: LruHashMap<Coroutine, u64> = LruHashMap::with_max_entries(16_384, 0);
+pub static YOUNG: LruHashMap<u64, u32> = LruHashMap::with_max_entries(16_384, 0);
+
+/// When the last step of a task was known to be over, if it is suspended since.
+#[map]
+pub static LAST_STEPS: LruHashMap<Task, u64> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Stacks, to the agent.
 #[map]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     catalogue::{Analysed, DEFAULT_MAX_RATE, FoundRegion, RegionRole},
-    context::python::CodePoint,
+    context::python::StepPoint,
     kernel::{Kernel, ProbePoint},
     object::FileKey,
     stack::NativePlace,
@@ -103,13 +103,13 @@ impl Arming {
         armed
     }
 
-    /// Arms the places where coroutines' steps begin.
+    /// Arms the places where steps of asyncio's tasks begin.
     pub fn arm_coroutines(
         &mut self,
         kernel: &mut Kernel,
         target: u32,
         pid: NonZeroU32,
-        steps: &[CodePoint],
+        steps: &[StepPoint],
     ) {
         let objects: BTreeSet<&Path> = steps.iter().map(|step| step.object.as_path()).collect();
         for object in objects {
@@ -125,8 +125,8 @@ impl Arming {
             let points = steps
                 .iter()
                 .filter(|step| step.object == object)
-                .map(|step| point(step.file_offset, PointKind::Resume, 0));
-            let plan = self.helper("coroutine step", points.collect(), STEP_LIMIT);
+                .map(|step| point(step.file_offset, step.kind, 0));
+            let plan = self.helper("asyncio step", points.collect(), STEP_LIMIT);
             // By a link of its own: busy event loops trip its guard.
             self.arm(
                 kernel,
@@ -325,6 +325,6 @@ const CATCH_LIMIT: u32 = 2_000;
 /// Libraries a second and thread beyond which loads are no longer followed, until the next try.
 const LOAD_LIMIT: u32 = 1_000;
 
-/// Steps of coroutines a second and thread beyond which suspensions are no longer told of: a step costs
+/// Steps of tasks a second and thread beyond which suspensions are no longer told of: a step costs
 /// the target some 5 µs, so that this is one part in a hundred of its time.
 const STEP_LIMIT: u32 = 2_000;

@@ -70,10 +70,12 @@ struct LinkKey {
 }
 
 impl Plan {
-    /// Whether it follows coroutines: an interpreter's object, which is searched for regions all the same.
+    /// Whether it follows tasks: an object that is searched for regions all the same.
     fn is_of_coroutines(&self) -> bool {
-        let resume = PointKind::Resume.wire();
-        self.points.iter().all(|point| point.cookie.kind == resume)
+        let kinds = [PointKind::Resume.wire(), PointKind::Woken.wire()];
+        self.points
+            .iter()
+            .all(|point| kinds.contains(&point.cookie.kind))
     }
 
     /// Whether it has crossings, or adds to those of others.

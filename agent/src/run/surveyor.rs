@@ -106,6 +106,11 @@ impl SurveyedObject {
             .is_ok_and(|analysed| analysed.analysis.loaded.is_some())
     }
 
+    /// Whether it begins the steps of asyncio's tasks.
+    pub fn is_asyncio(&self) -> bool {
+        context::python::coroutines::is_asyncio(&self.name())
+    }
+
     /// The file's name, for people.
     pub fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());

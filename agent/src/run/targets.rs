@@ -71,8 +71,10 @@ pub struct Watched {
     pub context_due: Option<Instant>,
     /// The wait before the next look; it grows, as most programs never change.
     pub context_wait: Duration,
-    /// The probes where coroutines' steps begin are armed.
+    /// The probes where tasks' steps begin are armed.
     pub follows_coroutines: bool,
+    /// asyncio was found while a look was under way.
+    pub has_new_asyncio: bool,
     /// How parents are read, for people.
     pub context: String,
     /// Whether it was named on the command line, and not found as a child.
@@ -101,6 +103,7 @@ impl Watched {
             context_due: None,
             context_wait: FIRST_WAIT,
             follows_coroutines: false,
+            has_new_asyncio: false,
             context: "none".to_owned(),
             is_asked_for,
             told: None,
@@ -128,7 +131,9 @@ impl Watched {
         self.wire.thread_context = context.thread_context;
         self.context.clone_from(&context.label);
         self.context_due = None;
-        if context.may_change {
+        // A look that began before asyncio was there has not seen it.
+        let is_new = std::mem::take(&mut self.has_new_asyncio);
+        if context.may_change || (is_new && context.coroutines.steps.is_empty()) {
             self.look_again();
         }
     }
@@ -137,6 +142,11 @@ impl Watched {
     pub(super) fn learn_objects(&mut self, objects: &[SurveyedObject]) {
         for object in objects {
             self.searched.extend(object.mapped_as);
+            if object.is_asyncio() && !self.follows_coroutines {
+                self.has_new_asyncio = !self.is_looked_at;
+                self.context_wait = FIRST_WAIT;
+                self.look_again();
+            }
             let switches = object
                 .analysed
                 .as_ref()

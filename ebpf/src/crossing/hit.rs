@@ -32,6 +32,13 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// What the function was called with first, at its entry.
+    #[inline(always)]
+    pub fn argument(&self) -> u64 {
+        // SAFETY: the context of a uprobe is the registers.
+        unsafe { (*self.registers).rdi }
+    }
+
     /// `None` if the target or the region is not known (any more), or the probe is being replaced.
     #[inline(always)]
     pub fn of(ctx: &ProbeContext) -> Option<Self> {

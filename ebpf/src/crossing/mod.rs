@@ -36,7 +36,8 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
         Some(PointKind::Exit) => exit::run(&hit),
         Some(PointKind::Note) => note::run(&hit),
         Some(PointKind::Catch) => catch::run(&hit),
-        Some(PointKind::Resume) => awaits::resumed(&hit),
+        Some(PointKind::Resume) => awaits::resumed_in_wrapper(&hit),
+        Some(PointKind::Woken) => awaits::resumed(&hit, hit.argument()),
         Some(PointKind::Loaded) => process::loaded(&hit),
         None => {}
     }

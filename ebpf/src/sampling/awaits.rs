@@ -1,8 +1,9 @@
-//! Suspended coroutines, told of when they go on.
+//! Suspended tasks, told of when they go on.
 //!
-//! The probe is where the interpreter begins a step of a coroutine; it has no exit, so when a step ended is
-//! known only as "before another coroutine's step on this thread, or before the thread's loop waited". A
-//! coroutine is told by its address: one that has not begun yet forgets what was known of the address before.
+//! The probes are where asyncio begins a step of a task, once for each, however many coroutines and generators
+//! run in it. They have no exit, so when a step ended is known only as "before another task's step on this
+//! thread, or before the thread's loop waited". A task is told by its address, and only one that is suspended
+//! at the end of its step has something to be remembered.
 
 use hotspan_common::{
     CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
@@ -35,15 +36,19 @@ const AWAITS: u64 = u32::MAX as u64 - 1;
 const MAX_CHAIN: u32 = 16;
 /// Depths of a stack of values beyond this are none.
 const MAX_DEPTH: u64 = 1 << 16;
+/// `TaskStepMethWrapper.sw_task` and `TaskWakeupMethWrapper.ww_task`, the same in all versions.
+const WRAPPED: u64 = 16;
+/// `FRAME_EXECUTING`: states of suspended frames are less. Up to 3.9 an instruction is kept instead.
+const RUNNING: i32 = 0;
 /// `PyObject.ob_type`, the same in all versions.
 const OB_TYPE: u64 = 8;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
 
-/// A coroutine of a process.
+/// A task of a process.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Coroutine {
+pub struct Task {
     /// Its address.
     pub address: u64,
     /// Process id in the root pid namespace.
@@ -52,9 +57,17 @@ pub struct Coroutine {
     pub reserved: u32,
 }
 
-/// A step of a coroutine begins.
+/// A step begins, of the task that the function's first argument holds.
 #[inline(always)]
-pub fn resumed(hit: &Hit) {
+pub fn resumed_in_wrapper(hit: &Hit) {
+    if let Ok(task) = Resident::read::<u64>(hit.argument().wrapping_add(WRAPPED)) {
+        resumed(hit, task);
+    }
+}
+
+/// A step of a task begins.
+#[inline(always)]
+pub fn resumed(hit: &Hit, address: u64) {
     count(Counter::Resumes);
     let target = hit.target;
     if target.coroutines.enabled == 0 || target.tick_ns == 0 {
@@ -63,55 +76,52 @@ pub fn resumed(hit: &Hit) {
     let Some(worker) = worker::get_or_create(target, hit.tgid, hit.tid) else {
         return;
     };
-    let context = context::context_pointer_now(target, &mut worker.python);
-    // A coroutine that another one awaits has its step within the other's.
-    if worker.coroutine != 0 && worker.coroutine_context == context && hit.sp < worker.coroutine_sp
-    {
-        return;
-    }
-    step_ended(worker, hit.now);
-    // SAFETY: the context of a uprobe is the registers.
-    let address = unsafe { (*hit.registers).rdi };
-    worker.coroutine = address;
-    worker.coroutine_context = context;
-    worker.coroutine_sp = hit.sp;
-    let coroutine = key(worker, address);
+    step_ended(&target.coroutines, worker, hit.now);
+    worker.task = address;
+    worker.task_context = context::context_pointer_now(target, &mut worker.python);
+    let task = key(worker, address);
     // SAFETY: the value is copied at once.
-    let suspended = unsafe { LAST_STEPS.get(&coroutine) }.copied();
+    let suspended = unsafe { LAST_STEPS.get(&task) }.copied();
     let Some(suspended) = suspended else {
         return;
     };
     // It was just found; nobody else removes it but the map itself, to make room.
-    let _ = LAST_STEPS.remove(&coroutine);
-    if hit.now.saturating_sub(suspended) >= LEAST_NS && has_begun(&target.coroutines, address) {
-        tell(hit, worker, address, suspended);
+    let _ = LAST_STEPS.remove(&task);
+    if hit.now.saturating_sub(suspended) < LEAST_NS {
+        return;
+    }
+    if let Some(coroutine) = suspended_coroutine(&target.coroutines, address) {
+        tell(hit, worker, coroutine, suspended);
     }
 }
 
 /// The step under way on this thread is over; it is not known since when.
 #[inline(always)]
-fn step_ended(worker: &mut Worker, now: u64) {
-    if worker.coroutine != 0 {
-        let coroutine = key(worker, worker.coroutine);
-        // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
-        let _ = LAST_STEPS.insert(&coroutine, &now, 0);
-        worker.coroutine = 0;
+fn step_ended(layout: &CoroutineLayout, worker: &mut Worker, now: u64) {
+    if worker.task != 0 {
+        // Another task may get the address of one that is over.
+        if suspended_coroutine(layout, worker.task).is_some() {
+            let task = key(worker, worker.task);
+            // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
+            let _ = LAST_STEPS.insert(&task, &now, 0);
+        }
+        worker.task = 0;
     }
 }
 
 /// The thread leaves the CPU to wait: if no step is under way, the last one is over.
 #[inline(always)]
 pub fn thread_waits(target: &Target, worker: &mut Worker, now: u64) {
-    if worker.coroutine != 0
-        && context::context_pointer_now(target, &mut worker.python) != worker.coroutine_context
+    if worker.task != 0
+        && context::context_pointer_now(target, &mut worker.python) != worker.task_context
     {
-        step_ended(worker, now);
+        step_ended(&target.coroutines, worker, now);
     }
 }
 
 #[inline(always)]
-fn key(worker: &Worker, address: u64) -> Coroutine {
-    Coroutine {
+fn key(worker: &Worker, address: u64) -> Task {
+    Task {
         address,
         tgid: worker.tgid,
         reserved: 0,
@@ -165,28 +175,38 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     count(Counter::Samples);
 }
 
-/// Whether the coroutine has taken a step before.
+/// What a task runs, if that has begun, is not over, and is not at work now.
 #[inline(always)]
-fn has_begun(layout: &CoroutineLayout, coroutine: u64) -> bool {
-    let check = || -> Result<bool, Unreadable> {
-        let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
-        if class != layout.coroutine_type && class != layout.generator_type {
-            return Ok(false);
-        }
-        let holder = if layout.state_in_frame != 0 {
-            frame_of(layout, coroutine)?
-        } else {
-            coroutine
-        };
-        let at = holder.wrapping_add(u64::from(layout.state));
-        let state = if layout.state_is_int != 0 {
-            Resident::read::<i32>(at)?
-        } else {
-            i32::from(Resident::read::<i8>(at)?)
-        };
-        Ok(state > layout.created)
+fn suspended_coroutine(layout: &CoroutineLayout, task: u64) -> Option<u64> {
+    let at = task.wrapping_add(u64::from(layout.task_coroutine));
+    let coroutine = Resident::read::<u64>(at).ok()?;
+    is_suspended(layout, coroutine)
+        .unwrap_or(false)
+        .then_some(coroutine)
+}
+
+#[inline(always)]
+fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unreadable> {
+    let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
+    if class != layout.coroutine_type && class != layout.generator_type {
+        return Ok(false);
+    }
+    let frame = frame_of(layout, coroutine)?;
+    if frame == 0 {
+        return Ok(false);
+    }
+    let holder = if layout.state_in_frame != 0 {
+        frame
+    } else {
+        coroutine
     };
-    check().unwrap_or(false)
+    let at = holder.wrapping_add(u64::from(layout.state));
+    let state = if layout.state_is_int != 0 {
+        Resident::read::<i32>(at)?
+    } else {
+        i32::from(Resident::read::<i8>(at)?)
+    };
+    Ok(state > layout.created && (state < RUNNING || layout.state_is_int != 0))
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use hotspan_common::{Counter, PythonThread, SampleEvent, Target};
 
-use super::budget::Budget;
+use super::{budget::Budget, density::Density};
 use crate::{
     counters::count,
     maps::{NEW_WORKER, WORKERS},
@@ -30,11 +30,12 @@ pub struct Worker {
     pub back_ns: u64,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
-    /// The coroutine whose step is under way, as far as is known; 0: none. See [`super::awaits`].
-    pub coroutine: u64,
-    /// The Python context and the stack pointer of that step.
-    pub coroutine_context: u64,
-    pub coroutine_sp: u64,
+    /// When its next stack is due. See [`super::density`].
+    pub density: Density,
+    /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
+    pub task: u64,
+    /// The Python context of that step.
+    pub task_context: u64,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
 }

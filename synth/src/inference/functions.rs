@@ -188,6 +188,9 @@ impl From<Function> for KnownFunction {
             Language::Native if STARTS.contains(&function.name.as_str()) => {
                 (Layer::Framework, None)
             }
+            Language::Native | Language::Unnamed if is_native_loop(&function) => {
+                (Layer::Framework, None)
+            }
             Language::Native | Language::Unnamed => (Layer::Library, Some(function.object.clone())),
             Language::Kernel => (Layer::Library, None),
         };
@@ -202,6 +205,12 @@ impl From<Function> for KnownFunction {
             has_name,
         }
     }
+}
+
+/// Whether it runs tasks: of the module behind asyncio, of uvloop or of the library in that.
+fn is_native_loop(function: &Function) -> bool {
+    let is_uv = || function.name.contains("uvloop") || function.name.starts_with("uv_");
+    function.object.starts_with("_asyncio.") || (function.object.starts_with("loop.") && is_uv())
 }
 
 /// By the place of its file. A program without a path is taken for the application's.

@@ -14,6 +14,7 @@ mod folded;
 mod functions;
 mod lane;
 mod neighbours;
+mod nested;
 mod phases;
 mod probeable;
 mod requests;
@@ -32,6 +33,7 @@ use findings::Finding;
 use folded::FoldedStacks;
 use functions::Functions;
 use neighbours::Neighbours;
+use nested::Nested;
 use requests::{Request, RequestKey, Requests};
 use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
@@ -54,6 +56,7 @@ pub(crate) struct Inference {
     functions: Functions,
     requests: Requests,
     neighbours: Neighbours,
+    nested: Nested,
     serial: u64,
     /// Only if asked for.
     folded: Option<FoldedStacks>,
@@ -97,12 +100,16 @@ impl Inference {
         let lane = request.lane((sample.thread, task));
         match sample.reason {
             SampleReason::Entry(id) => {
-                lane.entries.push((crossing(sample.target, id), stack));
+                let entered = crossing(sample.target, id);
+                self.nested.entered(entered, &stack);
+                lane.entries.push((entered, stack));
                 self.requests.hold(key);
             }
             SampleReason::Timer(period_ns) => {
                 let inside = sample.enclosing.map(|id| crossing(sample.target, id));
                 lane.inside.extend(inside);
+                self.nested
+                    .saw((sample.thread, task), key, sample.time, &stack);
                 lane.evidence.push(Evidence {
                     start: sample.time,
                     end: sample.time,
@@ -157,6 +164,7 @@ impl Inference {
         let lane = request.lane((wait.thread, task));
         lane.inside
             .extend(wait.enclosing.map(|id| crossing(wait.target, id)));
+        self.nested.saw((wait.thread, task), key, start, &stack);
         lane.evidence.push(Evidence {
             start,
             end: wait.end,
@@ -192,6 +200,7 @@ impl Inference {
                 self.neighbours.saw(thread, key, at);
             }
         }
+        self.nested.named(exact.key, &exact.function);
         let request = self.requests.touch(key, parent, now);
         request.exact.push((thread, exact));
         self.requests.hold(key);
@@ -296,6 +305,17 @@ impl Inference {
         }
         let cut: usize = request.cut(known);
         means.tally.evidence(SampleUse::InOpenCrossing, cut);
+        let name = self.requests.span(key).map(|span| span.name.as_str());
+        if let Some(folded) = &mut self.folded {
+            for lane in request.lanes.values() {
+                folded.lane(name, lane, &self.functions);
+            }
+        }
+        for (place, lane) in &mut request.lanes {
+            let at = (*place, lane);
+            self.nested
+                .strip(at, key, &self.requests, known, &self.functions);
+        }
         let start = self.start(key, &request, means);
         let start_unix = self.requests.span(key).map(|span| span.start);
         let first = request
@@ -336,12 +356,6 @@ impl Inference {
                         tell(key.0, finding, out);
                     }
                 }
-            }
-        }
-        let name = self.requests.span(key).map(|span| span.name.as_str());
-        if let Some(folded) = &mut self.folded {
-            for lane in request.lanes.values() {
-                folded.lane(name, lane, &self.functions);
             }
         }
         if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {

@@ -1,7 +1,8 @@
 //! Samples and waits drawn as text, to events.
 //!
 //! A line `LETTER = FUNCTIONS` is a stack, outermost first: `name` is the application's, `fw:name` a
-//! framework's, `lib:name` a package's, `c:name` native, `?:name` native without a symbol, `name:7`
+//! framework's, `lib:name` a package's, `c:name` native, `task:name` of asyncio's module, `uv:name` of uvloop's,
+//! `?:name` native without a symbol, `name:7`
 //! is at its line 7. A row whose label ends in one of these words holds stacks:
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
 //!   `@10` of 10 ms; ` late=9` behind it delivers them at that column;
@@ -92,6 +93,16 @@ fn function(id: FunctionId, word: &str) -> Function {
         "other" => python("/venv/lib/python3.11/site-packages/shop/orders.py"),
         "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
         "c" => (Language::Native, String::new(), "libtest.so".to_owned()),
+        "task" => (
+            Language::Native,
+            String::new(),
+            "_asyncio.cpython-311-x86_64-linux-gnu.so".to_owned(),
+        ),
+        "uv" => (
+            Language::Native,
+            String::new(),
+            "loop.cpython-311-x86_64-linux-gnu.so".to_owned(),
+        ),
         "?" => (Language::Unnamed, String::new(), "libtest.so".to_owned()),
         "kernel" => (Language::Kernel, String::new(), "vmlinux".to_owned()),
         "" => python("/app/main.py"),

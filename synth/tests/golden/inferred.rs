@@ -91,7 +91,11 @@ fn frameworks_and_functions_without_a_name_become_no_spans() {
         f     = fw:run fw:call
         n     = fw:run handler <listcomp> <lambda>
         u     = c:start_thread c:work ?:0x123
+        t     = fw:run task:task_step task:task_step_impl
+        v     = c:start_thread uv:uv__run uv:__pyx_f_6uvloop_4loop_6Handle__run
         1/a @ | ffff
+        3/a @ | tttt
+        4/a @ | vvvv
         1/b @ | nnnn
         2/c @ | uuuu
         ",

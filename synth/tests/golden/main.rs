@@ -6,6 +6,7 @@ mod evidence;
 mod folding;
 mod inferred;
 mod limits;
+mod nested;
 mod nesting;
 mod parents;
 mod phases;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hotspan::{
-    context::{self, memory::Memory, python::CodePoint},
+    context::{self, memory::Memory, python::StepPoint},
     kernel::{Armed, Kernel, ProbePoint},
     target::Process,
 };
@@ -125,15 +125,15 @@ fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
     Some((samples, stretches))
 }
 
-/// Arms the places where steps of coroutines begin, as region 0.
-fn follow_coroutines(kernel: &mut Kernel, process: &Process, steps: &[CodePoint]) -> Armed {
+/// Arms the places where steps of tasks begin, as region 0.
+fn follow_coroutines(kernel: &mut Kernel, process: &Process, steps: &[StepPoint]) -> Armed {
     let points: Vec<ProbePoint> = steps
         .iter()
         .map(|step| ProbePoint {
             file_offset: step.file_offset,
             cookie: Cookie {
                 region: 0,
-                kind: PointKind::Resume.wire(),
+                kind: step.kind.wire(),
                 condition: 0,
                 generation: 0,
             },

@@ -1,77 +1,145 @@
-//! Where each version of CPython keeps what a coroutine awaits, and where it begins a coroutine's steps.
+//! Where each version of CPython keeps what a coroutine awaits, and where asyncio begins a task's steps.
 //!
-//! Sources: `Include/cpython/genobject.h`, `Include/internal/pycore_frame.h`, `Objects/genobject.c` of each
-//! version. The kernel programs do the walk (`ebpf/src/sampling/awaits.rs`).
+//! Sources: `Include/cpython/genobject.h`, `Include/internal/pycore_frame.h`, `Objects/genobject.c`,
+//! `Modules/_asynciomodule.c` of each version. The kernel programs do the walk
+//! (`ebpf/src/sampling/awaits.rs`).
 
 use std::path::PathBuf;
 
-use hotspan_common::{CoroutineLayout, StackTop};
+use hotspan_common::{CoroutineLayout, PointKind, StackTop};
 
-use super::{layout::Version, static_types::TypeAddresses};
+use super::{data::writable_data, runtime::Runtime, static_types::OB_TYPE};
 use crate::{
-    context::memory::{Memory, MemoryError},
+    context::{image::ImageFile, memory::Memory},
     target::mapping::Mapping,
 };
 
-/// `PyTypeObject.tp_methods`, the same in all versions.
-const TP_METHODS: u64 = 232;
-/// `sizeof(PyMethodDef)`: name, function, flags, text.
-const METHOD_BYTES: u64 = 32;
-/// Methods of a type that are looked at.
-const MAX_METHODS: u64 = 32;
+/// `PyTypeObject.tp_call`, the same in all versions.
+const TP_CALL: u64 = 128;
+/// `PyType_Spec.slots`.
+const SPEC_SLOTS: u64 = 24;
+/// `Py_tp_call` of `Include/typeslots.h`.
+const SLOT_TP_CALL: u32 = 50;
+/// Slots of a type that are looked at.
+const MAX_SLOTS: u64 = 32;
+/// `METH_O`: how `task_wakeup` is called.
+const METH_O: u32 = 8;
 /// `endbr64`, which the kernel would have to step over; what follows it is as good a place.
 const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
-/// An instruction of an object.
+/// An instruction of an object at which a step of a task begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CodePoint {
+pub struct StepPoint {
     /// The object, by a path that opens its inode.
     pub object: PathBuf,
     /// Offset in the file.
     pub file_offset: u64,
+    /// Says what the function is called with.
+    pub kind: PointKind,
 }
 
-/// How suspended coroutines are told of.
+/// How suspended tasks are told of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coroutines {
     /// For the kernel programs.
     pub layout: CoroutineLayout,
-    /// Where steps begin: the functions that send into a coroutine, and that throw into one.
-    pub steps: Vec<CodePoint>,
+    /// Where steps begin: of a task that begins or asked for another turn, and of one whose future is done.
+    pub steps: Vec<StepPoint>,
 }
 
-/// All zero if something is missing: then no suspension is told of.
-pub fn find(
-    memory: &Memory,
-    version: Version,
-    types: &TypeAddresses,
-    mappings: &[Mapping],
-) -> Coroutines {
+/// All zero if something is missing: then no suspension is told of. The program may import asyncio later.
+pub fn find(memory: &Memory, runtime: &Runtime, mappings: &[Mapping]) -> Coroutines {
     let found = || -> Option<Coroutines> {
-        let coroutine_type = types.coroutine?;
         let layout = CoroutineLayout {
             enabled: 1,
-            coroutine_type,
-            generator_type: types.generator?,
-            ..layout(version.minor)?
+            coroutine_type: runtime.types.coroutine?,
+            generator_type: runtime.types.generator?,
+            ..layout(runtime.version.minor)?
         };
-        let mut addresses = methods(memory, coroutine_type).ok()?;
-        addresses.push(types.send?);
-        addresses.sort_unstable();
-        addresses.dedup();
-        let steps = addresses
+        let steps = steps(memory, runtime, holder(runtime, mappings)?)?;
+        let steps = steps
             .into_iter()
-            .map(|address| code_point(memory, address, mappings))
+            .map(|(address, kind)| step_point(memory, address, kind, mappings))
             .collect::<Option<_>>()?;
         Some(Coroutines { layout, steps })
     };
     found().unwrap_or_default()
 }
 
+/// Whether a file is the module that [`find`] looks into.
+pub fn is_asyncio(file_name: &str) -> bool {
+    file_name.starts_with("_asyncio.")
+}
+
+/// Where asyncio's C code is: in a module of its own, or in the interpreter.
+fn holder<'a>(runtime: &Runtime, mappings: &'a [Mapping]) -> Option<&'a Mapping> {
+    let is_module = |mapping: &&Mapping| {
+        let name = mapping.path.file_name().unwrap_or_default();
+        is_asyncio(&name.to_string_lossy())
+    };
+    let module = mappings.iter().find(is_module);
+    let mut mapped = mappings.iter();
+    module.or_else(|| mapped.find(|mapping| mapping.object == runtime.object))
+}
+
+/// By the tables that a loader or the interpreter reads: a stripped build has no other names.
+fn steps(memory: &Memory, runtime: &Runtime, holder: &Mapping) -> Option<Vec<(u64, PointKind)>> {
+    let file = ImageFile::open(holder).ok()?;
+    let image = file.parse(holder).ok()?;
+    let data = writable_data(memory, &image).ok()?;
+    let metatype = memory.read_u64(runtime.types.context + OB_TYPE).ok()?;
+    let of_type = |name| {
+        let names = image.find_constant(name);
+        let found = data
+            .iter()
+            .find_map(|part| part.type_named(&names, metatype))?;
+        memory.read_u64(found + TP_CALL).ok()
+    };
+    let step = if runtime.version.minor < 12 {
+        of_type(b"TaskStepMethWrapper\0")?
+    } else {
+        let names = image.find_constant(b"_asyncio.TaskStepMethWrapper\0");
+        let mut specs = data.iter().flat_map(|part| part.words_among(&names));
+        specs.find_map(|spec| called(memory, spec))?
+    };
+    let woken = if runtime.version.minor < 10 {
+        (of_type(b"TaskWakeupMethWrapper\0")?, PointKind::Resume)
+    } else {
+        let names = image.find_constant(b"task_wakeup\0");
+        let mut methods = data.iter().flat_map(|part| part.words_among(&names));
+        (
+            methods.find_map(|method| method_of_one(memory, method))?,
+            PointKind::Woken,
+        )
+    };
+    Some(vec![(step, PointKind::Resume), woken])
+}
+
+/// What a `PyType_Spec` has its objects called by.
+fn called(memory: &Memory, spec: u64) -> Option<u64> {
+    let slots = memory.read_u64(spec + SPEC_SLOTS).ok()?;
+    for index in 0..MAX_SLOTS {
+        let slot = slots.checked_add(index * 16)?;
+        match memory.read_u32(slot).ok()? {
+            0 => break,
+            SLOT_TP_CALL => return memory.read_u64(slot + 8).ok(),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The function of a `PyMethodDef` that takes one argument.
+fn method_of_one(memory: &Memory, method: u64) -> Option<u64> {
+    let is_it = memory.read_u32(method + 16).ok()? == METH_O;
+    is_it.then(|| memory.read_u64(method + 8).ok())?
+}
+
 /// Of CPython 3.`minor`, without the addresses.
 fn layout(minor: u32) -> Option<CoroutineLayout> {
     let layout = match minor {
         8 | 9 => CoroutineLayout {
+            task_coroutine: if minor == 8 { 112 } else { 152 },
             frame: 16,
             frame_is_pointer: 1,
             state: 104,
@@ -83,6 +151,7 @@ fn layout(minor: u32) -> Option<CoroutineLayout> {
             ..CoroutineLayout::default()
         },
         10 => CoroutineLayout {
+            task_coroutine: 160,
             frame: 16,
             frame_is_pointer: 1,
             state: 108,
@@ -94,6 +163,7 @@ fn layout(minor: u32) -> Option<CoroutineLayout> {
             ..CoroutineLayout::default()
         },
         11..=13 => CoroutineLayout {
+            task_coroutine: if minor == 13 { 120 } else { 136 },
             frame: if minor == 11 { 80 } else { 72 },
             state: if minor == 11 { 75 } else { 67 },
             created: if minor == 13 { -3 } else { -2 },
@@ -107,25 +177,12 @@ fn layout(minor: u32) -> Option<CoroutineLayout> {
     Some(layout)
 }
 
-/// The functions behind a coroutine's `send` and `throw`, which no symbol names in a stripped build.
-fn methods(memory: &Memory, coroutine_type: u64) -> Result<Vec<u64>, MemoryError> {
-    let mut found = Vec::new();
-    let first = memory.read_u64(coroutine_type + TP_METHODS)?;
-    for index in 0..MAX_METHODS {
-        let method = first + index * METHOD_BYTES;
-        let name = memory.read_u64(method)?;
-        if name == 0 {
-            break;
-        }
-        let name = memory.read_c_string(name, 64)?;
-        if matches!(name.as_deref(), Some(b"send" | b"throw")) {
-            found.push(memory.read_u64(method + 8)?);
-        }
-    }
-    Ok(found)
-}
-
-fn code_point(memory: &Memory, address: u64, mappings: &[Mapping]) -> Option<CodePoint> {
+fn step_point(
+    memory: &Memory,
+    address: u64,
+    kind: PointKind,
+    mappings: &[Mapping],
+) -> Option<StepPoint> {
     let begins_with_endbr = memory.bytes::<4>(address).ok()? == ENDBR64;
     let address = address + if begins_with_endbr { 4 } else { 0 };
     let mapping = mappings
@@ -134,8 +191,9 @@ fn code_point(memory: &Memory, address: u64, mappings: &[Mapping]) -> Option<Cod
     let first = mappings
         .iter()
         .find(|other| other.object == mapping.object)?;
-    Some(CodePoint {
+    Some(StepPoint {
         object: first.map_file.clone(),
         file_offset: address - mapping.addresses.start + mapping.file_offset,
+        kind,
     })
 }

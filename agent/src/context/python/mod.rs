@@ -10,7 +10,8 @@
 
 mod calibrate;
 pub mod code;
-mod coroutines;
+pub mod coroutines;
+mod data;
 mod frame_walk;
 mod frames;
 mod hamt;
@@ -30,7 +31,7 @@ use std::fmt;
 use hotspan_common::{AttributeStore, PythonFramesLayout, PythonLayout};
 
 pub use self::{
-    coroutines::{CodePoint, Coroutines},
+    coroutines::{Coroutines, StepPoint},
     frames::FramesRefusal,
     refusal::ContextRefusal,
 };
@@ -99,7 +100,7 @@ pub fn inspect(pid: u32, mappings: &[Mapping]) -> Result<PythonProcess, ContextR
         objects: ObjectOffsets::of(runtime.version.minor),
         types: runtime.types,
         frames: frames::find(&memory, &runtime, interpreter, &threads),
-        coroutines: coroutines::find(&memory, runtime.version, &runtime.types, mappings),
+        coroutines: coroutines::find(&memory, &runtime, mappings),
         task_fs_base: task_fs_base.ok(),
     })
 }

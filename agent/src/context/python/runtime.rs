@@ -8,7 +8,7 @@ use crate::{
         image::{Image, ImageFile},
         memory::Memory,
     },
-    target::mapping::Mapping,
+    target::mapping::{Mapping, ObjectId},
 };
 
 /// The runtime of an interpreter.
@@ -18,6 +18,8 @@ pub struct Runtime {
     /// `_PyRuntime`.
     pub address: u64,
     pub types: TypeAddresses,
+    /// The file that it lies in.
+    pub object: ObjectId,
 }
 
 /// Looks first where an interpreter is likely: files named like one, then the executable (which may
@@ -100,6 +102,7 @@ fn describe(
         version,
         address,
         types,
+        object: mapping.object,
     })
 }
 

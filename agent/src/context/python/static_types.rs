@@ -1,11 +1,11 @@
 //! The static type objects that the walk meets.
 
-use super::{ContextRefusal, layout::Version};
+use super::{ContextRefusal, data::writable_data, layout::Version};
 use crate::context::{image::Image, memory::Memory};
 
 /// `PyTypeObject.tp_name` and `PyObject.ob_type`, the same in all versions.
-const TP_NAME: u64 = 24;
-const OB_TYPE: u64 = 8;
+pub(super) const TP_NAME: u64 = 24;
+pub(super) const OB_TYPE: u64 = 8;
 
 /// Addresses of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub struct TypeAddresses {
     pub coroutine: Option<u64>,
     /// `PyGen_Type`.
     pub generator: Option<u64>,
-    /// `PyIter_Send`; up to 3.9 `_PyGen_Send`.
-    pub send: Option<u64>,
 }
 
 /// Finds the types by their names in the interpreter's own data: the nodes' types are not exported,
@@ -61,45 +59,5 @@ pub fn find(
         code: image.symbol_address("PyCode_Type"),
         coroutine: image.symbol_address("PyCoro_Type"),
         generator: image.symbol_address("PyGen_Type"),
-        send: image
-            .symbol_address("PyIter_Send")
-            .or_else(|| image.symbol_address("_PyGen_Send")),
     })
-}
-
-/// A part of the live data.
-struct Part {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-fn writable_data(memory: &Memory, image: &Image<'_>) -> Result<Vec<Part>, ContextRefusal> {
-    image
-        .data_ranges()
-        .into_iter()
-        .map(|range| {
-            let mut bytes = vec![0; (range.end - range.start) as usize];
-            memory.read(range.start, &mut bytes)?;
-            Ok(Part {
-                start: range.start,
-                bytes,
-            })
-        })
-        .collect()
-}
-
-impl Part {
-    /// The object of type `metatype` whose `tp_name` is one of `names`.
-    fn type_named(&self, names: &[u64], metatype: u64) -> Option<u64> {
-        let skipped = (self.start.wrapping_neg() % 8) as usize;
-        let (words, _) = self.bytes.get(skipped..)?.as_chunks::<8>();
-        let word = |index: usize| words.get(index).map(|word| u64::from_le_bytes(*word));
-        let back = (TP_NAME - OB_TYPE) as usize / 8;
-        (back..words.len())
-            .find(|&index| {
-                word(index).is_some_and(|value| names.contains(&value))
-                    && word(index - back) == Some(metatype)
-            })
-            .map(|index| self.start + skipped as u64 + 8 * index as u64 - TP_NAME)
-    }
 }

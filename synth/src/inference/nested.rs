@@ -1,0 +1,199 @@
+//! Spans of the target that it opened within another of its own: functions entered before such a span began
+//! are not in it, and take no part in what is inferred of it.
+//!
+//! Two things show them. A crossing whose parent is another span, and which holds the evidence, was entered before:
+//! so were the functions down to its own. And what the same thread's stacks under a span around it, earlier
+//! and later, have in common with its stacks did not end meanwhile: down to the function that was at another
+//! line, which holds both.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    functions::Functions,
+    lane::Lane,
+    requests::{LaneKey, RequestKey, Requests},
+};
+use crate::{event::Frame, ids::TargetId, item::Key, known::KnownCrossings, time::KernelTime};
+
+/// Stacks that are remembered, and crossings.
+const STACKS: usize = 16_384;
+const CROSSINGS: usize = 8_192;
+/// Outermost frames that are kept of a stack.
+const FRAMES: usize = 64;
+/// Stacks that are looked at on either side of a span for one of a span around it.
+const LOOKED_AT: usize = 64;
+
+type Place = (TargetId, LaneKey, KernelTime);
+
+/// What may lie around a span.
+#[derive(Debug, Default)]
+pub(super) struct Nested {
+    stacks: BTreeMap<Place, Seen>,
+    order: VecDeque<Place>,
+    crossings: FxHashMap<Key, Crossed>,
+    crossings_order: VecDeque<Key>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    key: RequestKey,
+    stack: Vec<Frame>,
+}
+
+#[derive(Debug, Default)]
+struct Crossed {
+    /// As the region names it; empty: not known yet.
+    function: String,
+    /// At its entry.
+    stack: Vec<Frame>,
+}
+
+impl Nested {
+    /// A thread worked for a request at this instant, with this stack.
+    pub fn saw(&mut self, lane: LaneKey, key: RequestKey, at: KernelTime, stack: &[Frame]) {
+        if stack.is_empty() {
+            return;
+        }
+        let all = (key.0, lane, KernelTime(0))..=(key.0, lane, KernelTime(u64::MAX));
+        let mut latest = self.stacks.range(all).rev();
+        let row = match (latest.next(), latest.next()) {
+            (Some((last, seen)), Some((_, before))) => {
+                (last.2 < at && (seen.key, before.key) == (key, key)).then_some(*last)
+            }
+            _ => None,
+        };
+        // Of a row of one request, its ends are enough.
+        if let Some(last) = row {
+            self.stacks.remove(&last);
+        }
+        let place = (key.0, lane, at);
+        let stack = stack.iter().take(FRAMES).copied().collect();
+        if self.stacks.insert(place, Seen { key, stack }).is_none() {
+            self.order.push_back(place);
+        }
+        while self.order.len() > STACKS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.stacks.remove(&oldest);
+        }
+    }
+
+    /// The stack at the entry of a crossing.
+    pub fn entered(&mut self, crossing: Key, stack: &[Frame]) {
+        self.crossed(crossing).stack = stack.to_vec();
+    }
+
+    /// A crossing's function.
+    pub fn named(&mut self, crossing: Key, function: &str) {
+        function.clone_into(&mut self.crossed(crossing).function);
+    }
+
+    fn crossed(&mut self, key: Key) -> &mut Crossed {
+        if !self.crossings.contains_key(&key) {
+            self.crossings_order.push_back(key);
+        }
+        if self.crossings_order.len() > CROSSINGS
+            && let Some(oldest) = self.crossings_order.pop_front()
+        {
+            self.crossings.remove(&oldest);
+        }
+        self.crossings.entry(key).or_default()
+    }
+
+    /// Takes the frames of functions away from a request's lane that were entered before its span began.
+    pub fn strip(
+        &self,
+        (place, lane): (LaneKey, &mut Lane),
+        key: RequestKey,
+        requests: &Requests,
+        known: &KnownCrossings,
+        functions: &Functions,
+    ) {
+        let stacks = self.around(place, lane, key, requests);
+        let is_anothers = |crossing: &&Key| {
+            let anchor = known.get(**crossing).and_then(|known| known.anchor);
+            anchor.is_some_and(|anchor| anchor.context != key.1)
+        };
+        let crossings = lane.inside.iter().filter(is_anothers);
+        let crossings: Vec<&Crossed> = crossings
+            .filter_map(|crossing| self.crossings.get(crossing))
+            .collect();
+        let above = |stack: &[Frame]| {
+            let entered = crossings
+                .iter()
+                .map(|crossing| crossing.frames(stack, functions));
+            let held = stacks.iter().map(|around| held(around, stack));
+            entered.chain(held).max().unwrap_or(0)
+        };
+        let of_evidence = lane.evidence.iter_mut().map(|evidence| &mut evidence.stack);
+        let of_entries = lane.entries.iter_mut().map(|(_, stack)| stack);
+        for stack in of_evidence.chain(of_entries) {
+            stack.drain(..above(stack));
+        }
+    }
+
+    /// The stacks nearest to the lane of a span that provably lies around this one: it was at work on the same
+    /// thread later, and had been before, or had begun before by the target's own record.
+    fn around(
+        &self,
+        place: LaneKey,
+        lane: &Lane,
+        key: RequestKey,
+        requests: &Requests,
+    ) -> Vec<&[Frame]> {
+        let (Some(first), Some(last)) = (lane.first(), lane.ended()) else {
+            return Vec::new();
+        };
+        let at = |time| (key.0, place, time);
+        let is_same_trace =
+            |(_, seen): &(&Place, &Seen)| seen.key != key && seen.key.1.trace_id == key.1.trace_id;
+        let earlier = self.stacks.range(at(KernelTime(0))..at(first)).rev();
+        let earlier = earlier.take(LOOKED_AT).filter(is_same_trace);
+        let later = self.stacks.range(at(last)..at(KernelTime(u64::MAX)));
+        let mut later = later.take(LOOKED_AT).filter(is_same_trace);
+        let begun = |key: RequestKey| requests.span(key).map(|span| span.start);
+        let is_around = |other: RequestKey| {
+            let was_begun = begun(other).zip(begun(key)).is_some_and(|(a, b)| a < b);
+            was_begun || earlier.clone().any(|(_, seen)| seen.key == other)
+        };
+        let Some((_, after)) = later.find(|(_, seen)| is_around(seen.key)) else {
+            return Vec::new();
+        };
+        let mut earlier = earlier.clone();
+        let before = earlier.find(|(_, seen)| seen.key == after.key);
+        let before = before.map(|(_, seen)| seen.stack.as_slice());
+        before.into_iter().chain([after.stack.as_slice()]).collect()
+    }
+}
+
+impl Crossed {
+    /// Frames of a stack in the crossing that are its callers' and its own.
+    fn frames(&self, stack: &[Frame], functions: &Functions) -> usize {
+        let same = stack.iter().zip(&self.stack);
+        let shown = same.take_while(|(a, b)| a.function == b.function).count();
+        let is_it = |frame: &Frame| {
+            functions.get(frame.function).is_some_and(|known| {
+                known.function.qualified == self.function || known.function.name == self.function
+            })
+        };
+        let own = stack.iter().position(is_it).map_or(0, |own| own + 1);
+        shown.max(own)
+    }
+}
+
+/// Frames of the functions that were on the stack in both, without an end between.
+fn held(around: &[Frame], stack: &[Frame]) -> usize {
+    let mut held = 0;
+    for (a, b) in around.iter().zip(stack) {
+        if a.function != b.function {
+            break;
+        }
+        held += 1;
+        if a.line != b.line {
+            break;
+        }
+    }
+    held
+}
