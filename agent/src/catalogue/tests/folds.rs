@@ -1,7 +1,7 @@
 //! Regions whose crossings are joined, or only counted.
 
 use hotspan_common::{RegionFlags, TALLY_SLOT};
-use hotspan_synth::region::ValueRule;
+use hotspan_synth::region::{Stage, ValueRule};
 
 use super::{Catalogue, RegionRole, analyse, catalogue, source};
 
@@ -22,6 +22,15 @@ fn a_rule_names_its_slots() {
     assert_eq!(fold.rate.as_ref().unwrap().slot, 0);
     let opening = fold.opening.as_ref().unwrap();
     assert_eq!((opening.name.as_str(), opening.length), ("shop.first", 0));
+    assert_eq!(found.flags & RegionFlags::KEEP_ALL, RegionFlags::KEEP_ALL);
+}
+
+#[test]
+fn a_stage_is_kept_however_brief() {
+    let text = format!("{HEAD}stage = \"forward\"\nnumbered = true");
+    let analysis = analyse(&catalogue(&text), "c", SHOP);
+    let found = &analysis.regions[0];
+    assert_eq!((found.stage, found.numbered), (Some(Stage::Forward), true));
     assert_eq!(found.flags & RegionFlags::KEEP_ALL, RegionFlags::KEEP_ALL);
 }
 
@@ -56,6 +65,19 @@ fn mistakes_are_named() {
             "t:6: `First` is no region name",
         ),
         ("fold = { unknown = 1 }", "t:6: unknown field `unknown`"),
+        (
+            "fold = {}\nnumbered = true",
+            "t:3: numbered: only whole calls can be",
+        ),
+        (
+            "fold = {}\nstage = \"request\"",
+            "t:3: stage: only spans have one, and a request is no repetition",
+        ),
+        (
+            "role = \"tally\"\nstage = \"forward\"",
+            "t:3: stage: only spans have one",
+        ),
+        ("stage = \"later\"", "t:6: unknown variant `later`"),
     ];
     for (rule, expected) in cases {
         let text = format!("{HEAD}{rule}");
