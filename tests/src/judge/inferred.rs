@@ -44,10 +44,7 @@ impl Index<'_> {
         } else if self.exported.is_empty() && !self.knows_trace(&top.trace_id) {
             // A request of which the service records nothing.
             verdict.spans -= 1;
-        } else if parent.is_none_or(|parent| {
-            // A span is still the current one while it is handed to its exporter.
-            may_lie_in(top, parent.start_ns, parent.end_ns + SLACK_NS)
-        }) {
+        } else if parent.is_none_or(|parent| belongs_to(top, parent)) {
             verdict.right += 1;
         } else {
             let bounds = parent.map(|parent| (parent.start_ns, parent.end_ns));
@@ -82,6 +79,19 @@ impl Index<'_> {
         let mut calls = self.by_thread.values().flatten();
         calls.any(|call| call.trace_id == trace_id)
     }
+}
+
+/// Whether a span can lie in its parent. A span is still the current one while it is handed to its exporter,
+/// and who waits then (for the CPU, say) waits as long as it takes.
+fn belongs_to(span: &Span, parent: &Span) -> bool {
+    let current_until_ns = parent.end_ns + SLACK_NS;
+    let begins = Span {
+        end_ns: span.start_ns,
+        ..span.clone()
+    };
+    let is_wait = span.text("hotspan.origin") == Some("wait");
+    may_lie_in(&begins, parent.start_ns, current_until_ns)
+        && (is_wait || may_lie_in(span, parent.start_ns, current_until_ns))
 }
 
 /// Whether a span can have been within these bounds, each of its sides as far off as it declares.
