@@ -13,9 +13,7 @@ use hotspan::{
     kernel::{Armed, Kernel, ProbePoint},
     target::Process,
 };
-use hotspan_common::{
-    Cookie, PointKind, RegionSpec, SampleEvent, SampleFlags, SampleReason, Target,
-};
+use hotspan_common::{Cookie, RegionSpec, SampleEvent, SampleFlags, SampleReason, Target};
 use hotspan_tests::{
     gate::require_bpf,
     paths, python,
