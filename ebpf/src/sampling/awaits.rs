@@ -33,7 +33,7 @@ const LIMIT_PER_S: u64 = 1000;
 /// In the keys of the guard's buckets, in place of a region's number.
 const AWAITS: u64 = u32::MAX as u64 - 1;
 /// Coroutines that await each other, at the most.
-const MAX_CHAIN: u32 = 16;
+const MAX_CHAIN: u32 = 32;
 /// Depths of a stack of values beyond this are none.
 const MAX_DEPTH: u64 = 1 << 16;
 /// `TaskStepMethWrapper.sw_task` and `TaskWakeupMethWrapper.ww_task`, the same in all versions.

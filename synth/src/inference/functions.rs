@@ -184,6 +184,7 @@ impl Functions {
 impl From<Function> for KnownFunction {
     fn from(function: Function) -> Self {
         let (layer, package) = match function.language {
+            Language::Python if is_launcher(&function) => (Layer::Framework, None),
             Language::Python => python(&function.file),
             Language::Native if STARTS.contains(&function.name.as_str()) => {
                 (Layer::Framework, None)
@@ -211,6 +212,14 @@ impl From<Function> for KnownFunction {
 fn is_native_loop(function: &Function) -> bool {
     let is_uv = || function.name.contains("uvloop") || function.name.starts_with("uv_");
     function.object.starts_with("_asyncio.") || (function.object.starts_with("loop.") && is_uv())
+}
+
+/// Whether it is the body of a command like `bin/uvicorn`, which only calls a package's main function.
+fn is_launcher(function: &Function) -> bool {
+    let Some((place, name)) = function.file.rsplit_once('/') else {
+        return false;
+    };
+    function.name == "<module>" && place.ends_with("/bin") && !name.contains('.')
 }
 
 /// By the place of its file. A program without a path is taken for the application's.

@@ -1,7 +1,7 @@
 //! Samples and waits drawn as text, to events.
 //!
 //! A line `LETTER = FUNCTIONS` is a stack, outermost first: `name` is the application's, `fw:name` a
-//! framework's, `lib:name` a package's, `c:name` native, `task:name` of asyncio's module, `uv:name` of uvloop's,
+//! framework's, `lib:name` a package's, `c:name` native, `bin:name` of a launcher, `task:name` of asyncio's module, `uv:name` of uvloop's,
 //! `?:name` native without a symbol, `name:7`
 //! is at its line 7. A row whose label ends in one of these words holds stacks:
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
@@ -91,6 +91,7 @@ fn function(id: FunctionId, word: &str) -> Function {
         "fw" => python("/venv/lib/python3.11/site-packages/starlette/routing.py"),
         "lib" => python("/venv/lib/python3.11/site-packages/solver/model.py"),
         "other" => python("/venv/lib/python3.11/site-packages/shop/orders.py"),
+        "bin" => python("/venv/bin/uvicorn"),
         "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
         "c" => (Language::Native, String::new(), "libtest.so".to_owned()),
         "task" => (

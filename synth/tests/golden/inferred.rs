@@ -375,3 +375,19 @@ fn a_part_of_a_request_ends_where_a_crossing_began_that_has_not_ended() {
         ",
     );
 }
+
+#[test]
+fn waits_whose_stacks_lack_native_frames_break_no_call_in_pieces() {
+    check(
+        "
+        s            = bin:<module> fw:run c:loop fw:call handler score c:sum
+        w            = bin:<module> fw:run fw:call handler score
+        1/a @        | ssss ssss ssssssssssssssssssssssss
+        1/a runqueue |     w    w
+        ",
+        "
+        a
+          score 0..34
+        ",
+    );
+}
