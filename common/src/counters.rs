@@ -77,10 +77,6 @@ wire_enum! {
         AwaitsUnseen = 49,
         /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
-        /// Stacks among those sent, of young requests, that were taken between the others.
-        SamplesOfYoung = 51,
-        /// Ticks in young requests at which no stack was taken, as there were too many of them.
-        YoungUnsampled = 52,
     }
 }
 

@@ -19,12 +19,6 @@ use crate::{
 /// Batches of the ring in one turn, at the most.
 const BATCHES_PER_TURN: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
-/// How much more densely a young request is sampled than others, at the most.
-const DENSITY: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
-/// Ticks a second and CPU, at the most, for that.
-const MOST_TICKS: u32 = 999;
-/// Stacks with which a request is no longer young.
-const FIRST_SAMPLES: u32 = 8;
 
 /// How targets are sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,8 +62,7 @@ impl Sampling {
         if self.sampler.is_some() || self.refused {
             return;
         }
-        let ticks = frequency.saturating_mul(ticks_per_sample(frequency));
-        match kernel.sample(ticks) {
+        match kernel.sample(frequency) {
             Ok(sampler) => self.sampler = Some(sampler),
             Err(error) => {
                 self.refused = true;
@@ -96,10 +89,8 @@ impl Sampling {
         let Some(frequency) = self.rules.frequency else {
             return;
         };
-        let each = ticks_per_sample(frequency);
-        target.tick_ns = SECOND_NS / u64::from(frequency.saturating_mul(each).get());
-        target.ticks_per_sample = each.get();
-        target.first_samples = if each.get() > 1 { FIRST_SAMPLES } else { 0 };
+        target.tick_ns = SECOND_NS / u64::from(frequency.get());
+        target.ticks_per_sample = 1;
         if self.rules.all_threads {
             target.flags |= TargetFlags::SAMPLES_ALL;
         }
@@ -112,12 +103,6 @@ impl Sampling {
     /// For people: how often, or that it is off.
     pub fn label(&self) -> String {
         match (&self.sampler, self.rules.frequency) {
-            (Some(_), Some(frequency)) if ticks_per_sample(frequency).get() > 1 => {
-                let ticks = frequency.saturating_mul(ticks_per_sample(frequency));
-                format!(
-                    "sampling {frequency} Hz, each request's first {FIRST_SAMPLES} stacks {ticks} Hz"
-                )
-            }
             (Some(_), Some(frequency)) => format!("sampling {frequency} Hz"),
             _ => "sampling off".to_owned(),
         }
@@ -202,12 +187,6 @@ impl Sampling {
         let resolver = self.resolver.iter().flat_map(Resolver::counters);
         own.into_iter().chain(resolver)
     }
-}
-
-/// Ticks of the kernel's timer for each stack of a request that goes on: those between are for young ones.
-fn ticks_per_sample(frequency: NonZeroU32) -> NonZeroU32 {
-    let most = MOST_TICKS / frequency.get();
-    NonZeroU32::new(most).map_or(NonZeroU32::MIN, |most| most.min(DENSITY))
 }
 
 fn owned(sample: &SampleView<'_>) -> RawSample {

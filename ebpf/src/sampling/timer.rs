@@ -1,14 +1,18 @@
 //! Ticks of the sampler's timer, on each CPU.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::perf_event, programs::PerfEventContext};
-use hotspan_common::{SampleFlags, Target, TargetFlags};
+use aya_ebpf::{
+    helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns},
+    macros::perf_event,
+    programs::PerfEventContext,
+};
+use hotspan_common::{SampleFlags, Target};
 
 use super::{
-    density, registers,
+    registers,
     send::{self, Tick},
     wait, work, worker,
 };
-use crate::{counters::count, maps::TARGETS, threads};
+use crate::{maps::TARGETS, threads};
 
 /// The privilege level in a code segment's selector: 0 in the kernel.
 const PRIVILEGE: u64 = 3;
@@ -18,10 +22,20 @@ const PRIVILEGE: u64 = 3;
 pub fn sample(ctx: PerfEventContext) -> u32 {
     let (tgid, tid) = threads::current();
     // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
-    if let Some(target) = unsafe { TARGETS.get(&tgid) } {
+    if let Some(target) = unsafe { TARGETS.get(&tgid) }
+        && is_taken(target)
+    {
         take(&ctx, target, tgid, tid);
     }
     0
+}
+
+/// By chance rather than by count, so that no rhythm of the target's is met again and again.
+#[inline(always)]
+fn is_taken(target: &Target) -> bool {
+    // SAFETY: a plain helper.
+    target.ticks_per_sample <= 1
+        || unsafe { bpf_get_prandom_u32() }.is_multiple_of(target.ticks_per_sample)
 }
 
 #[inline(always)]
@@ -31,28 +45,12 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let Some(worker) = worker::get_or_create(target, tgid, tid) else {
         return;
     };
-    let tick = worker.density.tick(target, now);
-    if tick == density::Tick::Passed {
-        return;
-    }
     wait::settle(worker, now);
     let Some(registers) = registers::of_current() else {
         return;
     };
-    let work = work::look(target, worker, tid, registers.sp, now);
-    let refusal = work::refusal(&work);
-    let ticks = match (tick, refusal) {
-        (density::Tick::Due(ticks), None) => ticks,
-        (density::Tick::Due(ticks), Some(reason)) => {
-            count(reason);
-            if target.flags & TargetFlags::SAMPLES_ALL == 0 {
-                return;
-            }
-            ticks
-        }
-        (_, None) if worker.density.takes(target, &work, tgid, now) => 1,
-        (_, None) => return,
-        (_, Some(_)) => return worker.density.is_nobodys(now),
+    let Some(work) = work::of_current(target, worker, tid, registers.sp, now) else {
+        return;
     };
     // SAFETY: the context of a perf event has the registers that it interrupted.
     let selector = unsafe { (&raw const (*ctx.ctx).regs.cs).read_volatile() };
@@ -65,6 +63,6 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         tid,
         now,
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
-        period_ns: target.tick_ns * u64::from(ticks),
+        period_ns: target.tick_ns * u64::from(target.ticks_per_sample.max(1)),
     });
 }
