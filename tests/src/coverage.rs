@@ -57,7 +57,7 @@ pub fn requests<'a>(
 }
 
 impl Request<'_> {
-    /// The union of the leaf spans over the root. A leaf counts where the service says that the work
+    /// The union of the leaf spans over the root, with what goes on behind it. A leaf counts where the service says that the work
     /// it is named after (or a span above it is) was done, and nowhere else.
     pub fn coverage(&self) -> f64 {
         let parents: HashSet<&str> = self.spans.iter().map(|span| span.parent.as_str()).collect();
@@ -70,12 +70,19 @@ impl Request<'_> {
             for phase in &self.phases {
                 if self.bears(leaf, &phase.region) {
                     pieces.extend(common(leaf, phase.start_ns, phase.end_ns).and_then(
-                        |(start, end)| clip(start, end, self.root.start_ns, self.root.end_ns),
+                        |(start, end)| clip(start, end, self.root.start_ns, self.end_ns()),
                     ));
                 }
             }
         }
-        union_ns(pieces) as f64 / self.root.duration_ns().max(1) as f64
+        let whole_ns = self.end_ns().saturating_sub(self.root.start_ns);
+        union_ns(pieces) as f64 / whole_ns.max(1) as f64
+    }
+
+    /// When the last of its work ended: a service's span ends with the answer, which background tasks outlive.
+    fn end_ns(&self) -> u64 {
+        let work = self.phases.iter().map(|phase| phase.end_ns);
+        work.fold(self.root.end_ns, u64::max)
     }
 
     /// Phases of which more than half lies under spans that bear their name.
