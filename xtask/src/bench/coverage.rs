@@ -1,8 +1,12 @@
 //! How much of each request has a name, and whether it is the right one.
 
-use std::ffi::OsString;
+use std::{
+    ffi::OsString,
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hotspan_tests::{
     agent::Attach,
     catalogue,
@@ -10,12 +14,16 @@ use hotspan_tests::{
     coverage::{self, Sides},
     http,
     load::quantile,
-    service::{App, Options},
+    service::{App, Options, Service},
+    truth::Call,
 };
 use tempfile::TempDir;
 
 /// Requests of each kind before those that count: unknown code's spans become exact meanwhile.
 const WARM_UP: usize = 8;
+/// The endpoint that answers at once and goes on working, and the longest time for that.
+const BACKGROUND: &str = "/background";
+const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A kind of request, the least coverage that is promised, and how it is asked for.
 struct Kind {
@@ -74,7 +82,7 @@ fn kinds() -> Vec<Kind> {
             });
         }
     }
-    for path in ["/await", "/background"] {
+    for path in ["/await", BACKGROUND] {
         kinds.push(Kind {
             path: path.to_owned(),
             promised: Some(0.97),
@@ -106,13 +114,13 @@ fn measure(setting: &Setting, requests: usize) -> Result<()> {
             http::get(&client, service.port, &kind.path)?;
         }
     }
-    let warm = service.truth()?.len();
+    let warm = calls_after(&service, WARM_UP)?.len();
     for kind in &kinds {
         for _ in 0..requests {
             http::get(&client, service.port, &kind.path)?;
         }
     }
-    let calls = service.truth()?.split_off(warm);
+    let calls = calls_after(&service, WARM_UP + requests)?.split_off(warm);
     let exported = receiver.wait_for_calls(&calls)?;
     let outcome = agent.stop()?;
     drop(service.stop()?);
@@ -144,4 +152,19 @@ fn measure(setting: &Setting, requests: usize) -> Result<()> {
         sides.within, sides.all
     );
     Ok(())
+}
+
+/// What the service did, once so many of its background tasks have ended: they outlive their answers.
+fn calls_after(service: &Service, background_tasks: usize) -> Result<Vec<Call>> {
+    let deadline = Instant::now() + BACKGROUND_TIMEOUT;
+    loop {
+        let calls = service.truth()?;
+        let in_background = calls.iter().filter(|call| call.route == BACKGROUND);
+        if in_background.count() >= background_tasks {
+            return Ok(calls);
+        }
+        ensure!(Instant::now() < deadline, "the background tasks do not end");
+        // The service writes to a file: nothing tells of that.
+        thread::sleep(Duration::from_millis(50));
+    }
 }
