@@ -8,7 +8,7 @@ use hotspan_synth::{
     Limits, Settings, Sink, Synth,
     event::{Crossing, Ending, Event, Parent, ParentRead, ParentSource},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, Region, Role, ValueRule},
+    region::{AttributeRule, Region, ValueRule},
     span::Span,
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -87,20 +87,10 @@ fn header(synth: &mut Synth, out: &mut Count) {
             key: format!("optim.value_{slot}"),
             value: ValueRule::Int { slot },
         };
+        let function = "operations_research::sat::SolveCpModel";
         let region = Region {
-            id: RegionId(id),
-            name: name.to_owned(),
-            role: Role::Span,
-            function: "operations_research::sat::SolveCpModel".to_owned(),
-            object: "libortools.so.9".to_owned(),
             attributes: (0..4).map(int).collect(),
-            failure: None,
-            only_if: None,
-            event_of: None,
-            cold_start: false,
-            numbered: false,
-            stage: None,
-            fold: None,
+            ..Region::span(RegionId(id), name, function, "libortools.so.9")
         };
         synth.handle(Event::Region(region), out);
     }

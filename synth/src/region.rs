@@ -46,6 +46,27 @@ pub struct Region {
     pub fold: Option<Box<FoldRule>>,
 }
 
+impl Region {
+    /// A region each of whose crossings is a span, of which nothing is read.
+    pub fn span(id: RegionId, name: &str, function: &str, object: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            role: Role::Span,
+            function: function.to_owned(),
+            object: object.to_owned(),
+            attributes: Vec::new(),
+            failure: None,
+            only_if: None,
+            event_of: None,
+            cold_start: false,
+            numbered: false,
+            stage: None,
+            fold: None,
+        }
+    }
+}
+
 /// Which crossings of one request one span stands for: those of one name under one parent, one after
 /// the other. It lasts from the first entry to the last exit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

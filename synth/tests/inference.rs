@@ -10,7 +10,7 @@ use hotspan_synth::{
         ParentSource, Sample, SampleReason, TargetSpan, Wait, WaitEvidence,
     },
     ids::{CrossingId, FunctionId, RegionId, SpanId, TargetId, TraceId},
-    region::{Region, Role},
+    region::Region,
     span::{Span, Value},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -174,21 +174,7 @@ fn header() -> impl Iterator<Item = Event> {
         unix: UnixTime(BASE),
         error_ns: 0,
     });
-    let region = Event::Region(Region {
-        id: RegionId(0),
-        name: "test.region".to_owned(),
-        role: Role::Span,
-        function: "f".to_owned(),
-        object: "libtest.so".to_owned(),
-        attributes: Vec::new(),
-        cold_start: false,
-        numbered: false,
-        stage: None,
-        fold: None,
-        failure: None,
-        only_if: None,
-        event_of: None,
-    });
+    let region = Event::Region(Region::span(RegionId(0), "test.region", "f", "libtest.so"));
     [clock, region].into_iter().chain(functions())
 }
 

@@ -227,23 +227,17 @@ fn header() -> impl Iterator<Item = Event> {
             key: "text".into(),
             value: ValueRule::Text { slot: 1 },
         };
+        let name = format!("test.region_{id}");
         Event::Region(Region {
-            id: RegionId(id),
-            name: format!("test.region_{id}"),
             role,
-            function: "f".to_owned(),
-            object: "libtest.so".to_owned(),
             attributes: vec![text],
-            failure: None,
-            only_if: None,
-            event_of: None,
-            cold_start: false,
             numbered: id == 0,
             stage: [Some(Stage::Request), Some(Stage::Forward)]
                 .get(id as usize)
                 .copied()
                 .flatten(),
             fold: fold(id),
+            ..Region::span(RegionId(id), &name, "f", "libtest.so")
         })
     });
     std::iter::once(Event::Clock(clock)).chain(regions)

@@ -5,7 +5,7 @@ use hotspan_synth::{
     event::{Crossing, Ending, Event, Parent, ParentRead, ParentSource, Target},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
     recording::{End, LineError},
-    region::{Region, Role},
+    region::Region,
     span::{Span, Value},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -15,21 +15,12 @@ use super::{RecordingError, RecordingReader, RecordingWriter};
 const FINISHED: KernelTime = KernelTime(500);
 
 fn events() -> Vec<Event> {
-    let region = Region {
-        id: RegionId(1),
-        name: "cpsat.solve".to_owned(),
-        role: Role::Span,
-        function: "operations_research::sat::SolveCpModel".to_owned(),
-        object: "libortools.so.9".to_owned(),
-        attributes: Vec::new(),
-        failure: None,
-        only_if: None,
-        event_of: None,
-        cold_start: false,
-        numbered: false,
-        stage: None,
-        fold: None,
-    };
+    let region = Region::span(
+        RegionId(1),
+        "cpsat.solve",
+        "operations_research::sat::SolveCpModel",
+        "libortools.so.9",
+    );
     // Text that JSON must escape, and a number that a careless parser would round.
     let resource = vec![
         (

@@ -6,7 +6,7 @@ use hotspan_synth::{
         SampleReason, TargetSpan, WaitEvidence,
     },
     ids::{CrossingId, FunctionId, RegionId, SpanId, TargetId, TraceId},
-    region::{Region, Role},
+    region::Region,
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
@@ -32,21 +32,12 @@ fn parent(number: u8, by_lineage: bool) -> ParentRead {
 }
 
 fn region(id: u32, name: &str) -> Event {
-    Event::Region(Region {
-        id: RegionId(id),
-        name: name.to_owned(),
-        role: Role::Span,
-        function: "sat::Solve".to_owned(),
-        object: "libsolver.so".to_owned(),
-        attributes: Vec::new(),
-        cold_start: false,
-        numbered: false,
-        stage: None,
-        fold: None,
-        failure: None,
-        only_if: None,
-        event_of: None,
-    })
+    Event::Region(Region::span(
+        RegionId(id),
+        name,
+        "sat::Solve",
+        "libsolver.so",
+    ))
 }
 
 fn open(id: u64, region: u32, thread: u32, entry_ms: u64, parent: ParentRead) -> OpenCrossing {

@@ -1,6 +1,6 @@
 //! Which functions of a call tree become spans, and what the rest of their time is called.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use super::{
     findings::{Finding, Origin},
@@ -12,9 +12,7 @@ use super::{
 use crate::{event::Frame, ids::FunctionId, settings::Inference, time::KernelTime};
 
 /// A child that takes this part of its caller's time, in percent, explains it: they are one span.
-const EXPLAINS_PERCENT: u64 = 90;
-/// Pieces that separate two calls of a function beyond doubt that it is one loop.
-const APART_PIECES: usize = 2;
+pub(super) const EXPLAINS_PERCENT: u64 = 90;
 
 /// Chooses in one segment of a thread's time.
 #[derive(Clone, Copy, Debug)]
@@ -276,18 +274,6 @@ impl Chooser<'_> {
         finding
     }
 
-    /// Native functions below one that nearly all samples of it have in common, each the next one's caller.
-    /// Waits are not asked: their stacks are often cut short.
-    fn native(&self, node: &Node) -> Vec<FunctionId> {
-        let pieces = self.pieces.get(node.pieces.clone()).unwrap_or_default();
-        let sampled = pieces.iter().filter(|piece| piece.samples > 0);
-        let stacks = sampled.map(|piece| {
-            let own = piece.frames.get(node.depth..).unwrap_or_default();
-            self.functions.probeable(own)
-        });
-        in_common(stacks.collect())
-    }
-
     /// A span for pieces that follow each other.
     pub fn of_pieces(&self, name: String, range: Range<usize>) -> Finding {
         let pieces = self.pieces.get(range).unwrap_or_default();
@@ -318,68 +304,6 @@ impl Chooser<'_> {
         }
     }
 
-    /// What is left of a function's time beside the spans in it, by its name and theirs.
-    fn rest(
-        &self,
-        name: &str,
-        frame: Option<Frame>,
-        range: Range<usize>,
-        children: &[Finding],
-    ) -> Vec<Finding> {
-        let mut rest = Vec::new();
-        for stretch in self.uncovered(range, children) {
-            let samples = self.of_pieces(String::new(), stretch.pieces.clone());
-            let pieces = self.pieces.get(stretch.pieces.clone()).unwrap_or_default();
-            let has_worked = pieces.iter().any(Piece::has_worked);
-            if stretch.duration_ns() < self.rules.min_wait_ns || !has_worked {
-                continue;
-            }
-            let before = children.iter().rfind(|child| child.end <= stretch.start);
-            let after = children.iter().find(|child| child.start >= stretch.end);
-            let beside = match (before, after) {
-                (Some(before), _) => format!("{name}.after_{}", before.name),
-                (None, Some(after)) => format!("{name}.before_{}", after.name),
-                (None, None) => continue,
-            };
-            rest.push(Finding {
-                name: beside,
-                start: stretch.start,
-                end: stretch.end,
-                frame,
-                ..samples
-            });
-        }
-        rest
-    }
-
-    /// The parts of the pieces that no finding covers; a hole covers nothing and ends a part.
-    pub fn uncovered(&self, range: Range<usize>, findings: &[Finding]) -> Vec<Stretch> {
-        let mut parts: Vec<Stretch> = Vec::new();
-        for index in range {
-            let Some(piece) = self.pieces.get(index) else {
-                continue;
-            };
-            let covered = findings
-                .iter()
-                .find(|finding| finding.start <= piece.start && piece.end <= finding.end);
-            if covered.is_some() {
-                continue;
-            }
-            match parts.last_mut() {
-                Some(part) if part.pieces.end == index && !piece.after_hole => {
-                    part.pieces.end += 1;
-                    part.end = piece.end;
-                }
-                _ => parts.push(Stretch {
-                    start: piece.start,
-                    end: piece.end,
-                    pieces: index..index + 1,
-                }),
-            }
-        }
-        parts
-    }
-
     /// All waits in these pieces.
     fn waits(&self, pieces: Range<usize>) -> Vec<Finding> {
         pieces.filter_map(|piece| self.wait(piece)).collect()
@@ -401,65 +325,6 @@ impl Chooser<'_> {
         own.or_else(|| frames.last()).copied()
     }
 
-    /// Whether calls of a function come so closely that they are its caller's loop.
-    fn is_loop(&self, function: FunctionId, siblings: &[Kid]) -> bool {
-        let mut last: Option<(usize, usize)> = None;
-        for (at, kid) in siblings.iter().enumerate() {
-            let Kid::Node(node) = kid else { continue };
-            if node.function != function {
-                continue;
-            }
-            if let Some((before, past)) = last {
-                let between = siblings.get(before + 1..at).unwrap_or_default();
-                let is_apart = between.iter().any(|kid| self.separates(kid))
-                    || node.pieces.start - past >= APART_PIECES
-                    || between.is_empty();
-                if !is_apart {
-                    return true;
-                }
-            }
-            last = Some((at, node.pieces.end));
-        }
-        false
-    }
-
-    fn separates(&self, kid: &Kid) -> bool {
-        match kid {
-            Kid::Wait(_) => true,
-            Kid::Node(node) => self.is_enough(node.pieces.clone()),
-            Kid::Own => false,
-        }
-    }
-
-    /// Whether the evidence is enough for a span: two samples, or one and an exact side; and that
-    /// it may have lasted as long as a span must.
-    fn is_enough(&self, range: Range<usize>) -> bool {
-        let finding = self.of_pieces(String::new(), range.clone());
-        let pieces = self.pieces.get(range).unwrap_or_default();
-        let has_wait = pieces.iter().any(|piece| piece.wait.is_some());
-        let is_exact = pieces
-            .first()
-            .is_some_and(|piece| piece.start_error_ns == 0)
-            || pieces.last().is_some_and(|piece| piece.end_error_ns == 0);
-        let is_shown = finding.samples >= 2 || has_wait || (finding.samples == 1 && is_exact);
-        is_shown && finding.duration_ns().saturating_add(finding.error_ns) >= self.rules.min_span_ns
-    }
-
-    /// Whether the function was on the stack on the other side of a hole beside it.
-    fn is_continued(&self, node: &Node) -> bool {
-        let is_it = |piece: Option<&Piece>| {
-            piece.is_some_and(|piece| piece.function(node.depth) == Some(node.function))
-        };
-        let hole_before = self
-            .pieces
-            .get(node.pieces.start)
-            .is_some_and(|piece| piece.after_hole);
-        let after = self.pieces.get(node.pieces.end);
-        let before = node.pieces.start.checked_sub(1);
-        (hole_before && is_it(before.and_then(|before| self.pieces.get(before))))
-            || (after.is_some_and(|piece| piece.after_hole) && is_it(after))
-    }
-
     pub fn name(&self, function: FunctionId) -> String {
         let known = self.functions.get(function);
         known.map_or_else(String::new, |known| known.function.name.clone())
@@ -472,46 +337,5 @@ impl Chooser<'_> {
             .and_then(|frames| frames.get(..=node.depth))
             .unwrap_or_default()
             .to_vec()
-    }
-}
-
-/// What nearly all of these lists begin with.
-fn in_common(mut lists: Vec<Vec<FunctionId>>) -> Vec<FunctionId> {
-    let all = lists.len() as u64;
-    let mut common = Vec::new();
-    while let Some(next) = most_frequent(lists.iter().filter_map(|list| list.get(common.len()))) {
-        let at = common.len();
-        lists.retain(|list| list.get(at) == Some(&next));
-        if (lists.len() as u64).saturating_mul(100) < all.saturating_mul(EXPLAINS_PERCENT) {
-            break;
-        }
-        common.push(next);
-    }
-    common
-}
-
-/// Of those that are as frequent, the one with the lowest number.
-fn most_frequent<'a>(functions: impl Iterator<Item = &'a FunctionId>) -> Option<FunctionId> {
-    let mut counts: BTreeMap<FunctionId, usize> = BTreeMap::new();
-    for function in functions {
-        *counts.entry(*function).or_default() += 1;
-    }
-    let most = counts
-        .iter()
-        .max_by_key(|(id, count)| (**count, std::cmp::Reverse(**id)));
-    most.map(|(id, _)| *id)
-}
-
-/// A part of a segment's time.
-#[derive(Clone, Debug)]
-pub(super) struct Stretch {
-    pub start: KernelTime,
-    pub end: KernelTime,
-    pub pieces: Range<usize>,
-}
-
-impl Stretch {
-    pub fn duration_ns(&self) -> u64 {
-        self.end.since(self.start)
     }
 }

@@ -6,6 +6,7 @@
 //! `phases`). Crossings are emitted before that and bound everything: what is inferred lies between
 //! them or inside of one, never across.
 
+mod calls;
 mod choose;
 mod coverage;
 mod emit;
@@ -13,11 +14,13 @@ mod findings;
 mod folded;
 mod functions;
 mod lane;
+mod native;
 mod neighbours;
 mod nested;
 mod phases;
 mod probeable;
 mod requests;
+mod rest;
 mod timeline;
 mod tree;
 mod waits;

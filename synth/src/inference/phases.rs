@@ -1,9 +1,10 @@
 //! What comes before a region and after it, on the thread that called it.
 
 use super::{
-    choose::{Chooser, Stretch},
+    choose::Chooser,
     findings::{Finding, Origin},
     functions::Layer,
+    rest::Stretch,
     timeline::{Bound, Edge, HOLE_NS, Piece},
 };
 use crate::{event::Frame, time::KernelTime};

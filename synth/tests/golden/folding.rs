@@ -4,7 +4,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Crossing, Ending, Event, Parent, ParentRead, ParentSource, TargetSpan},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, FailureRule, FoldRule, Opening, Rate, Region, Role, ValueRule},
+    region::{AttributeRule, FailureRule, FoldRule, Opening, Rate, Region, ValueRule},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
@@ -45,21 +45,7 @@ fn attribute(key: &str) -> AttributeRule {
 }
 
 fn region(id: RegionId, name: &str) -> Region {
-    Region {
-        id,
-        name: name.to_owned(),
-        role: Role::Span,
-        function: name.to_owned(),
-        object: "libengine.so".to_owned(),
-        attributes: Vec::new(),
-        failure: None,
-        only_if: None,
-        event_of: None,
-        cold_start: false,
-        numbered: false,
-        stage: None,
-        fold: None,
-    }
+    Region::span(id, name, name, "libengine.so")
 }
 
 fn regions() -> [Region; 3] {

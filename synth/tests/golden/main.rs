@@ -39,20 +39,15 @@ const REGIONS: &[(char, &str, Role)] = &[
 ];
 
 fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
+    let function = format!("ns::{letter}()");
     Event::Region(Region {
-        id: RegionId(u32::from(letter)),
-        name: name.to_owned(),
         role,
-        function: format!("ns::{letter}()"),
-        object: "libtest.so".to_owned(),
-        cold_start: false,
         numbered: matches!(letter, 'S' | 'H'),
         stage: match letter {
             'Q' => Some(Stage::Request),
             'D' | 'V' => Some(Stage::Forward),
             _ => None,
         },
-        fold: None,
         attributes: vec![AttributeRule {
             key: "test.id".to_owned(),
             value: ValueRule::Int { slot: 0 },
@@ -71,6 +66,7 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
             slot: 0,
             errors: [(13_002, "highs.error".to_owned())].into(),
         }),
+        ..Region::span(RegionId(u32::from(letter)), name, &function, "libtest.so")
     })
 }
 

@@ -41,19 +41,25 @@ fn build(venv: &Venv, dir: &Path) {
         .arg(&c));
 }
 
+/// The program that uses the Cython module, which is built into `dir`.
+fn shop(dir: &Path) -> Command {
+    let venv = Venv::get("cython").unwrap();
+    build(&venv, dir);
+    let mut command = Command::new(venv.python());
+    command
+        .args(["batch.py", "cython"])
+        .env("SHOP", dir)
+        .current_dir(paths::targets());
+    command
+}
+
 #[test]
 fn a_cython_module() {
     let Some(_turn) = require_bpf("the Cython example") else {
         return;
     };
-    let venv = Venv::get("cython").unwrap();
     let dir = TempDir::new().unwrap();
-    build(&venv, dir.path());
-    let mut command = Command::new(venv.python());
-    command
-        .args(["batch.py", "cython"])
-        .env("SHOP", dir.path())
-        .current_dir(paths::targets());
+    let mut command = shop(dir.path());
     let example = paths::root().join("agent/catalogue/examples/cython_module.toml");
     let attach = |pid| Attach::pid(pid).with(["--regions".into(), example.into_os_string()]);
     let scene = scene::batch(&mut command, attach, CALLS);
@@ -67,14 +73,8 @@ fn a_suggested_catalogue() {
     let Some(_turn) = require_bpf("suggested regions") else {
         return;
     };
-    let venv = Venv::get("cython").unwrap();
     let dir = TempDir::new().unwrap();
-    build(&venv, dir.path());
-    let mut command = Command::new(venv.python());
-    command
-        .args(["batch.py", "cython"])
-        .env("SHOP", dir.path())
-        .current_dir(paths::targets());
+    let mut command = shop(dir.path());
     let mut batch = Batch::start(&mut command).unwrap();
     let pid = batch.pid().to_string();
     let (code, text, stderr) = thread::scope(|scope| {

@@ -1,0 +1,74 @@
+//! Whether pieces show a call: enough of one, one or several, one that goes on.
+
+use std::ops::Range;
+
+use super::{
+    choose::Chooser,
+    timeline::Piece,
+    tree::{Kid, Node},
+};
+use crate::ids::FunctionId;
+
+/// Pieces that separate two calls of a function beyond doubt that it is one loop.
+const APART_PIECES: usize = 2;
+
+impl Chooser<'_> {
+    /// Whether calls of a function come so closely that they are its caller's loop.
+    pub(super) fn is_loop(&self, function: FunctionId, siblings: &[Kid]) -> bool {
+        let mut last: Option<(usize, usize)> = None;
+        for (at, kid) in siblings.iter().enumerate() {
+            let Kid::Node(node) = kid else { continue };
+            if node.function != function {
+                continue;
+            }
+            if let Some((before, past)) = last {
+                let between = siblings.get(before + 1..at).unwrap_or_default();
+                let is_apart = between.iter().any(|kid| self.separates(kid))
+                    || node.pieces.start - past >= APART_PIECES
+                    || between.is_empty();
+                if !is_apart {
+                    return true;
+                }
+            }
+            last = Some((at, node.pieces.end));
+        }
+        false
+    }
+
+    fn separates(&self, kid: &Kid) -> bool {
+        match kid {
+            Kid::Wait(_) => true,
+            Kid::Node(node) => self.is_enough(node.pieces.clone()),
+            Kid::Own => false,
+        }
+    }
+
+    /// Whether the evidence is enough for a span: two samples, or one and an exact side; and that
+    /// it may have lasted as long as a span must.
+    pub(super) fn is_enough(&self, range: Range<usize>) -> bool {
+        let finding = self.of_pieces(String::new(), range.clone());
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let has_wait = pieces.iter().any(|piece| piece.wait.is_some());
+        let is_exact = pieces
+            .first()
+            .is_some_and(|piece| piece.start_error_ns == 0)
+            || pieces.last().is_some_and(|piece| piece.end_error_ns == 0);
+        let is_shown = finding.samples >= 2 || has_wait || (finding.samples == 1 && is_exact);
+        is_shown && finding.duration_ns().saturating_add(finding.error_ns) >= self.rules.min_span_ns
+    }
+
+    /// Whether the function was on the stack on the other side of a hole beside it.
+    pub(super) fn is_continued(&self, node: &Node) -> bool {
+        let is_it = |piece: Option<&Piece>| {
+            piece.is_some_and(|piece| piece.function(node.depth) == Some(node.function))
+        };
+        let hole_before = self
+            .pieces
+            .get(node.pieces.start)
+            .is_some_and(|piece| piece.after_hole);
+        let after = self.pieces.get(node.pieces.end);
+        let before = node.pieces.start.checked_sub(1);
+        (hole_before && is_it(before.and_then(|before| self.pieces.get(before))))
+            || (after.is_some_and(|piece| piece.after_hole) && is_it(after))
+    }
+}
