@@ -10,7 +10,7 @@ use super::{
         self, ContextRefusal, Coroutines, FramesRefusal, OtelAddresses, PythonProcess,
         heap::{Heap, HeapLayout},
         modules::Modules,
-        otel::find_otel,
+        otel::{OtelMissing, find_otel},
         sdk::{SdkReport, read_sdk},
     },
     resource::resource,
@@ -37,6 +37,8 @@ pub struct ContextFindings {
     pub sdk: Option<SdkReport>,
     /// Whether another look may find more.
     pub may_change: bool,
+    /// The interpreter's objects changed under the reader: what an earlier look found still stands.
+    pub was_disturbed: bool,
 }
 
 /// Looks at a target.
@@ -62,6 +64,8 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
         coroutines: coroutines(&python),
         may_change: may_change(&python, heap.as_ref())
             || record.as_ref().is_err_and(ThreadContextRefusal::may_change),
+        was_disturbed: heap.as_ref().is_some_and(|heap| heap.was_disturbed)
+            || python.as_ref().is_err_and(ContextRefusal::may_change),
         python: python
             .map(|python| python.layout(otel.as_ref()))
             .unwrap_or_default(),
@@ -93,6 +97,8 @@ struct HeapFindings {
     missing: Option<String>,
     sdk: Option<SdkReport>,
     may_change: bool,
+    /// A read failed, which says nothing of what is there.
+    was_disturbed: bool,
 }
 
 impl HeapFindings {
@@ -104,6 +110,7 @@ impl HeapFindings {
                 missing: Some(reason),
                 sdk: None,
                 may_change: true,
+                was_disturbed: true,
             },
         }
     }
@@ -115,15 +122,17 @@ impl HeapFindings {
         let mut heap = Heap::new(&memory, layout);
         let modules =
             Modules::find(&mut heap, python.interpreter).map_err(|error| error.to_string())?;
-        let (otel, missing, may_change) = match find_otel(&heap, &modules) {
-            Ok(found) => (Some(found), None, false),
-            Err(missing) => (None, Some(missing.to_string()), missing.may_change()),
+        let (otel, missing) = match find_otel(&heap, &modules) {
+            Ok(found) => (Some(found), None),
+            Err(missing) => (None, Some(missing)),
         };
         let sdk = read_sdk(&heap, &modules).ok();
         Ok(Self {
             otel,
-            missing,
-            may_change: may_change || sdk.as_ref().is_none_or(SdkReport::may_change),
+            may_change: missing.as_ref().is_some_and(OtelMissing::may_change)
+                || sdk.as_ref().is_none_or(SdkReport::may_change),
+            was_disturbed: matches!(missing, Some(OtelMissing::Heap(_))),
+            missing: missing.map(|missing| missing.to_string()),
             sdk,
         })
     }

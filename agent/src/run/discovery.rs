@@ -125,15 +125,17 @@ impl Engine {
             return Ok(());
         };
         let is_stale = watched.look.end();
-        watched.learn_context(context);
+        let counts = watched.learn_context(context);
         self.sampling.configure(&mut watched.wire);
         self.kernel.set_target(target, watched.wire)?;
-        self.pipeline.feed(Event::Target(event::Target {
-            id: TargetId(target),
-            ns_pid: watched.process.ns_pid(),
-            executable: watched.process.name().to_owned(),
-            resource: context.resource.clone(),
-        }))?;
+        if counts {
+            self.pipeline.feed(Event::Target(event::Target {
+                id: TargetId(target),
+                ns_pid: watched.process.ns_pid(),
+                executable: watched.process.name().to_owned(),
+                resource: context.resource.clone(),
+            }))?;
+        }
         let held = std::mem::take(&mut watched.held);
         let steps = &context.coroutines.steps;
         let follows = self.sampling.is_wanted() && !steps.is_empty();

@@ -122,20 +122,25 @@ impl Watched {
         self.context_wait = FIRST_WAIT;
     }
 
-    /// Takes in what a look has found.
-    pub fn learn_context(&mut self, context: &ContextFindings) {
+    /// Takes in what a look has found, and says whether it counts. One that met the target amid an
+    /// import takes nothing back: parents would be missing until the next look.
+    pub fn learn_context(&mut self, context: &ContextFindings) -> bool {
+        let counts = !(context.was_disturbed && self.wire.python.context_var != 0);
         self.is_looked_at = true;
-        self.wire.python = context.python;
-        self.wire.frames = context.frames;
-        self.wire.coroutines = context.coroutines.layout;
         self.wire.thread_context = context.thread_context;
-        self.context.clone_from(&context.label);
+        if counts {
+            self.wire.python = context.python;
+            self.wire.frames = context.frames;
+            self.wire.coroutines = context.coroutines.layout;
+            self.context.clone_from(&context.label);
+        }
         self.context_due = None;
         // A look that began before asyncio was there has not seen it.
         let is_new = std::mem::take(&mut self.has_new_asyncio);
         if context.may_change || (is_new && context.coroutines.steps.is_empty()) {
             self.look_again();
         }
+        counts
     }
 
     /// Takes in what the objects say about the process itself.
@@ -165,3 +170,54 @@ impl Watched {
 
 /// All of them, by the process id that the kernel's events carry.
 pub type Targets = BTreeMap<u32, Watched>;
+
+#[cfg(test)]
+mod tests {
+    use hotspan_common::PythonLayout;
+
+    use super::*;
+
+    fn found(context_var: u64, was_disturbed: bool) -> ContextFindings {
+        ContextFindings {
+            python: PythonLayout {
+                context_var,
+                ..PythonLayout::default()
+            },
+            label: format!("at {context_var}"),
+            may_change: was_disturbed,
+            was_disturbed,
+            ..ContextFindings::default()
+        }
+    }
+
+    fn watched() -> Watched {
+        // Whoever runs the tests: the agent does not watch itself.
+        let process = Process::open(std::os::unix::process::parent_id()).unwrap();
+        Watched::new(Arc::new(process), true)
+    }
+
+    #[tokio::test]
+    async fn a_look_amid_an_import_takes_nothing_back() {
+        let mut watched = watched();
+        assert!(watched.learn_context(&found(7, false)));
+        assert!(!watched.learn_context(&found(0, true)));
+        assert_eq!(watched.wire.python.context_var, 7);
+        assert_eq!(watched.context, "at 7");
+        assert!(watched.context_due.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_is_truly_gone_is_taken_back() {
+        let mut watched = watched();
+        watched.learn_context(&found(7, false));
+        assert!(watched.learn_context(&found(0, false)));
+        assert_eq!(watched.wire.python.context_var, 0);
+    }
+
+    #[tokio::test]
+    async fn a_first_look_counts_even_when_disturbed() {
+        let mut watched = watched();
+        assert!(watched.learn_context(&found(0, true)));
+        assert_eq!(watched.context, "at 0");
+    }
+}
