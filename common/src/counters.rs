@@ -77,6 +77,9 @@ wire_enum! {
         AwaitsUnseen = 49,
         /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
+        /// Looks at a thread, at a tick or as it stopped running, whose active span could not be read: what it
+        /// does then is not told of.
+        WorkUnreadable = 53,
     }
 }
 
