@@ -64,8 +64,8 @@ impl Named {
 struct Run {
     samples: Vec<Named>,
     stretches: Vec<Stretch>,
-    /// Looks at leaving threads for which there was no time left, or that could not be read: each may be a
-    /// wait.
+    /// Looks at leaving threads for which there was no time left, or that could not be read, and returns that
+    /// the kernel did not tell of: each may be a wait.
     unseen: u64,
 }
 
@@ -152,7 +152,10 @@ fn sampled(minor: &str) -> Option<Run> {
     Some(Run {
         samples,
         stretches,
-        unseen: counters.get("kernel.waits_unseen") + counters.get("kernel.work_unreadable"),
+        unseen: ["waits_unseen", "work_unreadable", "switches_missed"]
+            .map(|name| counters.get(&format!("kernel.{name}")))
+            .iter()
+            .sum(),
     })
 }
 
