@@ -70,7 +70,7 @@ fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
         .unwrap();
     let _inside = runtime.enter();
     let started = Instant::now();
-    let mut kernel = Kernel::load().unwrap();
+    let mut kernel = Kernel::load(Some(FREQUENCY)).unwrap();
     let loaded = started.elapsed();
     kernel
         .set_target(
