@@ -1,8 +1,9 @@
 //! What the agent costs the service, and itself, beside the tools that people would use instead.
 //!
-//! Rounds without anybody lie between those with each watcher, and each of these is compared with the two
-//! beside it, so that what else the machine does, and drifts, meets all alike. One of the watchers is nobody:
-//! what it appears to cost is what this measurement can't tell from nothing.
+//! CPU time: two services alike, one of them watched, get the same requests in turn, a quarter of a second each, so
+//! that whatever else the machine does, and drifts, meets both; then the other one is watched. Throughput and
+//! latency: rounds of one service, each between two without, as the watcher's own CPU time is to tell there.
+//! One of the watchers is nobody: what it appears to cost is what this measurement can't tell from nothing.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -21,33 +22,43 @@ use crate::cargo;
 
 /// Requests in a round: a second or two. Seeds repeat from round to round, so that all do the same work.
 const REQUESTS: usize = 240;
+/// Requests that each of the two services gets before it is the other's turn.
+const BLOCK: usize = 48;
+/// Turns of each, beside a round.
+const BLOCKS: usize = 10;
 /// Requests that a watcher meets before it is measured: what it does once is not what it costs.
 const FIRST: usize = 60;
 /// As many as keep two cores busy.
 const AT_ONCE: usize = 8;
 
-/// `rounds` rounds with each watcher, each between two without.
+/// `rounds` rounds with each watcher of each of the two services.
 pub fn run(rounds: usize, wanted: &[Watcher], regions: &[PathBuf]) -> Result<()> {
     let watchers = there(wanted);
-    let service = Options::default().start()?;
+    let services = [Options::default().start()?, Options::default().start()?];
     // What is slow once (imports, the first solve) is not what is measured.
-    send(&service, 3 * FIRST)?;
+    for service in &services {
+        send(service, 3 * FIRST)?;
+    }
     let mut compared: Vec<Compared> = watchers.iter().map(|_| Compared::default()).collect();
-    let mut before = round(&service)?;
-    for number in 0..rounds {
-        cargo::say(&format!("round {} of {rounds}", number + 1));
+    for number in 0..2 * rounds {
+        cargo::say(&format!("round {} of {}", number + 1, 2 * rounds));
+        let place = Place {
+            services: &services,
+            watched: number % 2,
+        };
+        let mut before = round(place.service())?;
         for turn in 0..watchers.len() {
             // Who comes first changes, too.
             let index = (number + turn) % watchers.len();
-            let watched = watched(&service, watchers[index], regions)?;
-            let after = round(&service)?;
-            compared[index].add(watched, [&before, &after]);
+            let watched = place.watched(watchers[index], regions)?;
+            let after = round(place.service())?;
+            compared[index].add(place.watched, watched, [&before, &after]);
             before = after;
         }
     }
     println!(
-        "{rounds} rounds of {REQUESTS} requests with each, {AT_ONCE} at once, each round against the two beside it \
-         without; median (where it lies with 95 % confidence):"
+        "{rounds} rounds of {REQUESTS} requests with each on each of two services, and {BLOCKS} times {BLOCK} \
+         requests to both in turn, {AT_ONCE} at once; median (where it lies with 95 % confidence):"
     );
     for (watcher, compared) in watchers.iter().zip(&mut compared) {
         compared.print(*watcher)?;
@@ -71,7 +82,8 @@ fn there(wanted: &[Watcher]) -> Vec<Watcher> {
 /// A watcher's rounds, each as ratios to those beside it.
 #[derive(Default)]
 struct Compared {
-    times: Ratios,
+    /// CPU times of the watched service to the other's, by which of them was watched.
+    times: [Vec<f64>; 2],
     throughputs: Ratios,
     tails: Ratios,
     /// CPU time of the service for a request without, in seconds.
@@ -85,9 +97,15 @@ struct Compared {
 }
 
 impl Compared {
-    fn add(&mut self, Watched { round, own, memory }: Watched, beside: [&Round; 2]) {
+    fn add(&mut self, which: usize, watched: Watched, beside: [&Round; 2]) {
+        let Watched {
+            times,
+            round,
+            own,
+            memory,
+        } = watched;
         let mean = |of: fn(&Round) -> f64| f64::midpoint(of(beside[0]), of(beside[1]));
-        self.times.add(round.cpu_s() / mean(Round::cpu_s));
+        self.times[which].extend(times);
         self.throughputs
             .add(round.load.throughput() / mean(|round| round.load.throughput()));
         self.tails.add(round.p99_s() / mean(Round::p99_s));
@@ -101,6 +119,16 @@ impl Compared {
         self.resident_mib = self.resident_mib.max(resident_mib);
     }
 
+    /// One ratio of each service's together: what makes one of them the faster cancels out.
+    fn paired_times(&self) -> Ratios {
+        let [first, second] = &self.times;
+        let mut pairs = Ratios::default();
+        for (first, second) in first.iter().zip(second) {
+            pairs.add((first * second).sqrt());
+        }
+        pairs
+    }
+
     fn print(&mut self, watcher: Watcher) -> Result<()> {
         self.request_s.sort_by(f64::total_cmp);
         let request_s = quantile(&self.request_s, 0.5).context("no rounds")?;
@@ -111,7 +139,7 @@ impl Compared {
         println!("{}", watcher.name());
         println!(
             "  the service's CPU time  {}, of {:.2} ms a request",
-            self.times.change()?,
+            self.paired_times().change()?,
             1e3 * request_s
         );
         println!("  throughput              {}", self.throughputs.change()?);
@@ -149,6 +177,8 @@ impl Round {
 }
 
 struct Watched {
+    /// CPU times of the watched service, each to the other's.
+    times: Vec<f64>,
     round: Round,
     /// The watcher's CPU time for it.
     own: Duration,
@@ -161,26 +191,62 @@ fn send(service: &Service, requests: usize) -> Result<Load> {
 }
 
 fn round(service: &Service) -> Result<Round> {
-    let before = usage::cpu(service.pid())?;
-    let load = send(service, REQUESTS)?;
-    let cpu = usage::cpu(service.pid())?.saturating_sub(before);
+    let (load, cpu) = cpu_of(service, REQUESTS)?;
     Ok(Round { load, cpu })
 }
 
-fn watched(service: &Service, watcher: Watcher, regions: &[PathBuf]) -> Result<Watched> {
-    let watching = watcher.start(service.pid(), regions)?;
-    send(service, FIRST)?;
-    let before = own(watching.as_ref())?;
-    let round = round(service)?;
-    let own = own(watching.as_ref())?.saturating_sub(before);
-    let memory = match &watching {
-        Some(watching) => usage::memory_mib(watching.pid())?,
-        None => (0.0, 0.0),
-    };
-    if let Some(watching) = watching {
-        watching.stop()?;
+/// Requests, and the CPU time that the service took for them.
+fn cpu_of(service: &Service, requests: usize) -> Result<(Load, Duration)> {
+    let before = usage::cpu(service.pid())?;
+    let load = send(service, requests)?;
+    let cpu = usage::cpu(service.pid())?.saturating_sub(before);
+    Ok((load, cpu))
+}
+
+/// Two services, and which of them is watched.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    services: &'a [Service; 2],
+    watched: usize,
+}
+
+impl Place<'_> {
+    fn service(&self) -> &Service {
+        &self.services[self.watched]
     }
-    Ok(Watched { round, own, memory })
+
+    fn watched(&self, watcher: Watcher, regions: &[PathBuf]) -> Result<Watched> {
+        let watching = watcher.start(self.service().pid(), regions)?;
+        send(self.service(), FIRST)?;
+        let times = (0..BLOCKS)
+            .map(|number| self.turns(number))
+            .collect::<Result<_>>()?;
+        let before = own(watching.as_ref())?;
+        let round = round(self.service())?;
+        let own = own(watching.as_ref())?.saturating_sub(before);
+        let memory = match &watching {
+            Some(watching) => usage::memory_mib(watching.pid())?,
+            None => (0.0, 0.0),
+        };
+        if let Some(watching) = watching {
+            watching.stop()?;
+        }
+        Ok(Watched {
+            times,
+            round,
+            own,
+            memory,
+        })
+    }
+
+    /// A turn of each service; the watched one's CPU time to the other's. Who is first changes.
+    fn turns(&self, number: usize) -> Result<f64> {
+        let mut took = [0.0; 2];
+        for turn in [number % 2, (number + 1) % 2] {
+            took[turn] = cpu_of(&self.services[turn], BLOCK)?.1.as_secs_f64();
+        }
+        Ok(took[self.watched] / took[1 - self.watched])
+    }
 }
 
 fn own(watching: Option<&Watching>) -> Result<Duration> {
