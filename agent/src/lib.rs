@@ -4,6 +4,7 @@
 //! find its regions, [`context`] finds out where its parents lie, [`kernel`] arms probes and reads
 //! events, `hotspan_synth` makes spans of them, [`export`] sends these. [`run`] drives it all.
 
+pub mod allocator;
 pub mod args;
 pub mod catalogue;
 pub mod commands;

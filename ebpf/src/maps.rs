@@ -13,9 +13,8 @@ use hotspan_common::{
 use crate::sampling::{awaits::Task, budget::Budget, worker::Worker};
 
 /// Bytes of the ring for crossings and ended threads.
-const CROSSINGS_BYTES: u32 = 4 << 20;
-/// Bytes of the ring for stacks: at the largest entries and 99 Hz, those of ten busy CPUs between two
-/// turns of the agent.
+const CROSSINGS_BYTES: u32 = 2 << 20;
+/// Bytes of the ring for stacks, unless the agent says otherwise.
 const SAMPLES_BYTES: u32 = 8 << 20;
 /// Bytes of the ring for control events.
 const CONTROL_BYTES: u32 = 64 << 10;
@@ -88,5 +87,5 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::S
 
 /// Fill level of the crossings ring at which the agent is woken before its next turn.
 pub const WAKE_AT_BYTES: u64 = (CROSSINGS_BYTES / 4) as u64;
-/// Fill level of the samples ring at which the agent is woken before its next turn.
-pub const WAKE_SAMPLES_AT_BYTES: u64 = (SAMPLES_BYTES / 4) as u64;
+/// The agent is woken before its next turn when the samples ring is full to one part in so many.
+pub const WAKE_SAMPLES_AT_PART: u64 = 4;

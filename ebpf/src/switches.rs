@@ -42,9 +42,9 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint]
 pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
     let woken = Task::argument(&ctx, 0);
-    if target(woken.tgid()).is_none() {
+    let Some(target) = target(woken.tgid()) else {
         return 0;
-    }
+    };
     let tid = woken.pid();
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
@@ -56,7 +56,7 @@ pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
         thread.off_since_ns = now;
         thread.blocked = 0;
     }
-    wait::woken(tid, now);
+    wait::woken(target, tid, now);
     0
 }
 

@@ -1,5 +1,7 @@
 //! Loading the kernel programs, and what to say if the kernel refuses.
 
+use std::num::NonZeroU32;
+
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -8,19 +10,19 @@ use crate::{
     kernel::{self, Kernel, KernelError},
 };
 
-/// Loads them.
+/// Loads them, for so many samples a second and CPU.
 ///
 /// # Errors
 /// What `doctor` would say of this host.
-pub fn kernel(runtime: &Runtime) -> anyhow::Result<Kernel> {
+pub fn kernel(runtime: &Runtime, frequency: Option<NonZeroU32>) -> anyhow::Result<Kernel> {
     let _inside = runtime.enter();
-    Kernel::load().map_err(|error| refusal(error).into())
+    Kernel::load(frequency).map_err(|error| refusal(error).into())
 }
 
 /// Loads them, as tracing would, and lets go of them.
 pub fn tried(runtime: &Runtime) -> KernelFeatures {
     let _inside = runtime.enter();
-    let mut features = features(Kernel::load().map(drop));
+    let mut features = features(Kernel::load(None).map(drop));
     features.uprobe_multi = Trial::of(kernel::uprobe_multi());
     features
 }

@@ -62,7 +62,7 @@ fn sample(
 ) -> anyhow::Result<()> {
     let surveyor = Surveyor::start(Catalogue::load(&args.regions)?)?;
     let runtime = trace::runtime()?;
-    let kernel = load::kernel(&runtime)?;
+    let kernel = load::kernel(&runtime, Some(args.frequency))?;
     let plan = Plan {
         surveyor,
         rules: ArmingRules {

@@ -33,7 +33,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
         surveyor.warm(Arc::clone(process));
     }
     let runtime = trace::runtime()?;
-    let kernel = load::kernel(&runtime)?;
+    let kernel = load::kernel(&runtime, Some(args.frequency))?;
     let (tell, drawn) = oneshot::channel();
     let picture = if args.once {
         Picture::Still(tell)

@@ -10,10 +10,12 @@ use std::{
     sync::Arc,
 };
 
+use hotspan_synth::event::Target;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_proto::{
     tonic::trace::v1::TracesData, transform::trace::tonic::group_spans_by_resource_and_scope,
 };
+use opentelemetry_sdk::trace::SpanData;
 
 use super::{
     ExportError, Say,
@@ -40,10 +42,9 @@ pub(super) fn start(
         Err(error) => Err(ExportError::new(name.clone(), &error)),
     };
     Worker::start(name.clone(), queue, open, async |mut output, queue| {
-        let scope = encode::scope();
+        let mut lines = Lines::new();
         while let Some(batch) = queue.next().await {
-            let spans = batch.len();
-            output.put(lines(batch, &scope), spans);
+            output.put(lines.of(&batch), batch.len());
         }
     })
 }
@@ -57,20 +58,46 @@ fn open(destination: &JsonlDestination) -> io::Result<Box<dyn Write + Send>> {
     })
 }
 
-fn lines(batch: Vec<Queued>, scope: &InstrumentationScope) -> io::Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    for queued in batch {
-        serde_json::to_writer(&mut lines, &traces_data(&queued, scope))?;
-        lines.push(b'\n');
-    }
-    Ok(lines)
+/// Makes lines of spans. What is around a span is the same for all of a target's.
+struct Lines {
+    scope: InstrumentationScope,
+    /// The last span's, with its target.
+    last: Option<(Arc<Target>, TracesData)>,
 }
 
-/// A span as OTLP's message.
-fn traces_data(queued: &Queued, scope: &InstrumentationScope) -> TracesData {
-    let resource = encode::resource(&queued.target.target());
-    let spans = vec![encode::span_data(&queued.span, scope)];
-    let mut resource_spans = group_spans_by_resource_and_scope(spans, &(&resource).into());
+impl Lines {
+    fn new() -> Self {
+        Self {
+            scope: encode::scope(),
+            last: None,
+        }
+    }
+
+    fn of(&mut self, batch: &[Queued]) -> io::Result<Vec<u8>> {
+        let mut lines = Vec::new();
+        for queued in batch {
+            serde_json::to_writer(&mut lines, self.traces_data(queued))?;
+            lines.push(b'\n');
+        }
+        Ok(lines)
+    }
+
+    /// A span as OTLP's message.
+    fn traces_data(&mut self, queued: &Queued) -> &TracesData {
+        let target = queued.target.target();
+        let span = encode::span_data(&queued.span, &self.scope);
+        let last = self.last.take();
+        let data = match last.filter(|(known, _)| Arc::ptr_eq(known, &target)) {
+            Some((_, data)) => replaced(data, span),
+            None => traces_data(&target, span),
+        };
+        &self.last.insert((target, data)).1
+    }
+}
+
+fn traces_data(target: &Target, span: SpanData) -> TracesData {
+    let resource = encode::resource(target);
+    let mut resource_spans = group_spans_by_resource_and_scope(vec![span], &(&resource).into());
     // The SDK keeps a resource in a hash map.
     for resource in resource_spans
         .iter_mut()
@@ -79,6 +106,20 @@ fn traces_data(queued: &Queued, scope: &InstrumentationScope) -> TracesData {
         resource.attributes.sort_by(|a, b| a.key.cmp(&b.key));
     }
     TracesData { resource_spans }
+}
+
+/// The same with another span of the same target.
+fn replaced(mut data: TracesData, span: SpanData) -> TracesData {
+    let mut spans = data
+        .resource_spans
+        .iter_mut()
+        .flat_map(|resource| &mut resource.scope_spans)
+        .map(|scope| &mut scope.spans);
+    if let Some(spans) = spans.next() {
+        spans.clear();
+        spans.push(span.into());
+    }
+    data
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Loading the kernel programs.
 
-use std::io;
+use std::{io, num::NonZeroU32};
 
 use aya::{
     Btf, BtfError, Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, TracePoint, UProbe},
+    util::online_cpus,
 };
-use hotspan_common::{CrossingEvent, RegionSpec, Target, ThreadState};
+use hotspan_common::{CrossingEvent, RegionSpec, STACK_SIZES, Target, ThreadState};
 use tokio::io::unix::AsyncFd;
 
 use super::{tracefs, wire::Value};
@@ -90,16 +91,19 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads the programs and attaches those that follow the scheduler and processes. Probes come
-    /// with [`Kernel::arm`]. Needs a tokio runtime.
+    /// with [`Kernel::arm`], ticks with [`Kernel::sample`], for which `frequency` makes room. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// What the kernel refused.
-    pub fn load() -> Result<Self, KernelError> {
+    pub fn load(frequency: Option<NonZeroU32>) -> Result<Self, KernelError> {
         tracefs::ensure().map_err(KernelError::Tracefs)?;
         let types = Btf::from_sys_fs().map_err(KernelError::Types)?;
         let task = task::layout()?;
+        let samples_bytes = samples_bytes(frequency)?;
         let mut programs = EbpfLoader::new()
             .btf(&types)
+            .map_max_entries("SAMPLES", samples_bytes)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
             .override_global("TASK_MM", &task.resources.memory, true)
@@ -133,6 +137,28 @@ impl Kernel {
         })
     }
 }
+
+/// Bytes of the ring for stacks: four times what all CPUs' ticks bring between two turns of the agent if their
+/// stacks are of the usual size, as the agent is woken at a quarter. The agent maps it twice over, so what is
+/// not needed is not taken.
+fn samples_bytes(frequency: Option<NonZeroU32>) -> Result<u32, KernelError> {
+    let Some(frequency) = frequency else {
+        return Ok(LEAST_SAMPLES_BYTES);
+    };
+    let cpus = online_cpus().map_err(|(_, error)| KernelError::Cpus(error))?;
+    let ticks = frequency.get().saturating_mul(cpus.len() as u32) / TURNS_PER_S;
+    let bytes = ticks.saturating_mul(4 * STACK_SIZES[1]).max(2 << 20);
+    Ok(bytes
+        .checked_next_power_of_two()
+        .unwrap_or(MOST_SAMPLES_BYTES)
+        .min(MOST_SAMPLES_BYTES))
+}
+
+/// A ring is a power of two and at least a page, also where nothing goes through it.
+const LEAST_SAMPLES_BYTES: u32 = 4096;
+const MOST_SAMPLES_BYTES: u32 = 8 << 20;
+/// Turns of the agent at its rings in a second.
+const TURNS_PER_S: u32 = 10;
 
 /// The name of the one program that sits on armed instructions.
 pub(super) const CROSSING: &str = "crossing";

@@ -305,14 +305,14 @@ impl Chain {
         if frame == 0 {
             return Ok(0);
         }
-        let here = frames::one::<Resident>(frames, frame)?;
-        *self.slot(self.count) = here;
+        let head = frames::Head::at::<Resident>(frame).map_err(cut)?;
+        *self.slot(self.count) = frames::described::<Resident>(frames, &head)?;
         self.count += 1;
         if class == layout.generator_type {
             // What it yields can lie where else there is what it awaits.
             return Ok(0);
         }
-        let awaited = awaited(layout, frame).map_err(cut)?;
+        let awaited = awaited(layout, &head).map_err(cut)?;
         Ok(awaited & !frames.code_tag)
     }
 
@@ -330,8 +330,8 @@ impl Chain {
 
 /// The topmost value of a suspended frame's stack; 0: there is none.
 #[inline(always)]
-fn awaited(layout: &CoroutineLayout, frame: u64) -> Result<u64, Unreadable> {
-    let at = frame.wrapping_add(u64::from(layout.stack));
+fn awaited(layout: &CoroutineLayout, frame: &frames::Head) -> Result<u64, Unreadable> {
+    let at = frame.address.wrapping_add(u64::from(layout.stack));
     if layout.stack_top == StackTop::Pointer.wire() {
         let top = Resident::read::<u64>(at)?;
         return if top == 0 {
@@ -340,7 +340,7 @@ fn awaited(layout: &CoroutineLayout, frame: u64) -> Result<u64, Unreadable> {
             Resident::read(top.wrapping_sub(u64::from(layout.stack_depth)))
         };
     }
-    let depth = Resident::read::<i32>(frame.wrapping_add(u64::from(layout.stack_depth)))?;
+    let depth = frame.field::<Resident, i32>(layout.stack_depth)?;
     let depth = i64::from(depth) as u64;
     if depth == 0 || depth > MAX_DEPTH {
         return Ok(0);

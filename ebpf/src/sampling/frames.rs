@@ -149,13 +149,7 @@ impl Walk {
 
 /// A frame, or the flags that say why there is none.
 #[inline(always)]
-pub fn one<M: Access>(layout: &PythonFramesLayout, frame: u64) -> Result<PythonFrame, u32> {
-    let head = Head::at::<M>(frame).map_err(|_| SampleFlags::PYTHON_CUT)?;
-    described::<M>(layout, &head)
-}
-
-#[inline(always)]
-fn described<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<PythonFrame, u32> {
+pub fn described<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<PythonFrame, u32> {
     let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
     let code = frame.field::<M, u64>(layout.code).map_err(cut)? & !layout.code_tag;
     Ok(PythonFrame {
@@ -193,8 +187,8 @@ fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<u32, u3
 
 /// The first bytes of a frame or a code object, read at once: nine small reads for each frame took most
 /// of the time of a look at a thread. Both are at least that long in all versions.
-struct Head {
-    address: u64,
+pub struct Head {
+    pub address: u64,
     bytes: [u64; HEAD / 8],
 }
 
@@ -202,14 +196,14 @@ const HEAD: usize = 80;
 
 impl Head {
     #[inline(always)]
-    fn at<M: Access>(address: u64) -> Result<Self, Unreadable> {
+    pub fn at<M: Access>(address: u64) -> Result<Self, Unreadable> {
         let bytes = M::read(address)?;
         Ok(Self { address, bytes })
     }
 
     /// A field of at most 8 bytes; what lies behind the head (in frames up to 3.10) is read on its own.
     #[inline(always)]
-    fn field<M: Access, T: Copy>(&self, offset: u32) -> Result<T, Unreadable> {
+    pub fn field<M: Access, T: Copy>(&self, offset: u32) -> Result<T, Unreadable> {
         let offset = offset as usize;
         if offset > HEAD - 8 {
             return M::read(self.address.wrapping_add(offset as u64));

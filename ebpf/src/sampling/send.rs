@@ -7,13 +7,14 @@ use hotspan_common::{
 use super::{frames, registers::Registers, stack, work::Work, worker::Worker};
 use crate::{
     counters::count,
-    maps::{SAMPLES, WAKE_SAMPLES_AT_BYTES},
+    maps::{SAMPLES, WAKE_SAMPLES_AT_PART},
 };
 
-/// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` and `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
+/// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP`, `BPF_RB_AVAIL_DATA` and `BPF_RB_RING_SIZE` of `linux/bpf.h`.
 const NO_WAKEUP: u64 = 1;
 const FORCE_WAKEUP: u64 = 2;
 const AVAILABLE: u64 = 0;
+const SIZE: u64 = 1;
 
 /// An event with its stack.
 #[repr(C)]
@@ -155,7 +156,7 @@ pub fn event(event: &SampleEvent) {
 /// The agent reads the ring at its own pace; it is woken only when the ring fills up.
 #[inline(always)]
 pub fn wake_flags() -> u64 {
-    if SAMPLES.query(AVAILABLE) > WAKE_SAMPLES_AT_BYTES {
+    if SAMPLES.query(AVAILABLE) > SAMPLES.query(SIZE) / WAKE_SAMPLES_AT_PART {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP

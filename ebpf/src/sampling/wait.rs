@@ -150,7 +150,10 @@ fn continues(target: &Target, worker: &mut Worker, registers: &Registers, now: u
 
 /// A thread can run again.
 #[inline(always)]
-pub fn woken(tid: u32, now: u64) {
+pub fn woken(target: &Target, tid: u32, now: u64) {
+    if target.tick_ns == 0 {
+        return;
+    }
     if let Some(worker) = worker::get(tid)
         && worker.off_ns != 0
         && worker.runnable_ns == 0

@@ -98,7 +98,7 @@ fn sampled(minor: &str) -> Option<Run> {
         .unwrap();
     let _inside = runtime.enter();
     let started = Instant::now();
-    let mut kernel = Kernel::load().unwrap();
+    let mut kernel = Kernel::load(Some(FREQUENCY)).unwrap();
     let loaded = started.elapsed();
     kernel
         .set_target(

@@ -1,4 +1,9 @@
 //! What the agent costs the service, and itself, beside the tools that people would use instead.
+//!
+//! CPU time: two services alike, one of them watched, get the same requests in turn, a quarter of a second each, so
+//! that whatever else the machine does, and drifts, meets both; then the other one is watched. Throughput and
+//! latency: rounds of one service, each between two without, as the watcher's own CPU time is to tell there.
+//! One of the watchers is nobody: what it appears to cost is what this measurement can't tell from nothing.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,51 +14,61 @@ use hotspan_tests::{
 };
 
 use super::{
+    ratios::Ratios,
     usage,
-    watchers::{Usage, Watcher},
+    watchers::{Watcher, Watching},
 };
 use crate::cargo;
 
-/// Requests in a round: some seconds. Seeds repeat from round to round, so that all do the same work.
-const REQUESTS: usize = 720;
+/// Requests in a round: a second or two. Seeds repeat from round to round, so that all do the same work.
+const REQUESTS: usize = 240;
+/// Requests that each of the two services gets before it is the other's turn.
+const BLOCK: usize = 48;
+/// Turns of each, beside a round.
+const BLOCKS: usize = 10;
+/// Requests that a watcher meets before it is measured: what it does once is not what it costs.
+const FIRST: usize = 60;
 /// As many as keep two cores busy.
 const AT_ONCE: usize = 8;
 
-/// Rounds without and with each watcher, in turn, so that what else the machine does meets all alike.
-pub fn run(rounds: usize, regions: &[PathBuf]) -> Result<()> {
-    let watchers = there();
-    let service = Options::default().start()?;
+/// `rounds` rounds with each watcher of each of the two services.
+pub fn run(rounds: usize, wanted: &[Watcher], regions: &[PathBuf]) -> Result<()> {
+    let watchers = there(wanted);
+    let services = [Options::default().start()?, Options::default().start()?];
     // What is slow once (imports, the first solve) is not what is measured.
-    round(&service)?;
-    let mut results: Vec<Compared> = watchers.iter().map(|_| Compared::default()).collect();
-    for number in 0..rounds {
+    for service in &services {
+        send(service, 3 * FIRST)?;
+    }
+    let mut compared: Vec<Compared> = watchers.iter().map(|_| Compared::default()).collect();
+    for number in 0..2 * rounds {
+        cargo::say(&format!("round {} of {}", number + 1, 2 * rounds));
+        let place = Place {
+            services: &services,
+            watched: number % 2,
+        };
+        let mut before = round(place.service())?;
         for turn in 0..watchers.len() {
-            // Who comes first, and whether it comes before or after the round without, changes too.
+            // Who comes first changes, too.
             let index = (number + turn) % watchers.len();
-            let watcher = watchers[index];
-            let (without, with) = if (number + turn).is_multiple_of(2) {
-                let without = round(&service)?;
-                (without, watched(&service, watcher, regions)?)
-            } else {
-                let with = watched(&service, watcher, regions)?;
-                (round(&service)?, with)
-            };
-            results[index].add(&without, &with);
+            let watched = place.watched(watchers[index], regions)?;
+            let after = round(place.service())?;
+            compared[index].add(place.watched, watched, [&before, &after]);
+            before = after;
         }
     }
     println!(
-        "{rounds} pairs of rounds of {REQUESTS} requests each, {AT_ONCE} at once, watched against not; \
-         median (quartiles):"
+        "{rounds} rounds of {REQUESTS} requests with each on each of two services, and {BLOCKS} times {BLOCK} \
+         requests to both in turn, {AT_ONCE} at once; median (where it lies with 95 % confidence):"
     );
-    for (watcher, result) in watchers.iter().zip(&mut results) {
-        result.print(*watcher)?;
+    for (watcher, compared) in watchers.iter().zip(&mut compared) {
+        compared.print(*watcher)?;
     }
     Ok(())
 }
 
 /// Those that can be had here. Whoever is missing is said to be.
-fn there() -> Vec<Watcher> {
-    let mut there = Watcher::ALL.to_vec();
+fn there(wanted: &[Watcher]) -> Vec<Watcher> {
+    let mut there = wanted.to_vec();
     there.retain(|watcher| match watcher.missing() {
         Some(why) => {
             cargo::say(&format!("NOT MEASURED: {}: {why}", watcher.name()));
@@ -64,60 +79,84 @@ fn there() -> Vec<Watcher> {
     there
 }
 
-/// Ratios, each of a round with the watcher to the one beside it without.
+/// A watcher's rounds, each as ratios to those beside it.
 #[derive(Default)]
 struct Compared {
-    throughputs: Vec<f64>,
-    tails: Vec<f64>,
-    times: Vec<f64>,
+    /// CPU times of the watched service to the other's, by which of them was watched.
+    times: [Vec<f64>; 2],
+    throughputs: Ratios,
+    tails: Ratios,
+    /// CPU time of the service for a request without, in seconds.
+    request_s: Vec<f64>,
+    /// All latencies with the watcher, and without.
+    latencies: [Vec<Duration>; 2],
     own: Duration,
     took: Duration,
     peak_mib: f64,
+    resident_mib: f64,
 }
 
 impl Compared {
-    fn add(&mut self, without: &Round, with: &Watched) {
-        let Watched { round, usage } = with;
+    fn add(&mut self, which: usize, watched: Watched, beside: [&Round; 2]) {
+        let Watched {
+            times,
+            round,
+            own,
+            memory,
+        } = watched;
+        let mean = |of: fn(&Round) -> f64| f64::midpoint(of(beside[0]), of(beside[1]));
+        self.times[which].extend(times);
         self.throughputs
-            .push(round.load.throughput() / without.load.throughput());
-        self.tails.push(round.p99_s() / without.p99_s());
-        self.times
-            .push(round.cpu.as_secs_f64() / without.cpu.as_secs_f64());
-        self.own += usage.cpu;
+            .add(round.load.throughput() / mean(|round| round.load.throughput()));
+        self.tails.add(round.p99_s() / mean(Round::p99_s));
+        self.request_s.push(mean(Round::cpu_s) / REQUESTS as f64);
+        self.latencies[0].extend(&round.load.latencies);
+        self.latencies[1].extend(beside.iter().flat_map(|round| &round.load.latencies));
+        self.own += own;
         self.took += round.load.took;
-        self.peak_mib = self.peak_mib.max(usage.peak_mib);
+        let (peak_mib, resident_mib) = memory;
+        self.peak_mib = self.peak_mib.max(peak_mib);
+        self.resident_mib = self.resident_mib.max(resident_mib);
+    }
+
+    /// One ratio of each service's together: what makes one of them the faster cancels out.
+    fn paired_times(&self) -> Ratios {
+        let [first, second] = &self.times;
+        let mut pairs = Ratios::default();
+        for (first, second) in first.iter().zip(second) {
+            pairs.add((first * second).sqrt());
+        }
+        pairs
     }
 
     fn print(&mut self, watcher: Watcher) -> Result<()> {
+        self.request_s.sort_by(f64::total_cmp);
+        let request_s = quantile(&self.request_s, 0.5).context("no rounds")?;
+        let [with, without] = self.latencies.each_mut().map(|latencies| {
+            latencies.sort_unstable();
+            quantile(latencies, 0.99).unwrap_or_default()
+        });
         println!("{}", watcher.name());
-        println!("  the service's CPU time  {}", share(&mut self.times)?);
         println!(
-            "  throughput              {}",
-            share(&mut self.throughputs)?
+            "  the service's CPU time  {}, of {:.2} ms a request",
+            self.paired_times().change()?,
+            1e3 * request_s
         );
-        println!("  p99 latency             {}", share(&mut self.tails)?);
+        println!("  throughput              {}", self.throughputs.change()?);
         println!(
-            "  itself                  {:.2} % of one core, {:.0} MiB at most",
-            100.0 * self.own.as_secs_f64() / self.took.as_secs_f64(),
-            self.peak_mib
+            "  p99 latency             {}; of all rounds {with:.1?} against {without:.1?}",
+            self.tails.change()?
         );
+        if watcher != Watcher::Nobody {
+            println!(
+                "  itself                  {:.2} % of one core, {:.0} MiB, {:.0} MiB at most",
+                100.0 * self.own.as_secs_f64() / self.took.as_secs_f64(),
+                self.resident_mib,
+                self.peak_mib
+            );
+        }
         Ok(())
     }
-}
-
-fn share(ratios: &mut [f64]) -> Result<String> {
-    ratios.sort_by(f64::total_cmp);
-    let at = |q| {
-        quantile(ratios, q)
-            .context("no rounds")
-            .map(|ratio: f64| (ratio - 1.0) * 100.0)
-    };
-    Ok(format!(
-        "{:+.1} % ({:+.1} % to {:+.1} %)",
-        at(0.5)?,
-        at(0.25)?,
-        at(0.75)?
-    ))
 }
 
 /// A round of requests, and the CPU time that the service took for it: less at the mercy of what else the
@@ -128,27 +167,88 @@ struct Round {
 }
 
 impl Round {
+    fn cpu_s(&self) -> f64 {
+        self.cpu.as_secs_f64()
+    }
+
     fn p99_s(&self) -> f64 {
         self.load.quantile(0.99).as_secs_f64()
     }
 }
 
 struct Watched {
+    /// CPU times of the watched service, each to the other's.
+    times: Vec<f64>,
     round: Round,
-    usage: Usage,
+    /// The watcher's CPU time for it.
+    own: Duration,
+    /// The most memory that it had resident, and what it has now, in MiB.
+    memory: (f64, f64),
+}
+
+fn send(service: &Service, requests: usize) -> Result<Load> {
+    load::send(service.port, requests, AT_ONCE, load::mixed)
 }
 
 fn round(service: &Service) -> Result<Round> {
-    let before = usage::cpu(service.pid())?;
-    let load = load::send(service.port, REQUESTS, AT_ONCE, load::mixed)?;
-    let cpu = usage::cpu(service.pid())?.saturating_sub(before);
+    let (load, cpu) = cpu_of(service, REQUESTS)?;
     Ok(Round { load, cpu })
 }
 
-fn watched(service: &Service, watcher: Watcher, regions: &[PathBuf]) -> Result<Watched> {
-    let watching = watcher.start(service.pid(), regions)?;
-    let round = round(service)?;
-    let usage = watching.usage()?;
-    watching.stop()?;
-    Ok(Watched { round, usage })
+/// Requests, and the CPU time that the service took for them.
+fn cpu_of(service: &Service, requests: usize) -> Result<(Load, Duration)> {
+    let before = usage::cpu(service.pid())?;
+    let load = send(service, requests)?;
+    let cpu = usage::cpu(service.pid())?.saturating_sub(before);
+    Ok((load, cpu))
+}
+
+/// Two services, and which of them is watched.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    services: &'a [Service; 2],
+    watched: usize,
+}
+
+impl Place<'_> {
+    fn service(&self) -> &Service {
+        &self.services[self.watched]
+    }
+
+    fn watched(&self, watcher: Watcher, regions: &[PathBuf]) -> Result<Watched> {
+        let watching = watcher.start(self.service().pid(), regions)?;
+        send(self.service(), FIRST)?;
+        let times = (0..BLOCKS)
+            .map(|number| self.turns(number))
+            .collect::<Result<_>>()?;
+        let before = own(watching.as_ref())?;
+        let round = round(self.service())?;
+        let own = own(watching.as_ref())?.saturating_sub(before);
+        let memory = match &watching {
+            Some(watching) => usage::memory_mib(watching.pid())?,
+            None => (0.0, 0.0),
+        };
+        if let Some(watching) = watching {
+            watching.stop()?;
+        }
+        Ok(Watched {
+            times,
+            round,
+            own,
+            memory,
+        })
+    }
+
+    /// A turn of each service; the watched one's CPU time to the other's. Who is first changes.
+    fn turns(&self, number: usize) -> Result<f64> {
+        let mut took = [0.0; 2];
+        for turn in [number % 2, (number + 1) % 2] {
+            took[turn] = cpu_of(&self.services[turn], BLOCK)?.1.as_secs_f64();
+        }
+        Ok(took[self.watched] / took[1 - self.watched])
+    }
+}
+
+fn own(watching: Option<&Watching>) -> Result<Duration> {
+    watching.map_or(Ok(Duration::ZERO), |watching| usage::cpu(watching.pid()))
 }

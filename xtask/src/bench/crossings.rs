@@ -15,7 +15,7 @@ pub fn rate() -> Result<()> {
     let alone = crossings(&mut batch)?;
     let agent = attach(batch.pid())?;
     let armed = crossings(&mut batch)?;
-    let peak = usage::peak_mib(agent.pid())?;
+    let (peak, _) = usage::memory_mib(agent.pid())?;
     let outcome = agent.stop()?;
     let per_second = |count: u64| count as f64 * 1000.0 / MILLISECONDS as f64;
     println!(

@@ -7,6 +7,7 @@ mod cuda;
 mod lifecycle;
 mod llama;
 mod parents;
+mod ratios;
 mod usage;
 mod watchers;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::cargo;
+use watchers::Watcher;
 
 /// `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -25,12 +27,15 @@ pub struct Arguments {
     /// Requests of the parents' figure.
     #[arg(long, default_value_t = 2000)]
     requests: usize,
-    /// Pairs of rounds, without and with each tool, of the cost's and llama.cpp's figures.
+    /// Rounds with each tool, beside those without, of the cost's and llama.cpp's figures.
     #[arg(long, default_value_t = 12)]
     rounds: usize,
     /// Requests of each kind, of the coverage's figure.
     #[arg(long, default_value_t = 10)]
     each: usize,
+    /// Who watches in the cost's figure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Watcher::ALL)]
+    watchers: Vec<Watcher>,
     /// Catalogue files for the cost's figure, besides those built in.
     #[arg(long, value_name = "FILE")]
     regions: Vec<PathBuf>,
@@ -80,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         cargo::say(&command);
         match what {
             What::Parents => parents::run(arguments.requests)?,
-            What::Cost => cost::run(arguments.rounds, &arguments.regions)?,
+            What::Cost => cost::run(arguments.rounds, &arguments.watchers, &arguments.regions)?,
             What::Coverage => coverage::run(arguments.each)?,
             What::Lifecycle => lifecycle::run()?,
             What::Crossings => crossings::rate()?,

@@ -3,43 +3,29 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
+use nix::{time::clock_getcpuclockid, unistd::Pid};
 
 /// CPU time of a process so far.
 pub fn cpu(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
-        .context("failed to read a process's times")?;
-    // The command's name may hold anything; the fields follow its closing bracket.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let ticks = |index: usize| {
-        fields
-            .get(index)
-            .and_then(|field| field.parse::<u64>().ok())
-            .context("no such field")
-    };
-    // utime and stime are fields 14 and 15 of proc(5), the 12th and 13th after the name.
-    let total = ticks(11)? + ticks(12)?;
-    Ok(Duration::from_secs_f64(
-        total as f64 / rustix::param::clock_ticks_per_second() as f64,
-    ))
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))
+        .context("failed to find a process's clock")?;
+    let now = clock.now().context("failed to read a process's clock")?;
+    Ok(now.into())
 }
 
-/// The most memory it has had resident, in MiB.
-pub fn peak_mib(pid: u32) -> Result<f64> {
+/// The most memory it has had resident, and what it has now, in MiB.
+pub fn memory_mib(pid: u32) -> Result<(f64, f64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .context("failed to read a process's status")?;
-    let line = status
+    Ok((mib(&status, "VmHWM:")?, mib(&status, "VmRSS:")?))
+}
+
+fn mib(status: &str, name: &str) -> Result<f64> {
+    let kib: f64 = status
         .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .context("no VmHWM")?;
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|rest| rest.split_whitespace().next())
         .and_then(|word| word.parse().ok())
-        .context("VmHWM is no number")?;
+        .with_context(|| format!("no {name}"))?;
     Ok(kib / 1024.0)
 }

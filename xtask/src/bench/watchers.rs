@@ -16,20 +16,24 @@ use hotspan_tests::{
 };
 use tempfile::TempDir;
 
-use super::usage;
-
 /// Longest time from a tool's start until it watches.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Samples a second of those that sample, unless their names say otherwise.
+/// Samples a second of those that sample.
 const HERTZ: u32 = 99;
+/// And of the one that samples densely.
+const DENSE_HERTZ: u32 = 999;
 
 /// Who watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Watcher {
+    /// Nobody: what is measured then is the measurement's own error.
+    Nobody,
     /// hotspan without sampling.
     Exact,
-    /// hotspan at so many samples a second and CPU.
-    Sampling(u32),
+    /// hotspan at 99 samples a second and CPU.
+    Sampling,
+    /// hotspan at 999.
+    Dense,
     /// `perf record` with stacks of 8 KiB.
     Perf,
     /// bpftrace, which counts stacks by frame pointers.
@@ -37,31 +41,20 @@ pub enum Watcher {
 }
 
 /// One at work; dropping it ends it.
-pub struct Watching {
-    tool: Tool,
-    /// CPU time that it took to start.
-    before: Duration,
-}
+pub struct Watching(Tool);
 
 enum Tool {
     Agent(Agent),
     Other { process: Process, _dir: TempDir },
 }
 
-/// What it took for itself.
-pub struct Usage {
-    /// CPU time, without its start and end.
-    pub cpu: Duration,
-    /// The most memory it had resident, in MiB.
-    pub peak_mib: f64,
-}
-
 impl Watcher {
-    /// All of them, at 99 and 999 samples a second.
-    pub const ALL: [Self; 5] = [
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Nobody,
         Self::Exact,
-        Self::Sampling(HERTZ),
-        Self::Sampling(999),
+        Self::Sampling,
+        Self::Dense,
         Self::Perf,
         Self::Bpftrace,
     ];
@@ -69,8 +62,10 @@ impl Watcher {
     /// For the table.
     pub fn name(self) -> String {
         match self {
+            Self::Nobody => "nobody".to_owned(),
             Self::Exact => "hotspan --no-sampling".to_owned(),
-            Self::Sampling(hertz) => format!("hotspan --frequency {hertz}"),
+            Self::Sampling => format!("hotspan --frequency {HERTZ}"),
+            Self::Dense => format!("hotspan --frequency {DENSE_HERTZ}"),
             Self::Perf => format!("perf record -F {HERTZ} --call-graph dwarf"),
             Self::Bpftrace => format!("bpftrace profile:hz:{HERTZ} ustack"),
         }
@@ -79,7 +74,7 @@ impl Watcher {
     /// Why it cannot be had here; `None`: it can.
     pub fn missing(self) -> Option<String> {
         let program = match self {
-            Self::Exact | Self::Sampling(_) => return None,
+            Self::Nobody | Self::Exact | Self::Sampling | Self::Dense => return None,
             Self::Perf => "perf",
             Self::Bpftrace => "bpftrace",
         };
@@ -93,51 +88,42 @@ impl Watcher {
         }
     }
 
-    /// Starts it on a process, and waits until it watches.
-    pub fn start(self, pid: u32, regions: &[PathBuf]) -> Result<Watching> {
+    /// Starts it on a process, and waits until it watches; `None`: there is nobody to start.
+    pub fn start(self, pid: u32, regions: &[PathBuf]) -> Result<Option<Watching>> {
+        let sampling = |hertz: u32| {
+            let how = ["--frequency".into(), hertz.to_string().into()];
+            agent(pid, regions, how)
+        };
         let tool = match self {
+            Self::Nobody => return Ok(None),
             Self::Exact => agent(pid, regions, ["--no-sampling".into()])?,
-            Self::Sampling(hertz) => agent(
-                pid,
-                regions,
-                ["--frequency".into(), hertz.to_string().into()],
-            )?,
+            Self::Sampling => sampling(HERTZ)?,
+            Self::Dense => sampling(DENSE_HERTZ)?,
             Self::Perf => perf(pid)?,
             Self::Bpftrace => bpftrace(pid)?,
         };
-        let before = usage::cpu(tool.pid())?;
-        Ok(Watching { tool, before })
+        Ok(Some(Watching(tool)))
     }
 }
 
 impl Watching {
-    /// What it has taken since it watches.
-    pub fn usage(&self) -> Result<Usage> {
-        let pid = self.tool.pid();
-        Ok(Usage {
-            cpu: usage::cpu(pid)?.saturating_sub(self.before),
-            peak_mib: usage::peak_mib(pid)?,
-        })
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        match &self.0 {
+            Tool::Agent(agent) => agent.pid(),
+            Tool::Other { process, .. } => process.pid(),
+        }
     }
 
     /// Its end. The others are killed: what they would print takes minutes of looking up symbols, and is not
     /// what is measured.
     pub fn stop(self) -> Result<()> {
-        match self.tool {
+        match self.0 {
             Tool::Agent(agent) => agent.stop().map(drop),
             Tool::Other { process, _dir } => {
                 drop(process);
                 Ok(())
             }
-        }
-    }
-}
-
-impl Tool {
-    fn pid(&self) -> u32 {
-        match self {
-            Self::Agent(agent) => agent.pid(),
-            Self::Other { process, .. } => process.pid(),
         }
     }
 }
