@@ -35,6 +35,9 @@ impl SampleFlags {
     /// The Python frames end at one whose code is no code object: the layout does not fit, or the sample
     /// came while a frame was being made.
     pub const PYTHON_BROKEN: u32 = 64;
+    /// One of the Python frames is the body of a module or a class that another one has run: its code
+    /// object is freed when it is done, so the names are to be read soon.
+    pub const PYTHON_RUNS_ONCE: u32 = 128;
 }
 
 /// Sizes of the stack copies that samples come with, in bytes.

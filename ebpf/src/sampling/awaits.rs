@@ -171,7 +171,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     };
     send::note(event, &registers, &work);
     sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
-    entry.submit(send::wake_flags());
+    entry.submit(send::wake_flags(0));
     count(Counter::Samples);
 }
 

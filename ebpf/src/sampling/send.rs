@@ -69,7 +69,9 @@ fn with_stack<const BYTES: usize>(tick: &Tick<'_>) {
             event.flags |= SampleFlags::STACK_CUT;
         }
     }
-    entry.submit(wake_flags());
+    // SAFETY: the entry is this program's until it is submitted.
+    let flags = unsafe { (*entry.as_mut_ptr()).event.flags };
+    entry.submit(wake_flags(flags));
     count(Counter::Samples);
 }
 
@@ -80,8 +82,10 @@ fn without_stack(tick: &Tick<'_>) {
         return;
     };
     // SAFETY: the entry is this program's until it is submitted, and any bytes are an event.
-    fill(unsafe { &mut *entry.as_mut_ptr() }, tick);
-    entry.submit(wake_flags());
+    let event = unsafe { &mut *entry.as_mut_ptr() };
+    fill(event, tick);
+    let flags = event.flags;
+    entry.submit(wake_flags(flags));
     count(Counter::Samples);
 }
 
@@ -144,7 +148,7 @@ pub fn note(event: &mut SampleEvent, registers: &Registers, work: &Work) {
 /// Sends a finished event, without a stack.
 #[inline(always)]
 pub fn event(event: &SampleEvent) {
-    let sent = SAMPLES.output::<SampleEvent>(event, wake_flags());
+    let sent = SAMPLES.output::<SampleEvent>(event, wake_flags(event.flags));
     count(if sent.is_ok() {
         Counter::Samples
     } else {
@@ -152,10 +156,12 @@ pub fn event(event: &SampleEvent) {
     });
 }
 
-/// The agent reads the ring at its own pace; it is woken only when the ring fills up.
+/// The agent reads the ring at its own pace; it is woken only when the ring fills up, or when what a
+/// sample names will soon be gone.
 #[inline(always)]
-pub fn wake_flags() -> u64 {
-    if SAMPLES.query(AVAILABLE) > WAKE_SAMPLES_AT_BYTES {
+pub fn wake_flags(sample: u32) -> u64 {
+    let is_urgent = sample & SampleFlags::PYTHON_RUNS_ONCE != 0;
+    if is_urgent || SAMPLES.query(AVAILABLE) > WAKE_SAMPLES_AT_BYTES {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP

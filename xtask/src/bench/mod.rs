@@ -7,6 +7,7 @@ mod cuda;
 mod lifecycle;
 mod llama;
 mod parents;
+mod stacks;
 mod usage;
 mod watchers;
 
@@ -52,6 +53,8 @@ enum What {
     Bystander,
     /// Launches of a stub of the CUDA runtime: counted right, and at which cost.
     Cuda,
+    /// How many stacks reach the thread's start, and why the others do not.
+    Stacks,
     /// Tokens a second of a decode loop of llama.cpp with the agent against without.
     Llama,
 }
@@ -64,6 +67,7 @@ const ALL: &[What] = &[
     What::Crossings,
     What::Bystander,
     What::Cuda,
+    What::Stacks,
     What::Llama,
 ];
 
@@ -86,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,
             What::Cuda => cuda::run()?,
+            What::Stacks => stacks::run()?,
             What::Llama => llama::run(arguments.rounds)?,
         }
     }
