@@ -236,6 +236,7 @@ impl Stacks {
         let stack = StackCopy {
             start: event.sp,
             bytes: &raw.stack,
+            holes: event.stack_holes,
             is_cut: event.flags & SampleFlags::STACK_CUT != 0,
         };
         let walk = walker.walk(registers, &stack);

@@ -45,20 +45,38 @@ pub struct StackCopy<'a> {
     pub start: u64,
     /// The bytes.
     pub bytes: &'a [u8],
+    /// Pages among them that were not in memory: bit n is the n-th from that of `start` on.
+    pub holes: u32,
     /// Whether the stack goes on behind them.
     pub is_cut: bool,
 }
+
+const PAGE: u64 = 4096;
 
 impl StackCopy<'_> {
     /// The word at an address.
     pub fn word(&self, address: u64) -> Option<u64> {
         let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        if self.is_hole(address) || self.is_hole(address.wrapping_add(7)) {
+            return None;
+        }
         let word = self.bytes.get(offset..)?.first_chunk()?;
         Some(u64::from_le_bytes(*word))
     }
 
+    fn is_hole(&self, address: u64) -> bool {
+        let page = (address / PAGE).saturating_sub(self.start / PAGE);
+        let bit = u32::try_from(page)
+            .ok()
+            .and_then(|page| 1_u32.checked_shl(page));
+        bit.is_some_and(|bit| self.holes & bit != 0)
+    }
+
     /// Why a word could not be read.
     fn missing(&self, address: u64) -> Stop {
+        if self.is_hole(address) {
+            return Stop::Hole;
+        }
         let end = self.start.saturating_add(self.bytes.len() as u64);
         if self.is_cut && address.saturating_add(8) > end {
             Stop::Cut

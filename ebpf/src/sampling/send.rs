@@ -60,8 +60,9 @@ fn with_stack<const BYTES: usize>(tick: &Tick<'_>) {
     unsafe {
         let event = &mut (*entry_at).event;
         fill(event, tick);
-        event.stack_len =
-            stack::copy::<BYTES>((&raw mut (*entry_at).stack).cast(), tick.registers.sp);
+        let copied = stack::copy::<BYTES>((&raw mut (*entry_at).stack).cast(), tick.registers.sp);
+        event.stack_len = copied.length;
+        event.stack_holes = copied.holes;
         if event.stack_len == 0 {
             count(Counter::StacksUnreadable);
         }
@@ -128,6 +129,8 @@ pub fn describe(
     event.period_or_end_ns = now;
     event.python_len = 0;
     event.stack_len = 0;
+    event.stack_holes = 0;
+    event.reserved = 0;
 }
 
 /// Writes down where the thread is, and for whom.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsString,
     fs,
     time::{Duration, Instant},
 };
@@ -10,10 +9,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use hotspan_tests::{
     agent::{Agent, Attach},
-    catalogue, http,
+    http,
     service::{App, Options, Service},
 };
-use tempfile::TempDir;
 
 /// Samples a second and CPU: no multiple of what timers beat.
 const HERTZ: u32 = 499;
@@ -22,11 +20,12 @@ const WATCHED: Duration = Duration::from_secs(8);
 /// The walk that reached the start.
 const COMPLETE: &str = "stacks.complete";
 /// What ends the walks of native frames, as the agent counts it.
-const STOPS: [&str; 7] = [
+const STOPS: [&str; 8] = [
     COMPLETE,
     "stacks.no_unwind_info",
     "stacks.unsupported_unwind_info",
     "stacks.cut",
+    "stacks.not_in_memory",
     "stacks.outside",
     "stacks.loop",
     "stacks.unmapped_code",
@@ -76,10 +75,8 @@ const KINDS: [Kind; 4] = [
     },
 ];
 
-/// Each kind of work by itself, with an agent of its own, without probes.
+/// Each kind of work by itself, with an agent of its own.
 pub fn run() -> Result<()> {
-    let dir = TempDir::new().context("failed to make a temporary folder")?;
-    let empty = catalogue::none(dir.path())?;
     println!("{HERTZ} samples a second and CPU, {WATCHED:?} each:");
     for kind in &KINDS {
         let service = Options {
@@ -89,7 +86,7 @@ pub fn run() -> Result<()> {
         .start()?;
         // Imports are not what is measured.
         http::get(&http::client(), service.port, kind.path)?;
-        let seen = watch(&service, kind, &empty)?;
+        let seen = watch(&service, kind)?;
         drop(service.stop()?);
         seen.print(kind)?;
     }
@@ -106,9 +103,8 @@ struct Seen {
     took: Duration,
 }
 
-fn watch(service: &Service, kind: &Kind, catalogue: &[OsString]) -> Result<Seen> {
+fn watch(service: &Service, kind: &Kind) -> Result<Seen> {
     let agent = Attach::pid(service.pid())
-        .with(catalogue.iter().cloned())
         .with(["--no-promotion", "--frequency", &HERTZ.to_string()])
         .start()?;
     let before = super::usage::cpu(agent.pid())?;
