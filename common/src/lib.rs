@@ -35,7 +35,7 @@ pub const TEXT_LEN: usize = 64;
 /// Reads that a region can ask for at its entry and its exit together.
 pub const MAX_READS: usize = 16;
 /// Python frames that a sample carries; outer ones are cut off, and said to be.
-pub const MAX_PYTHON_FRAMES: usize = 64;
+pub const MAX_PYTHON_FRAMES: usize = 128;
 /// The slot of a tally's count; the last, which reads can't fill there.
 pub const TALLY_SLOT: u32 = MAX_VALUES as u32 - 1;
 /// Entries of a tally further apart than this many nanoseconds are different bursts.

@@ -35,6 +35,9 @@ impl SampleFlags {
     /// The Python frames end at one whose code is no code object: the layout does not fit, or the sample
     /// came while a frame was being made.
     pub const PYTHON_BROKEN: u32 = 64;
+    /// One of the Python frames is the body of a module or a class that another one has run: its code
+    /// object is freed when it is done, so the names are to be read soon.
+    pub const PYTHON_RUNS_ONCE: u32 = 128;
 }
 
 /// Sizes of the stack copies that samples come with, in bytes.
@@ -102,6 +105,11 @@ pub struct SampleEvent {
     pub python_len: u32,
     /// Bytes of user stack that follow.
     pub stack_len: u32,
+    /// Pages of it that were not in memory, and are zeros here: bit n is the n-th page from the stack pointer's
+    /// on. What reserves a large frame need not touch all of it.
+    pub stack_holes: u32,
+    /// Zero.
+    pub reserved: u32,
     /// The parent in whose service the thread is.
     pub parent: Parent,
     /// Python frames, innermost first.
@@ -109,4 +117,4 @@ pub struct SampleEvent {
 }
 
 const _: () = assert!(size_of::<PythonFrame>() == 24);
-const _: () = assert!(size_of::<SampleEvent>() == 24 + 80 + 8 + 32 + 24 * MAX_PYTHON_FRAMES);
+const _: () = assert!(size_of::<SampleEvent>() == 24 + 80 + 16 + 32 + 24 * MAX_PYTHON_FRAMES);

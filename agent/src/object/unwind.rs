@@ -40,6 +40,8 @@ pub(crate) struct Tables {
 pub(crate) struct Row<'a> {
     /// The addresses of the function or fragment around it.
     pub range: Range<u64>,
+    /// The addresses around it at which the same rules hold.
+    pub extent: Range<u64>,
     /// Whether the kernel built this frame: its caller was interrupted, and called nothing.
     pub is_signal_frame: bool,
     /// How the caller's registers are found.
@@ -135,6 +137,7 @@ impl Unwind {
             .clone();
         Some(Row {
             range: entry.initial_address()..entry.end_address(),
+            extent: rules.start_address()..rules.end_address(),
             is_signal_frame: entry.is_signal_trampoline(),
             rules,
             encoding: entry.cie().encoding(),

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::clock;
 use crate::{
+    kernel::SampleView,
     stack::{NativePlace, NoPlace, RawSample, Stacks},
     target::Process,
 };
@@ -26,6 +27,8 @@ use crate::{
 const QUEUE: usize = 4096;
 /// Bytes of samples that may wait.
 const MAX_WAITING: usize = 8 << 20;
+/// Samples whose memory is kept for the next ones: about those of a turn.
+const MAX_SPARE: usize = 64;
 /// Jobs that are done before what came of them is handed over.
 const BATCH: usize = 64;
 /// Batches that may wait to be taken; then the thread waits, and the queue fills.
@@ -43,7 +46,7 @@ pub struct StackSize {
 }
 
 /// What came of a batch of jobs.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Outcomes {
     /// Events for the core, in order.
     pub events: Vec<Event>,
@@ -51,6 +54,8 @@ pub struct Outcomes {
     pub stack_sizes: Vec<StackSize>,
     /// Functions that were asked for.
     pub located: Vec<Located>,
+    /// Samples that are done with.
+    used: Vec<Box<RawSample>>,
 }
 
 /// Where a native function begins in a target, or why nobody can tell.
@@ -66,7 +71,10 @@ pub struct Located {
 
 impl Outcomes {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.stack_sizes.is_empty() && self.located.is_empty()
+        self.events.is_empty()
+            && self.stack_sizes.is_empty()
+            && self.located.is_empty()
+            && self.used.is_empty()
     }
 }
 
@@ -75,6 +83,9 @@ pub struct Resolver {
     jobs: std_mpsc::SyncSender<Job>,
     outcomes: mpsc::Receiver<Outcomes>,
     waiting: Arc<AtomicUsize>,
+    /// Samples of this turn.
+    gathered: Vec<Box<RawSample>>,
+    spare: Vec<Box<RawSample>>,
     dropped: u64,
     refused: u64,
 }
@@ -83,7 +94,7 @@ enum Job {
     Adopt(u32, Arc<Process>),
     Mapped(u32),
     Forget(u32),
-    Sample(Box<RawSample>),
+    Samples(Vec<Box<RawSample>>),
     Pass(Box<Event>),
     Locate(u32, FunctionId),
 }
@@ -105,6 +116,8 @@ impl Resolver {
             jobs,
             outcomes,
             waiting,
+            gathered: Vec::new(),
+            spare: Vec::new(),
             dropped: 0,
             refused: 0,
         })
@@ -125,19 +138,42 @@ impl Resolver {
         self.tell(Job::Forget(target));
     }
 
-    /// Has a sample resolved; dropped and counted if too many wait.
-    pub fn submit(&mut self, sample: RawSample) {
-        let size = size_of(&sample);
+    /// Takes a sample in, to be resolved when [`Self::submit`] is called; dropped and counted if too many
+    /// wait.
+    pub fn gather(&mut self, sample: &SampleView<'_>) {
+        let size = size_of::<RawSample>() + sample.stack.len();
         // Only this handle adds, so the sum cannot pass the limit in between.
-        let fits = self.waiting.load(Ordering::Relaxed) + size <= MAX_WAITING;
-        if fits {
-            self.waiting.fetch_add(size, Ordering::Relaxed);
-            if self.jobs.try_send(Job::Sample(Box::new(sample))).is_ok() {
-                return;
-            }
-            self.waiting.fetch_sub(size, Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) + size > MAX_WAITING {
+            self.dropped += 1;
+            return;
         }
-        self.dropped += 1;
+        self.waiting.fetch_add(size, Ordering::Relaxed);
+        let raw = match self.spare.pop() {
+            Some(mut raw) => {
+                raw.event = *sample.event;
+                raw.stack.clear();
+                raw.stack.extend_from_slice(sample.stack);
+                raw
+            }
+            None => Box::new(RawSample {
+                event: *sample.event,
+                stack: sample.stack.into(),
+            }),
+        };
+        self.gathered.push(raw);
+    }
+
+    /// Has the gathered samples resolved: all at once, so that the thread is woken once for them.
+    pub fn submit(&mut self) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        let samples = std::mem::take(&mut self.gathered);
+        let (count, size) = (samples.len(), samples.iter().map(|raw| held(raw)).sum());
+        if self.jobs.try_send(Job::Samples(samples)).is_err() {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            self.dropped += count as u64;
+        }
     }
 
     /// Sends an event through, so that it comes out behind the samples that were submitted before it.
@@ -156,7 +192,10 @@ impl Resolver {
 
     /// What came of the next jobs, in their order; `None` if the thread has ended.
     pub async fn next(&mut self) -> Option<Outcomes> {
-        self.outcomes.recv().await
+        let mut outcomes = self.outcomes.recv().await?;
+        let room = MAX_SPARE.saturating_sub(self.spare.len());
+        self.spare.extend(outcomes.used.drain(..).take(room));
+        Some(outcomes)
     }
 
     /// What comes of the jobs that wait still.
@@ -188,8 +227,9 @@ impl Resolver {
     }
 }
 
-fn size_of(sample: &RawSample) -> usize {
-    std::mem::size_of::<RawSample>() + sample.stack.len()
+/// Bytes that a sample takes while it waits.
+fn held(sample: &RawSample) -> usize {
+    size_of::<RawSample>() + sample.stack.len()
 }
 
 struct Worker {
@@ -233,7 +273,12 @@ impl Worker {
             Job::Mapped(target) => self.stacks.mapped(target),
             Job::Forget(target) => self.stacks.forget(target),
             Job::Pass(event) => self.outcomes.events.push(*event),
-            Job::Sample(sample) => self.sample(&sample),
+            Job::Samples(samples) => {
+                for sample in samples {
+                    self.sample(&sample);
+                    self.outcomes.used.push(sample);
+                }
+            }
             Job::Locate(target, function) => self.outcomes.located.push(Located {
                 target,
                 function,
@@ -243,7 +288,7 @@ impl Worker {
     }
 
     fn sample(&mut self, sample: &RawSample) {
-        self.waiting.fetch_sub(size_of(sample), Ordering::Relaxed);
+        self.waiting.fetch_sub(held(sample), Ordering::Relaxed);
         let resolved = self.stacks.resolve(sample, clock::now().0);
         self.outcomes.events.extend(resolved.events);
         self.outcomes

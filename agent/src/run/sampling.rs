@@ -3,7 +3,7 @@
 
 use std::{io, num::NonZeroU32, sync::Arc};
 
-use hotspan_common::{STACK_SIZES, Target, TargetFlags};
+use hotspan_common::{Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
@@ -11,8 +11,8 @@ use super::{
     say,
 };
 use crate::{
-    kernel::{Kernel, SampleView, Sampler},
-    stack::RawSample,
+    kernel::{Kernel, Sampler},
+    stack::FIRST_SIZE,
     target::Process,
 };
 
@@ -95,8 +95,8 @@ impl Sampling {
             target.flags |= TargetFlags::SAMPLES_ALL;
         }
         if target.stack_bytes == 0 {
-            // Most stacks need no more; the resolver asks for another size where they do.
-            target.stack_bytes = STACK_SIZES[1];
+            // The resolver asks for another size when it has seen what the stacks need.
+            target.stack_bytes = FIRST_SIZE;
         }
     }
 
@@ -135,8 +135,9 @@ impl Sampling {
             return;
         };
         for _ in 0..BATCHES_PER_TURN {
-            let taken = kernel.samples(|sample| resolver.submit(owned(&sample)));
+            let taken = kernel.samples(|sample| resolver.gather(&sample));
             self.unknown_entries += taken.unknown;
+            resolver.submit();
             if !taken.more {
                 return;
             }
@@ -186,12 +187,5 @@ impl Sampling {
         let own = (unknown.1 != 0).then_some(unknown);
         let resolver = self.resolver.iter().flat_map(Resolver::counters);
         own.into_iter().chain(resolver)
-    }
-}
-
-fn owned(sample: &SampleView<'_>) -> RawSample {
-    RawSample {
-        event: *sample.event,
-        stack: sample.stack.into(),
     }
 }

@@ -17,6 +17,7 @@ mod spans;
 mod target;
 mod translate;
 
+pub use adapt::FIRST_SIZE;
 pub use functions::{Described, FunctionTable};
 pub use interpreter::Role;
 pub use join::{Joined, NativePart, PythonPart, join};

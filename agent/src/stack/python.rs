@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use hotspan_common::{PythonFrame, SampleEvent};
-use hotspan_synth::event::{Frame, Language};
+use hotspan_synth::{
+    event::{Frame, Language},
+    ids::FunctionId,
+};
 
 use super::{
     functions::{Described, FunctionTable},
@@ -15,20 +18,21 @@ use crate::{
         python::{
             self,
             code::{Code, CodeCache, CodeLayout},
-            heap::{Heap, HeapLayout},
+            heap::{Heap, HeapLayout, Remembered},
             modules::Modules,
         },
     },
     target::{Process, mapping::ObjectId},
 };
 
-/// What is said of a frame whose code object is gone.
-const UNKNOWN: &str = "unknown";
+/// Instructions of a code object whose lines are remembered.
+const LINES: usize = 8;
 
 /// The interpreter of a target.
 pub(super) struct Interpreter {
     memory: Memory,
     heap: HeapLayout,
+    remembered: Remembered,
     code: CodeLayout,
     /// The file that holds it, if one is known.
     pub object: Option<ObjectId>,
@@ -48,6 +52,7 @@ impl Interpreter {
         Some(Self {
             object: process.object_at(found.types.context).ok().flatten(),
             heap: layout,
+            remembered: Remembered::default(),
             code: CodeLayout::of(found.version.minor)?,
             memory,
         })
@@ -58,11 +63,18 @@ impl Interpreter {
         Heap::new(&self.memory, self.heap)
     }
 
-    /// The Python frames of a sample, innermost first.
+    /// A reader of spans, whose ids tell whether what was read is right.
+    pub fn heap_for_spans(&self, now_ns: u64) -> Heap<'_> {
+        self.remembered.age(now_ns);
+        self.heap().with(&self.remembered)
+    }
+
+    /// The Python frames of a sample, innermost first. One whose code object cannot be read has no name:
+    /// its time is its caller's.
     pub fn parts(
         &self,
         event: &SampleEvent,
-        codes: &mut CodeCache,
+        codes: &mut CodeCache<Numbered>,
         functions: &mut FunctionTable,
     ) -> Vec<PythonPart> {
         let heap = self.heap();
@@ -70,25 +82,60 @@ impl Interpreter {
         frames
             .map(|frame| {
                 let key = (event.tgid, frame.code, frame.checksum);
-                let code = codes.get(&heap, &self.code, key, event.time_ns);
-                part(frame, code.as_deref(), functions)
+                let known = codes.get(&heap, &self.code, key, event.time_ns);
+                PythonPart {
+                    frame: known
+                        .and_then(|(code, note)| note.frame(code, frame.instruction, functions)),
+                    is_entry: frame.is_entry != 0,
+                }
             })
             .collect()
     }
 }
 
 /// The frames of a sample whose interpreter is not known: there, and without names.
-pub(super) fn unknown_parts(event: &SampleEvent, functions: &mut FunctionTable) -> Vec<PythonPart> {
+pub(super) fn unknown_parts(event: &SampleEvent) -> Vec<PythonPart> {
     let frames = event.python.iter().take(event.python_len as usize);
-    frames.map(|frame| part(frame, None, functions)).collect()
+    let nameless = |frame: &PythonFrame| PythonPart {
+        frame: None,
+        is_entry: frame.is_entry != 0,
+    };
+    frames.map(nameless).collect()
 }
 
-fn part(frame: &PythonFrame, code: Option<&Code>, functions: &mut FunctionTable) -> PythonPart {
-    let line = code.map_or(0, |code| code.line(frame.instruction));
-    let function = functions.number(code.map_or_else(unknown, described));
-    PythonPart {
-        frame: function.map(|function| Frame { function, line }),
-        is_entry: frame.is_entry != 0,
+/// What was made of a code object.
+#[derive(Default)]
+pub(super) struct Numbered {
+    /// `None` in it: there are too many functions.
+    function: Option<Option<FunctionId>>,
+    /// By the lower half of the instruction, which tells those of one code object apart.
+    lines: Vec<(u32, u32)>,
+}
+
+impl Numbered {
+    fn frame(
+        &mut self,
+        code: &Code,
+        instruction: u64,
+        functions: &mut FunctionTable,
+    ) -> Option<Frame> {
+        let number = || functions.number(described(code));
+        let function = (*self.function.get_or_insert_with(number))?;
+        let line = self.line(code, instruction);
+        Some(Frame { function, line })
+    }
+
+    fn line(&mut self, code: &Code, instruction: u64) -> u32 {
+        let key = instruction as u32;
+        if let Some((_, line)) = self.lines.iter().find(|(known, _)| *known == key) {
+            return *line;
+        }
+        let line = code.line(instruction);
+        if self.lines.len() == LINES {
+            self.lines.clear();
+        }
+        self.lines.push((key, line));
+        line
     }
 }
 
@@ -100,15 +147,5 @@ fn described(code: &Code) -> Described {
         qualified: code.qualified.clone(),
         object: object.to_string_lossy().into_owned(),
         file: code.file.clone(),
-    }
-}
-
-fn unknown() -> Described {
-    Described {
-        language: Language::Python,
-        name: UNKNOWN.to_owned(),
-        qualified: UNKNOWN.to_owned(),
-        file: String::new(),
-        object: String::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use hotspan_common::{MAX_PYTHON_FRAMES, SampleEvent, SampleFlags};
+use hotspan_common::{MAX_PYTHON_FRAMES, SampleEvent, SampleFlags, SampleReason};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
@@ -49,7 +49,7 @@ pub struct Stacks {
     targets: HashMap<u32, Target>,
     objects: ObjectStore,
     names: FrameNames,
-    codes: CodeCache,
+    codes: CodeCache<python::Numbered>,
     functions: FunctionTable,
     spans: Spans,
     stops: StopCounts,
@@ -80,6 +80,12 @@ impl Default for Stacks {
             counts: Counts::default(),
         }
     }
+}
+
+/// Whether the bytes of the stack were to be copied. Of a wait, and of a region's caller, only the
+/// Python frames and the innermost place are sent: no walk of theirs is cut short.
+fn comes_with_stack(event: &SampleEvent) -> bool {
+    SampleReason::from_wire(event.reason) == Some(SampleReason::Timer)
 }
 
 impl Stacks {
@@ -114,14 +120,14 @@ impl Stacks {
             .and_then(|interpreter| self.spans.read(event, interpreter));
         events.extend(span.map(Event::Span));
         let python = self.python(event);
-        let (native, stop) = self.native(raw);
+        let (native, end) = self.native(raw);
         let stack = join(
             &native,
-            stop == Some(Stop::Start),
+            end.is_some_and(|end| end.stop == Stop::Start),
             &python,
             event.flags & (SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN) == 0,
         );
-        self.counts.loose += u64::from(stack.is_loose);
+        self.counts.loose += u64::from(stack.is_loose && comes_with_stack(event));
         events.extend(self.functions.announced().map(Event::Function));
         match translate::event(event, stack) {
             Some(event) => events.push(event),
@@ -129,7 +135,7 @@ impl Stacks {
         }
         Resolved {
             events,
-            stack_size: self.appetite(event.tgid, stop, raw.stack.len()),
+            stack_size: self.appetite(event, end, raw.stack.len()),
         }
     }
 
@@ -201,11 +207,11 @@ impl Stacks {
             return interpreter.parts(event, &mut self.codes, &mut self.functions);
         }
         self.counts.no_interpreter += 1;
-        python::unknown_parts(event, &mut self.functions)
+        python::unknown_parts(event)
     }
 
-    /// The native frames, and why they end; none if the sample has no registers.
-    fn native(&mut self, raw: &RawSample) -> (Vec<NativePart>, Option<Stop>) {
+    /// The native frames, and where they end; none if the sample has no registers.
+    fn native(&mut self, raw: &RawSample) -> (Vec<NativePart>, Option<End>) {
         let event = &raw.event;
         let Some(target) = self.targets.get_mut(&event.tgid) else {
             return (Vec::new(), None);
@@ -230,16 +236,33 @@ impl Stacks {
         let stack = StackCopy {
             start: event.sp,
             bytes: &raw.stack,
+            holes: event.stack_holes,
             is_cut: event.flags & SampleFlags::STACK_CUT != 0,
         };
         let walk = walker.walk(registers, &stack);
-        self.stops.add(walk.stop);
+        if comes_with_stack(event) {
+            self.stops.add(walk.stop);
+        }
         let parts = native::parts(&walk, target, &mut self.names, &mut self.functions);
-        (parts, Some(walk.stop))
+        let end = End {
+            stop: walk.stop,
+            reach: walk.end.saturating_sub(event.sp),
+        };
+        (parts, Some(end))
     }
 
-    fn appetite(&mut self, target: u32, stop: Option<Stop>, length: usize) -> Option<u32> {
-        let target = self.targets.get_mut(&target)?;
-        target.appetite.sampled(stop? == Stop::Cut, length)
+    fn appetite(&mut self, event: &SampleEvent, end: Option<End>, length: usize) -> Option<u32> {
+        let end = end.filter(|_| comes_with_stack(event))?;
+        let target = self.targets.get_mut(&event.tgid)?;
+        let was_cut = end.stop == Stop::Cut;
+        target.appetite.sampled(was_cut, end.reach, length)
     }
+}
+
+/// Where a walk ended.
+#[derive(Clone, Copy)]
+struct End {
+    stop: Stop,
+    /// Bytes from the stack pointer on.
+    reach: u64,
 }

@@ -11,7 +11,7 @@ use hotspan_synth::{
 use lru::LruCache;
 
 use super::python::Interpreter;
-use crate::context::python::span::read_span;
+use crate::context::python::span::read_span_of;
 
 /// Spans that are remembered as read.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
@@ -43,13 +43,11 @@ impl Spans {
         if self.seen.put((event.tgid, parent.span_id), ()).is_some() {
             return None;
         }
-        let heap = interpreter.heap();
-        let span = match read_span(&heap, event.span_object) {
-            Ok(span) if span.span_id == parent.span_id && span.trace_id == parent.trace_id => span,
-            Ok(_) | Err(_) => {
-                self.unread += 1;
-                return None;
-            }
+        let heap = interpreter.heap_for_spans(event.time_ns);
+        let found = read_span_of(&heap, event.span_object, parent.trace_id, parent.span_id);
+        let Ok(Some(span)) = found else {
+            self.unread += 1;
+            return None;
         };
         Some(TargetSpan {
             target: TargetId(event.tgid),

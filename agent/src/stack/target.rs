@@ -13,6 +13,8 @@ use crate::{
 
 /// Between two readings of the mappings, or of a JIT's list, that only an unknown address asks for.
 const RETRY_NS: u64 = 1_000_000_000;
+/// The longest time between two such readings, as they are doubled while the address stays unknown.
+const MAX_RETRY_NS: u64 = 32_000_000_000;
 /// Between two searches for an interpreter that was not found.
 const SEARCH_NS: u64 = 5_000_000_000;
 
@@ -25,6 +27,7 @@ pub(super) struct Target {
     now_ns: u64,
     is_stale: bool,
     read_ns: u64,
+    retry_ns: u64,
     interpreter: Option<Interpreter>,
     searched_ns: Option<u64>,
     generated: Option<PerfMap>,
@@ -40,6 +43,7 @@ impl Target {
             now_ns: 0,
             is_stale: true,
             read_ns: 0,
+            retry_ns: RETRY_NS,
             interpreter: None,
             searched_ns: None,
             generated: None,
@@ -50,16 +54,31 @@ impl Target {
     /// Something was mapped: what is known is to be read again.
     pub fn mapped(&mut self) {
         self.is_stale = true;
+        self.retry_ns = RETRY_NS;
     }
 
-    /// Gets ready for a sample that was taken before `now_ns`, at `ip`.
+    /// Gets ready for a sample that was taken before `now_ns`, at `ip`; 0: it has no place.
     pub fn prepare(&mut self, ip: u64, now_ns: u64) {
         self.now_ns = now_ns;
-        let is_known = |space: &AddressSpace| space.path_at(ip).is_some();
-        let is_due = now_ns.saturating_sub(self.read_ns) >= RETRY_NS;
-        if self.is_stale || (is_due && !self.space.as_ref().is_some_and(is_known)) {
-            self.read_mappings(now_ns);
+        if self.is_stale {
+            return self.read_mappings(now_ns);
         }
+        let is_due = now_ns.saturating_sub(self.read_ns) >= self.retry_ns;
+        if ip == 0 || !is_due || self.maps(ip) {
+            return;
+        }
+        self.read_mappings(now_ns);
+        self.retry_ns = if self.maps(ip) {
+            RETRY_NS
+        } else {
+            // Code made at run time is in no file, ever.
+            (2 * self.retry_ns).min(MAX_RETRY_NS)
+        };
+    }
+
+    fn maps(&self, ip: u64) -> bool {
+        let space = self.space.as_ref();
+        space.is_some_and(|space| space.path_at(ip).is_some())
     }
 
     fn read_mappings(&mut self, now_ns: u64) {

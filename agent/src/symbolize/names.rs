@@ -17,8 +17,12 @@ pub fn function_name(symbol: &str) -> String {
 /// The name for a span: the function, with its class if it is a method. No namespaces, templates,
 /// parameters; a lambda is named after the function that holds it.
 pub fn short_name(symbol: &str) -> String {
-    let full = function_name(symbol);
-    let parts: Vec<String> = components(&full)
+    short_of(&function_name(symbol))
+}
+
+/// That of a qualified function.
+pub(super) fn short_of(full: &str) -> String {
+    let parts: Vec<String> = components(full)
         .into_iter()
         .filter_map(plain_part)
         .collect();
@@ -27,7 +31,7 @@ pub fn short_name(symbol: &str) -> String {
             format!("{class}::{function}")
         }
         [.., function] => function.clone(),
-        [] => full,
+        [] => full.to_owned(),
     }
 }
 

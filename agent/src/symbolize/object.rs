@@ -8,11 +8,13 @@ use blazesym::symbolize::{
 };
 use lru::LruCache;
 
-use super::{copy::SymbolFile, function_name, short_name};
+use super::{copy::SymbolFile, function_name, names::short_of};
 use crate::object::Image;
 
 /// Addresses whose names are remembered, for one object.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// Functions whose names are remembered, for one object: threads run at ever new addresses of few.
+const FUNCTIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 /// What blazesym keeps for each byte of symbols: an index beside what it maps.
 const INDEX_SHARE: u64 = 4;
 
@@ -39,6 +41,9 @@ pub struct ObjectSymbols {
     source: Source<'static>,
     file: SymbolFile,
     remembered: LruCache<u64, Rc<[NativeName]>>,
+    /// By start and size, if the object says nothing of inlined functions and lines: then one name holds
+    /// for all of a function's addresses.
+    functions: LruCache<(u64, Option<usize>), Rc<[NativeName]>>,
 }
 
 impl ObjectSymbols {
@@ -63,6 +68,7 @@ impl ObjectSymbols {
             source: Source::Elf(elf),
             file,
             remembered: LruCache::new(REMEMBERED),
+            functions: LruCache::new(FUNCTIONS),
         })
     }
 
@@ -81,8 +87,15 @@ impl ObjectSymbols {
         let found = self
             .symbolizer
             .symbolize_single(&self.source, Input::VirtOffset(address));
-        let names: Rc<[NativeName]> = match found {
-            Ok(Symbolized::Sym(symbol)) => names_of(&symbol).into(),
+        let names = match found {
+            Ok(Symbolized::Sym(symbol)) if self.file.has_debug => names_of(&symbol).into(),
+            Ok(Symbolized::Sym(symbol)) => {
+                let function = (symbol.addr, symbol.size);
+                let names = self
+                    .functions
+                    .get_or_insert(function, || names_of(&symbol).into());
+                Rc::clone(names)
+            }
             Ok(Symbolized::Unknown(_)) | Err(_) => Rc::default(),
         };
         self.remembered.put(address, Rc::clone(&names));
@@ -104,9 +117,10 @@ fn names_of(symbol: &Sym<'_>) -> Vec<NativeName> {
 }
 
 fn name(symbol: &str, code: Option<&CodeInfo<'_>>) -> NativeName {
+    let qualified = function_name(symbol);
     NativeName {
-        short: short_name(symbol),
-        qualified: function_name(symbol),
+        short: short_of(&qualified),
+        qualified,
         symbol: symbol.to_owned(),
         start: None,
         file: code.map_or_else(String::new, |code| {

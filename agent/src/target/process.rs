@@ -146,16 +146,24 @@ impl Process {
     pub fn mappings(&self) -> Result<Vec<Mapping>, TargetError> {
         let path = self.proc_dir.join("maps");
         let bytes = self.guarded(path.clone(), |path| fs::read(path))?;
-        maps::executable(&bytes, &self.proc_dir).map_err(|line| TargetError::Read {
+        self.executable(path, &bytes)
+    }
+
+    fn executable(&self, path: PathBuf, maps: &[u8]) -> Result<Vec<Mapping>, TargetError> {
+        maps::executable(maps, &self.proc_dir).map_err(|line| TargetError::Read {
             path,
             source: io::Error::new(io::ErrorKind::InvalidData, line),
         })
     }
 
-    /// Where the kernel's own object lies in it.
-    pub fn vdso(&self) -> Result<Option<Range<u64>>, TargetError> {
-        let bytes = self.guarded(self.proc_dir.join("maps"), |path| fs::read(path))?;
-        Ok(maps::vdso(&bytes))
+    /// What it maps of code, and where the kernel's own object lies in it.
+    ///
+    /// # Errors
+    /// [`TargetError`].
+    pub fn code(&self) -> Result<(Vec<Mapping>, Option<Range<u64>>), TargetError> {
+        let path = self.proc_dir.join("maps");
+        let bytes = self.guarded(path.clone(), |path| fs::read(path))?;
+        Ok((self.executable(path, &bytes)?, maps::vdso(&bytes)))
     }
 
     /// The file that it maps at an address, be it code or data.

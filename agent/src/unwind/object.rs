@@ -2,7 +2,8 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
+    collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,10 +17,10 @@ use super::{
 };
 use crate::object::{FileKey, Image, OpenError, Row, Unwind};
 
-/// Addresses whose covering is remembered, for one object. Beyond, all are forgotten.
+/// Stretches of addresses whose covering is remembered, for one object. Beyond, all are forgotten.
 const REMEMBERED: usize = 2048;
-/// What a remembered address takes, about, in bytes.
-const MEMORY_EACH: usize = 48;
+/// What a remembered stretch takes, about, in bytes.
+const MEMORY_EACH: usize = 64;
 
 /// How a caller is found from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub enum Step {
 pub struct Covering {
     /// Start of the function or fragment around it, as the file has it.
     pub start: u64,
+    /// The first address from which on the same holds.
+    pub since: u64,
     /// How its caller is found.
     pub step: Step,
     /// Whether the kernel built the frame: the caller was interrupted where it stands.
@@ -52,7 +55,7 @@ pub struct CodeObject {
     image: Image,
     unwind: Option<Unwind>,
     reader: UnwinderX86_64<Arc<[u8]>>,
-    covering: RefCell<HashMap<u64, Option<Covering>>>,
+    covering: RefCell<Stretches>,
 }
 
 impl CodeObject {
@@ -103,20 +106,20 @@ impl CodeObject {
 
     /// What covers an address; `None` if nothing does.
     pub fn covering(&self, address: u64) -> Option<Covering> {
-        if let Some(known) = self.covering.borrow().get(&address) {
-            return *known;
+        if let Some(known) = self.covering.borrow().at(address) {
+            return known;
         }
-        let found = self
+        let row = self
             .unwind
             .as_ref()
-            .and_then(|unwind| unwind.row_at(address))
-            .map(|row| covering(&row));
-        let mut covering = self.covering.borrow_mut();
-        if covering.len() == REMEMBERED {
-            covering.clear();
-        }
-        covering.insert(address, found);
-        found
+            .and_then(|unwind| unwind.row_at(address));
+        let covering = row.as_ref().map(covering);
+        let extent = match row {
+            Some(row) if row.extent.contains(&address) => row.extent,
+            _ => address..address.saturating_add(1),
+        };
+        self.covering.borrow_mut().learn(extent, covering);
+        covering
     }
 
     pub(super) fn reader(&self) -> &UnwinderX86_64<Arc<[u8]>> {
@@ -135,9 +138,30 @@ impl CodeObject {
     }
 }
 
+/// What holds from where to where. Threads run at ever new addresses of few functions, most of which
+/// have one stretch for nearly all of their code.
+#[derive(Default)]
+struct Stretches(BTreeMap<u64, (u64, Option<Covering>)>);
+
+impl Stretches {
+    /// What holds at an address; `None`: not known.
+    fn at(&self, address: u64) -> Option<Option<Covering>> {
+        let (_, (end, covering)) = self.0.range(..=address).next_back()?;
+        (address < *end).then_some(*covering)
+    }
+
+    fn learn(&mut self, extent: Range<u64>, covering: Option<Covering>) {
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(extent.start, (extent.end, covering));
+    }
+}
+
 fn covering(row: &Row<'_>) -> Covering {
     Covering {
         start: row.range.start,
+        since: row.extent.start,
         step: step(row),
         is_signal_frame: row.is_signal_frame,
     }

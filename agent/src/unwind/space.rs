@@ -4,6 +4,7 @@ use std::{
     cell::OnceCell,
     fs,
     io::Write as _,
+    num::NonZeroUsize,
     ops::Range,
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
@@ -11,9 +12,10 @@ use std::{
     sync::Arc,
 };
 
+use lru::LruCache;
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::{object::CodeObject, store::ObjectStore};
+use super::{object::CodeObject, store::ObjectStore, walk::NativeFrame};
 use crate::{
     context::memory::Memory,
     object::FileKey,
@@ -25,6 +27,8 @@ use crate::{
 
 /// The vdso has some pages.
 const MAX_VDSO: u64 = 64 * 1024;
+/// Addresses of which it is remembered what lies there: most frames of a stack were on the one before.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// An address of a process, in a file.
 #[derive(Clone)]
@@ -43,6 +47,9 @@ pub struct AddressSpace {
     before: Vec<Code>,
     read_at_ns: u64,
     vdso: Option<Vdso>,
+    frames: LruCache<u64, NativeFrame>,
+    /// Objects that the store had given up when the frames were remembered.
+    evicted: u64,
 }
 
 struct Code {
@@ -78,6 +85,8 @@ impl AddressSpace {
             before: Vec::new(),
             read_at_ns: 0,
             vdso: None,
+            frames: LruCache::new(REMEMBERED),
+            evicted: 0,
         };
         space.refresh(now_ns)?;
         space.before = Vec::new();
@@ -89,8 +98,7 @@ impl AddressSpace {
     /// # Errors
     /// They cannot be read: as a rule, the process has ended.
     pub fn refresh(&mut self, now_ns: u64) -> Result<(), TargetError> {
-        let mappings = self.process.mappings()?;
-        let vdso = self.process.vdso()?;
+        let (mappings, vdso) = self.process.code()?;
         let mut code: Vec<Code> = mappings.into_iter().map(Code::of).collect();
         if let Some(addresses) = vdso {
             code.extend(self.vdso_code(addresses));
@@ -98,11 +106,47 @@ impl AddressSpace {
         }
         self.before = std::mem::replace(&mut self.code, code);
         self.read_at_ns = now_ns;
+        self.frames.clear();
         Ok(())
     }
 
+    /// The frame of an address, for a sample taken at `time_ns`.
+    pub(super) fn frame(
+        &mut self,
+        address: u64,
+        time_ns: u64,
+        store: &mut ObjectStore,
+    ) -> NativeFrame {
+        // What was given up would otherwise stay in memory.
+        if self.evicted != store.evicted() {
+            self.evicted = store.evicted();
+            self.frames.clear();
+        }
+        if time_ns < self.read_at_ns {
+            return self.look(address, time_ns, store);
+        }
+        if let Some(known) = self.frames.get(&address) {
+            return known.clone();
+        }
+        let frame = self.look(address, time_ns, store);
+        self.frames.put(address, frame.clone());
+        frame
+    }
+
+    fn look(&self, address: u64, time_ns: u64, store: &mut ObjectStore) -> NativeFrame {
+        let place = self.locate(address, time_ns, store);
+        let covering = place
+            .as_ref()
+            .and_then(|place| place.object.covering(place.address));
+        NativeFrame {
+            address,
+            place,
+            covering,
+        }
+    }
+
     /// What lies at an address, for a sample taken at `time_ns`.
-    pub fn locate(&mut self, address: u64, time_ns: u64, store: &mut ObjectStore) -> Option<Place> {
+    pub fn locate(&self, address: u64, time_ns: u64, store: &mut ObjectStore) -> Option<Place> {
         let index = find(&self.code, address)?;
         if time_ns < self.read_at_ns && self.was_another(address, index) {
             return None;

@@ -11,6 +11,8 @@ pub enum Stop {
     Unsupported,
     /// The stack goes on where the copy of it ends.
     Cut,
+    /// A part of the stack that is needed was not in memory.
+    Hole,
     /// The unwind information leads to a place that is no part of this stack.
     Outside,
     /// The same place again, a stack that shrinks, or more frames than are followed.
@@ -21,11 +23,12 @@ pub enum Stop {
 
 impl Stop {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Start,
         Self::NoUnwindInfo,
         Self::Unsupported,
         Self::Cut,
+        Self::Hole,
         Self::Outside,
         Self::Loop,
         Self::Unmapped,
@@ -38,6 +41,7 @@ impl Stop {
             Self::NoUnwindInfo => "stacks.no_unwind_info",
             Self::Unsupported => "stacks.unsupported_unwind_info",
             Self::Cut => "stacks.cut",
+            Self::Hole => "stacks.not_in_memory",
             Self::Outside => "stacks.outside",
             Self::Loop => "stacks.loop",
             Self::Unmapped => "stacks.unmapped_code",

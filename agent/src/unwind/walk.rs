@@ -45,20 +45,38 @@ pub struct StackCopy<'a> {
     pub start: u64,
     /// The bytes.
     pub bytes: &'a [u8],
+    /// Pages among them that were not in memory: bit n is the n-th from that of `start` on.
+    pub holes: u32,
     /// Whether the stack goes on behind them.
     pub is_cut: bool,
 }
+
+const PAGE: u64 = 4096;
 
 impl StackCopy<'_> {
     /// The word at an address.
     pub fn word(&self, address: u64) -> Option<u64> {
         let offset = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        if self.is_hole(address) || self.is_hole(address.wrapping_add(7)) {
+            return None;
+        }
         let word = self.bytes.get(offset..)?.first_chunk()?;
         Some(u64::from_le_bytes(*word))
     }
 
+    fn is_hole(&self, address: u64) -> bool {
+        let page = (address / PAGE).saturating_sub(self.start / PAGE);
+        let bit = u32::try_from(page)
+            .ok()
+            .and_then(|page| 1_u32.checked_shl(page));
+        bit.is_some_and(|bit| self.holes & bit != 0)
+    }
+
     /// Why a word could not be read.
     fn missing(&self, address: u64) -> Stop {
+        if self.is_hole(address) {
+            return Stop::Hole;
+        }
         let end = self.start.saturating_add(self.bytes.len() as u64);
         if self.is_cut && address.saturating_add(8) > end {
             Stop::Cut
@@ -85,6 +103,8 @@ pub struct Walk {
     pub frames: Vec<NativeFrame>,
     /// Why it ended.
     pub stop: Stop,
+    /// The stack pointer of the outermost frame.
+    pub end: u64,
 }
 
 /// Walks stacks of one address space.
@@ -106,7 +126,7 @@ impl Walker<'_> {
             is_return: false,
         };
         let stop = loop {
-            let frame = self.frame(&at);
+            let frame = self.space.frame(at.lookup(), self.time_ns, self.store);
             let next = self.caller(&frame, &at, stack);
             frames.push(frame);
             match next {
@@ -115,19 +135,10 @@ impl Walker<'_> {
                 Err(stop) => break stop,
             }
         };
-        Walk { frames, stop }
-    }
-
-    fn frame(&mut self, at: &At) -> NativeFrame {
-        let address = at.lookup();
-        let place = self.space.locate(address, self.time_ns, self.store);
-        let covering = place
-            .as_ref()
-            .and_then(|place| place.object.covering(place.address));
-        NativeFrame {
-            address,
-            place,
-            covering,
+        Walk {
+            frames,
+            stop,
+            end: at.registers.sp,
         }
     }
 
@@ -143,7 +154,7 @@ impl Walker<'_> {
                 .object
                 .evaluate(place.address, at.registers, stack)
                 .ok_or_else(|| unevaluated(stack))?,
-            Step::Registers => self.hop(&place.object, place.address, at, stack)?,
+            Step::Registers => self.hop(&place.object, covering.since, at, stack)?,
         };
         // A signal's frame may lie on another stack than what it interrupted.
         let went_on = covering.is_signal_frame || registers.sp > at.registers.sp;
@@ -156,20 +167,21 @@ impl Walker<'_> {
         })
     }
 
-    /// A step by framehop. Its reader works at the file's addresses, the stack at the process's.
+    /// A step by framehop, by the rules that hold from `since` on: that is what it remembers them by. Its
+    /// reader works at the file's addresses, the stack at the process's.
     fn hop(
         &mut self,
         object: &Rc<CodeObject>,
-        address: u64,
+        since: u64,
         at: &At,
         stack: &StackCopy<'_>,
     ) -> Result<Registers, Stop> {
         let Registers { ip, sp, bp } = at.registers;
         let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
         let place = if at.is_return {
-            FrameAddress::from_return_address(address.wrapping_add(1)).ok_or(Stop::Outside)?
+            FrameAddress::from_return_address(since.wrapping_add(1)).ok_or(Stop::Outside)?
         } else {
-            FrameAddress::from_instruction_pointer(address)
+            FrameAddress::from_instruction_pointer(since)
         };
         let mut failed = None;
         let mut read = |address| {

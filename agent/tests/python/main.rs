@@ -4,6 +4,7 @@
 mod capture;
 mod churn;
 mod code;
+mod damaged;
 mod interpreters;
 #[path = "../stacks/named.rs"]
 mod named;

@@ -69,6 +69,8 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         syscall_arg: 0,
         python_len: 0,
         stack_len: 0,
+        stack_holes: 0,
+        reserved: 0,
         parent: Parent::default(),
         python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
     }

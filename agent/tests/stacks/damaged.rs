@@ -188,6 +188,35 @@ fn damaged_objects_are_named_less() {
     }
 }
 
+/// Only the tables that unwinding goes by: what is damaged elsewhere rarely meets them.
+#[test]
+fn damaged_unwind_tables_lead_to_an_end() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("damaged");
+    let program = build(&[]);
+    let sound = fs::read(&program.path).unwrap();
+    let image = Image::open(&program.path).unwrap();
+    let tables = [".eh_frame", ".eh_frame_hdr"].map(|name| {
+        let (_, bytes) = image.section(name).unwrap();
+        let start = sound.windows(bytes.len()).position(|part| part == bytes);
+        let start = start.unwrap();
+        start..start + bytes.len()
+    });
+    let mut numbers = Numbers(17);
+    for round in 0..ROUNDS as usize {
+        let mut bytes = sound.clone();
+        let count = 1 + numbers.below(64);
+        numbers.damage(&mut bytes[tables[round % 2].clone()], count);
+        fs::write(&path, &bytes).unwrap();
+        let Ok(object) = CodeObject::open(&path, &path) else {
+            continue;
+        };
+        for address in (0..0x8000).step_by(7) {
+            object.covering(address);
+        }
+    }
+}
+
 #[test]
 fn an_object_may_be_cut_short_while_it_is_in_use() {
     let directory = TempDir::new().unwrap();

@@ -230,7 +230,7 @@ fn generated_code_has_the_name_that_its_maker_gives_it() {
 }
 
 #[test]
-fn a_cut_stack_wants_more_bytes() {
+fn stacks_are_copied_as_far_as_they_are_deep() {
     let program = build(&[]);
     let run = Run::start(&program.path, &["deep"]);
     let (_, named) = run.at("reached", 16 << 10);
@@ -241,14 +241,20 @@ fn a_cut_stack_wants_more_bytes() {
     let deep = whole.names().iter().filter(|name| **name == "deep").count();
     assert_eq!(deep, 101);
 
+    assert!(sizes_wanted(&run).is_empty(), "it begins with the largest");
+    let shallow = Run::start(&program.path, &["plain"]);
+    assert_eq!(sizes_wanted(&shallow), [8 << 10]);
+}
+
+/// What is asked for after many samples of a whole stack.
+fn sizes_wanted(run: &Run) -> Vec<u32> {
     let mut stacks = Stacks::default();
     let pid = run.child.id();
     stacks.adopt(pid, Arc::new(Process::open(pid).unwrap()));
-    let raw = run.sample(8 << 10);
-    let sizes: Vec<u32> = (0..200)
+    let raw = run.sample(ALL);
+    (0..600)
         .filter_map(|_| stacks.resolve(&raw, now()).stack_size)
-        .collect();
-    assert_eq!(sizes, [16 << 10]);
+        .collect()
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     };
     send::note(event, &registers, &work);
     sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
-    entry.submit(send::wake_flags());
+    entry.submit(send::wake_flags(0));
     count(Counter::Samples);
 }
 
@@ -306,7 +306,7 @@ impl Chain {
             return Ok(0);
         }
         let head = frames::Head::at::<Resident>(frame).map_err(cut)?;
-        *self.slot(self.count) = frames::described::<Resident>(frames, &head)?;
+        *self.slot(self.count) = frames::described::<Resident>(frames, &head)?.frame;
         self.count += 1;
         if class == layout.generator_type {
             // What it yields can lie where else there is what it awaits.

@@ -17,6 +17,9 @@ use crate::{
 
 /// `PyObject.ob_type`, the same in all versions.
 const OB_TYPE: u32 = 8;
+/// `CO_OPTIMIZED` and `CO_NEWLOCALS` of `Include/cpython/code.h`: functions have both, the bodies of modules
+/// and classes none.
+const OF_FUNCTIONS: u32 = 3;
 /// Frames that are gone through, those of the interpreter's C calls among them.
 const MAX_STEPS: u32 = 2 * MAX_PYTHON_FRAMES as u32;
 
@@ -47,6 +50,15 @@ struct Walk {
     count: u64,
     /// [`SampleFlags`].
     flags: u32,
+    /// Set if the last frame is of code that runs once.
+    runs_once: u32,
+}
+
+/// A frame with what its code object says.
+pub struct Described {
+    pub frame: PythonFrame,
+    /// `co_flags`.
+    flags: u32,
 }
 
 #[inline(always)]
@@ -62,6 +74,7 @@ fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut S
         frame: 0,
         count: 0,
         flags: 0,
+        runs_once: 0,
     };
     match current::<M>(frames, thread) {
         Ok(frame) => walk.frame = frame,
@@ -122,8 +135,16 @@ impl Walk {
             self.mark_entry();
             return Ok(previous);
         }
-        *self.slot(self.count) = described::<M>(layout, &frame)?;
+        let described = described::<M>(layout, &frame)?;
+        *self.slot(self.count) = described.frame;
         self.count += 1;
+        // The program's own body is the outermost frame, and stays.
+        self.flags |= self.runs_once;
+        self.runs_once = if described.flags & OF_FUNCTIONS == 0 {
+            SampleFlags::PYTHON_RUNS_ONCE
+        } else {
+            0
+        };
         Ok(previous)
     }
 
@@ -149,10 +170,11 @@ impl Walk {
 
 /// A frame, or the flags that say why there is none.
 #[inline(always)]
-pub fn described<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<PythonFrame, u32> {
+pub fn described<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<Described, u32> {
     let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
     let code = frame.field::<M, u64>(layout.code).map_err(cut)? & !layout.code_tag;
-    Ok(PythonFrame {
+    let (checksum, flags) = checksum::<M>(layout, code)?;
+    let frame = PythonFrame {
         code,
         instruction: if layout.wide_instruction != 0 {
             frame.field::<M, u64>(layout.instruction).map_err(cut)?
@@ -160,29 +182,32 @@ pub fn described<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result
             let index = frame.field::<M, u32>(layout.instruction).map_err(cut)?;
             u64::from(index)
         },
-        checksum: checksum::<M>(layout, code)?,
+        checksum,
         is_entry: if layout.is_entry != 0 {
             u32::from(frame.field::<M, u8>(layout.is_entry).map_err(cut)? != 0)
         } else {
             layout.all_entries
         },
-    })
+    };
+    Ok(Described { frame, flags })
 }
 
-/// Of a code object, checked to be one.
+/// Of a code object, checked to be one; and its `co_flags`.
 #[inline(always)]
-fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<u32, u32> {
+fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<(u32, u32), u32> {
     let broken = |_: Unreadable| SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN;
     let code = Head::at::<M>(code).map_err(broken)?;
     let field = |offset: u32| code.field::<M, u32>(offset).map_err(broken);
     if code.field::<M, u64>(OB_TYPE).map_err(broken)? != layout.code_type {
         return Err(broken(Unreadable));
     }
-    Ok(code_checksum(
+    let flags = field(layout.code_flags)?;
+    let checksum = code_checksum(
         field(layout.first_line)?,
-        field(layout.code_flags)?,
+        flags,
         field(layout.argument_count)?,
-    ))
+    );
+    Ok((checksum, flags))
 }
 
 /// The first bytes of a frame or a code object, read at once: nine small reads for each frame took most

@@ -74,7 +74,8 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
     };
     send::note(sample, &registers, &work);
     frames::read_now(&hit.target.frames, python.state, sample);
-    entry.submit(send::wake_flags());
+    let flags = sample.flags;
+    entry.submit(send::wake_flags(flags));
     count(Counter::Samples);
 }
 

@@ -61,8 +61,9 @@ fn with_stack<const BYTES: usize>(tick: &Tick<'_>) {
     unsafe {
         let event = &mut (*entry_at).event;
         fill(event, tick);
-        event.stack_len =
-            stack::copy::<BYTES>((&raw mut (*entry_at).stack).cast(), tick.registers.sp);
+        let copied = stack::copy::<BYTES>((&raw mut (*entry_at).stack).cast(), tick.registers.sp);
+        event.stack_len = copied.length;
+        event.stack_holes = copied.holes;
         if event.stack_len == 0 {
             count(Counter::StacksUnreadable);
         }
@@ -70,7 +71,9 @@ fn with_stack<const BYTES: usize>(tick: &Tick<'_>) {
             event.flags |= SampleFlags::STACK_CUT;
         }
     }
-    entry.submit(wake_flags());
+    // SAFETY: the entry is this program's until it is submitted.
+    let flags = unsafe { (*entry.as_mut_ptr()).event.flags };
+    entry.submit(wake_flags(flags));
     count(Counter::Samples);
 }
 
@@ -81,8 +84,10 @@ fn without_stack(tick: &Tick<'_>) {
         return;
     };
     // SAFETY: the entry is this program's until it is submitted, and any bytes are an event.
-    fill(unsafe { &mut *entry.as_mut_ptr() }, tick);
-    entry.submit(wake_flags());
+    let event = unsafe { &mut *entry.as_mut_ptr() };
+    fill(event, tick);
+    let flags = event.flags;
+    entry.submit(wake_flags(flags));
     count(Counter::Samples);
 }
 
@@ -125,6 +130,8 @@ pub fn describe(
     event.period_or_end_ns = now;
     event.python_len = 0;
     event.stack_len = 0;
+    event.stack_holes = 0;
+    event.reserved = 0;
 }
 
 /// Writes down where the thread is, and for whom.
@@ -145,7 +152,7 @@ pub fn note(event: &mut SampleEvent, registers: &Registers, work: &Work) {
 /// Sends a finished event, without a stack.
 #[inline(always)]
 pub fn event(event: &SampleEvent) {
-    let sent = SAMPLES.output::<SampleEvent>(event, wake_flags());
+    let sent = SAMPLES.output::<SampleEvent>(event, wake_flags(event.flags));
     count(if sent.is_ok() {
         Counter::Samples
     } else {
@@ -153,10 +160,12 @@ pub fn event(event: &SampleEvent) {
     });
 }
 
-/// The agent reads the ring at its own pace; it is woken only when the ring fills up.
+/// The agent reads the ring at its own pace; it is woken only when the ring fills up, or when what a
+/// sample names will soon be gone.
 #[inline(always)]
-pub fn wake_flags() -> u64 {
-    if SAMPLES.query(AVAILABLE) > SAMPLES.query(SIZE) / WAKE_SAMPLES_AT_PART {
+pub fn wake_flags(sample: u32) -> u64 {
+    let is_urgent = sample & SampleFlags::PYTHON_RUNS_ONCE != 0;
+    if is_urgent || SAMPLES.query(AVAILABLE) > SAMPLES.query(SIZE) / WAKE_SAMPLES_AT_PART {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP

@@ -8,6 +8,7 @@ mod lifecycle;
 mod llama;
 mod parents;
 mod ratios;
+mod stacks;
 mod usage;
 mod watchers;
 
@@ -57,6 +58,8 @@ enum What {
     Bystander,
     /// Launches of a stub of the CUDA runtime: counted right, and at which cost.
     Cuda,
+    /// How many stacks reach the thread's start, and why the others do not.
+    Stacks,
     /// Tokens a second of a decode loop of llama.cpp with the agent against without.
     Llama,
 }
@@ -69,6 +72,7 @@ const ALL: &[What] = &[
     What::Crossings,
     What::Bystander,
     What::Cuda,
+    What::Stacks,
     What::Llama,
 ];
 
@@ -91,6 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,
             What::Cuda => cuda::run()?,
+            What::Stacks => stacks::run()?,
             What::Llama => llama::run(arguments.rounds)?,
         }
     }

@@ -29,28 +29,71 @@ const SPAN_ID: usize = 1;
 
 /// Reads a span that records: its ids, from its context, its name and its start.
 pub fn read_span(heap: &Heap<'_>, span: u64) -> Result<SpanFacts, HeapError> {
-    let missing = |what| HeapError::Malformed {
-        address: span,
-        what,
-    };
-    let attribute = |name, what| heap.attribute(span, name)?.ok_or_else(|| missing(what));
-    let context = heap.items(attribute("_context", "a span without a context")?)?;
+    let (trace_id, span_id) = ids(heap, span)?;
+    described(heap, span, trace_id, span_id)
+}
+
+/// Reads a span if it still is the one with these ids: most are over, and another object in their place,
+/// before they are looked at.
+pub fn read_span_of(
+    heap: &Heap<'_>,
+    span: u64,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+) -> Result<Option<SpanFacts>, HeapError> {
+    if !heap.is_referenced(span)? || ids(heap, span)? != (trace_id, span_id) {
+        return Ok(None);
+    }
+    described(heap, span, trace_id, span_id).map(Some)
+}
+
+fn ids(heap: &Heap<'_>, span: u64) -> Result<([u8; 16], [u8; 8]), HeapError> {
+    let context = heap.items(attribute(
+        heap,
+        span,
+        "_context",
+        "a span without a context",
+    )?)?;
     let id = |index: usize| {
         let item = context.get(index).copied();
-        let item = item.ok_or_else(|| missing("a span context without ids"))?;
+        let item = item.ok_or_else(|| malformed(span, "a span context without ids"))?;
         heap.unsigned(item)?
-            .ok_or_else(|| missing("an id that is no 128-bit number"))
+            .ok_or_else(|| malformed(span, "an id that is no 128-bit number"))
     };
     let trace_id = id(TRACE_ID)?;
-    let span_id = u64::try_from(id(SPAN_ID)?).map_err(|_| missing("a span id of over 64 bits"))?;
-    let start = attribute("_start_time", "a span without a start")?;
+    let span_id =
+        u64::try_from(id(SPAN_ID)?).map_err(|_| malformed(span, "a span id of over 64 bits"))?;
+    Ok((trace_id.to_be_bytes(), span_id.to_be_bytes()))
+}
+
+fn described(
+    heap: &Heap<'_>,
+    span: u64,
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+) -> Result<SpanFacts, HeapError> {
+    let start = attribute(heap, span, "_start_time", "a span without a start")?;
     let start = heap
         .unsigned(start)?
         .and_then(|start| u64::try_from(start).ok());
     Ok(SpanFacts {
-        trace_id: trace_id.to_be_bytes(),
-        span_id: span_id.to_be_bytes(),
-        name: span_name(heap, span)?.ok_or_else(|| missing("a span without a name"))?,
-        start_ns: start.ok_or_else(|| missing("a start that is no time"))?,
+        trace_id,
+        span_id,
+        name: span_name(heap, span)?.ok_or_else(|| malformed(span, "a span without a name"))?,
+        start_ns: start.ok_or_else(|| malformed(span, "a start that is no time"))?,
     })
+}
+
+fn attribute(
+    heap: &Heap<'_>,
+    span: u64,
+    name: &str,
+    missing: &'static str,
+) -> Result<u64, HeapError> {
+    heap.attribute(span, name)?
+        .ok_or_else(|| malformed(span, missing))
+}
+
+fn malformed(address: u64, what: &'static str) -> HeapError {
+    HeapError::Malformed { address, what }
 }

@@ -63,6 +63,8 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             syscall_arg: argument,
             python_len: 0,
             stack_len: 0,
+            stack_holes: 0,
+            reserved: 0,
             parent: Parent::default(),
             python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
         },

@@ -1,6 +1,6 @@
 //! The code objects of all targets, bounded.
 
-use std::{num::NonZeroUsize, rc::Rc};
+use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
@@ -32,19 +32,22 @@ struct Key {
     checksum: u32,
 }
 
-struct Known {
-    code: Rc<Code>,
+struct Known<T> {
+    code: Code,
+    /// What its user made of it.
+    note: T,
     seen_ns: u64,
 }
 
-/// Code objects by target, address and checksum, the least recently used first to go.
-pub struct CodeCache {
-    codes: LruCache<Key, Known>,
+/// Code objects by target, address and checksum, the least recently used first to go; with each goes a
+/// note of who uses it.
+pub struct CodeCache<T> {
+    codes: LruCache<Key, Known<T>>,
     size: usize,
     counts: CodeCounts,
 }
 
-impl Default for CodeCache {
+impl<T> Default for CodeCache<T> {
     fn default() -> Self {
         Self {
             codes: LruCache::new(MAX_CODES),
@@ -54,41 +57,47 @@ impl Default for CodeCache {
     }
 }
 
-impl CodeCache {
-    /// The code object of a frame that was sampled at `time_ns`; `None` if it is gone or unreadable.
+impl<T: Default> CodeCache<T> {
+    /// The code object of a frame that was sampled at `time_ns`, and the note; `None` if it is gone or
+    /// unreadable.
     pub fn get(
         &mut self,
         heap: &Heap<'_>,
         layout: &CodeLayout,
         (target, address, checksum): (u32, u64, u32),
         time_ns: u64,
-    ) -> Option<Rc<Code>> {
+    ) -> Option<(&Code, &mut T)> {
         let key = Key {
             target,
             address,
             checksum,
         };
-        if let Some(known) = self.codes.get_mut(&key) {
-            let is_fresh = time_ns.saturating_sub(known.seen_ns) < BELIEVED_NS;
-            if is_fresh || known.code.is_still_at(heap, layout, address) {
-                if !is_fresh {
-                    known.seen_ns = time_ns;
-                }
-                return Some(Rc::clone(&known.code));
-            }
-            self.remove(key);
-        }
-        match Code::read(heap, layout, address, checksum) {
-            Ok(code) => Some(self.insert(key, code, time_ns)),
-            Err(CodeError::Gone(_)) => {
-                self.counts.gone += 1;
-                None
-            }
-            Err(CodeError::Heap(_)) => {
-                self.counts.unreadable += 1;
-                None
+        if !self.is_known(heap, layout, key, time_ns) {
+            match Code::read(heap, layout, address, checksum) {
+                Ok(code) => self.insert(key, code, time_ns),
+                Err(CodeError::Gone(_)) => self.counts.gone += 1,
+                Err(CodeError::Heap(_)) => self.counts.unreadable += 1,
             }
         }
+        let known = self.codes.get_mut(&key)?;
+        Some((&known.code, &mut known.note))
+    }
+
+    /// Whether it was read, and is there still.
+    fn is_known(&mut self, heap: &Heap<'_>, layout: &CodeLayout, key: Key, time_ns: u64) -> bool {
+        let Some(known) = self.codes.peek_mut(&key) else {
+            return false;
+        };
+        let is_fresh = time_ns.saturating_sub(known.seen_ns) < BELIEVED_NS;
+        if is_fresh {
+            return true;
+        }
+        if known.code.is_still_at(heap, layout, key.address) {
+            known.seen_ns = time_ns;
+            return true;
+        }
+        self.remove(key);
+        false
     }
 
     /// What became of the requests.
@@ -96,11 +105,11 @@ impl CodeCache {
         self.counts
     }
 
-    fn insert(&mut self, key: Key, code: Code, seen_ns: u64) -> Rc<Code> {
-        let code = Rc::new(code);
+    fn insert(&mut self, key: Key, code: Code, seen_ns: u64) {
         self.size += code.size();
         let known = Known {
-            code: Rc::clone(&code),
+            code,
+            note: T::default(),
             seen_ns,
         };
         if let Some((_, old)) = self.codes.push(key, known) {
@@ -112,10 +121,9 @@ impl CodeCache {
             };
             self.forget(&old);
         }
-        code
     }
 
-    fn forget(&mut self, old: &Known) {
+    fn forget(&mut self, old: &Known<T>) {
         self.size -= old.code.size();
         self.counts.evicted += 1;
     }

@@ -87,6 +87,10 @@ impl Identity {
             size: if has_size { word(SIZE) } else { 0 },
         })
     }
+
+    fn is_still_at(&self, heap: &Heap<'_>, layout: &CodeLayout, address: u64) -> bool {
+        Self::read(heap, layout, address).is_ok_and(|now| now == *self)
+    }
 }
 
 impl Code {
@@ -100,13 +104,33 @@ impl Code {
         address: u64,
         checksum: u32,
     ) -> Result<Self, CodeError> {
-        let identity = Identity::read(heap, layout, address)?;
-        let is_code = heap.type_info(identity.class)?.is_builtin("code");
-        if !is_code || identity.checksum != checksum {
-            return Err(CodeError::Gone(address));
+        let gone = || CodeError::Gone(address);
+        // What lies where it was may be anything, or nothing.
+        let identity = Identity::read(heap, layout, address).map_err(|_| gone())?;
+        if identity.checksum != checksum {
+            return Err(gone());
         }
+        let class = heap.type_info(identity.class).map_err(|_| gone())?;
+        if !class.is_builtin("code") {
+            return Err(gone());
+        }
+        let code = Self::described(heap, layout, address, identity);
+        // It may have been freed while it was read.
+        if identity.is_still_at(heap, layout, address) {
+            Ok(code?)
+        } else {
+            Err(gone())
+        }
+    }
+
+    fn described(
+        heap: &Heap<'_>,
+        layout: &CodeLayout,
+        address: u64,
+        identity: Identity,
+    ) -> Result<Self, HeapError> {
         let name = heap.text(identity.name)?;
-        let code = Self {
+        Ok(Self {
             qualified: match layout.qualified {
                 Some(_) => heap.text(identity.qualified)?,
                 None => name.clone(),
@@ -117,7 +141,7 @@ impl Code {
             lines: match heap.byte_string(identity.lines, MAX_LINES) {
                 Ok(lines) => lines.into(),
                 Err(HeapError::TooLarge { .. }) => Box::default(),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             },
             instructions: match layout.instructions {
                 0 => 0,
@@ -126,13 +150,7 @@ impl Code {
             length: identity.size.saturating_mul(2),
             format: layout.line_format,
             identity,
-        };
-        // It may have been freed while it was read.
-        if code.is_still_at(heap, layout, address) {
-            Ok(code)
-        } else {
-            Err(CodeError::Gone(address))
-        }
+        })
     }
 
     /// The line that a frame of this code is at; 0 if it is not known.
@@ -158,7 +176,7 @@ impl Code {
     }
 
     fn is_still_at(&self, heap: &Heap<'_>, layout: &CodeLayout, address: u64) -> bool {
-        Identity::read(heap, layout, address).is_ok_and(|now| now == self.identity)
+        self.identity.is_still_at(heap, layout, address)
     }
 
     fn offset(&self, instruction: u64) -> Offset {

@@ -1,5 +1,7 @@
 //! Attributes of instances: what `self.name = value` stored.
 
+use std::rc::Rc;
+
 use super::{Heap, HeapError, TypeInfo, confirmed, stable, word_at};
 use crate::context::python::layout::Attributes;
 
@@ -115,15 +117,41 @@ impl Heap<'_> {
         values: u64,
         name: &str,
     ) -> Result<Option<u64>, HeapError> {
-        let keys = self
-            .shared_keys(self.word(class.address.wrapping_add(self.layout.objects.cached_keys))?)?;
+        let keys = self.keys_of(class)?;
         for (index, &key) in keys.iter().enumerate().take(MAX_VALUES) {
-            if key != 0 && self.is_text(key, name)? {
+            if key != 0 && self.is_key(key, name)? {
                 let value = self.word(values.wrapping_add(8 * index as u64))?;
                 return Ok((value != 0).then_some(value));
             }
         }
         Ok(None)
+    }
+
+    /// The keys that instances of a class share. New ones come behind those that are there.
+    fn keys_of(&self, class: &TypeInfo) -> Result<Rc<[u64]>, HeapError> {
+        if let Some(known) = (self.remembered).and_then(|known| known.shared_keys(class.address)) {
+            return Ok(known);
+        }
+        let keys = self.word(class.address.wrapping_add(self.layout.objects.cached_keys))?;
+        let keys: Rc<[u64]> = self.shared_keys(keys)?.into();
+        if let Some(remembered) = self.remembered {
+            remembered.learn_shared_keys(class.address, &keys);
+        }
+        Ok(keys)
+    }
+
+    /// As `is_text`, of a key that instances share.
+    fn is_key(&self, key: u64, name: &str) -> Result<bool, HeapError> {
+        let Some(remembered) = self.remembered else {
+            return self.is_text(key, name);
+        };
+        if let Some(answer) = remembered.is_text(key, name) {
+            return Ok(answer);
+        }
+        let text = self.text(key)?;
+        let is_name = text == name;
+        remembered.learn_text(key, text);
+        Ok(is_name)
     }
 }
 

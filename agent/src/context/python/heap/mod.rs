@@ -11,6 +11,7 @@ mod dict;
 mod error;
 mod instance;
 mod layout;
+mod remembered;
 mod scalars;
 mod text;
 mod types;
@@ -21,6 +22,7 @@ pub use containers::MAX_ITEMS;
 pub use dict::{Entry, MAX_ENTRIES};
 pub use error::HeapError;
 pub use layout::{HeapLayout, TextState, UnknownVersion};
+pub use remembered::Remembered;
 pub use scalars::PyValue;
 pub use text::MAX_TEXT;
 pub use types::TypeInfo;
@@ -39,6 +41,7 @@ pub struct Heap<'memory> {
     layout: HeapLayout,
     /// The address of the type `str`, once seen: a static object, it stays where it is.
     str_type: Cell<Option<u64>>,
+    remembered: Option<&'memory Remembered>,
 }
 
 impl<'memory> Heap<'memory> {
@@ -48,6 +51,15 @@ impl<'memory> Heap<'memory> {
             memory,
             layout,
             str_type: Cell::new(None),
+            remembered: None,
+        }
+    }
+
+    /// The same, by what was read of other objects shortly before.
+    pub fn with(self, remembered: &'memory Remembered) -> Self {
+        Self {
+            remembered: Some(remembered),
+            ..self
         }
     }
 

@@ -95,6 +95,12 @@ impl Heap<'_> {
         self.type_info(self.type_address(object)?)
     }
 
+    /// Whether anything refers to the object: the count of one that was freed is 0 until its memory is used
+    /// again. Flags share the count's word from 3.12 on (`Include/refcount.h`).
+    pub fn is_referenced(&self, object: u64) -> Result<bool, HeapError> {
+        Ok(self.word(object)? as u32 != 0)
+    }
+
     /// The address of an object's type, not checked to be one.
     pub(in crate::context::python) fn type_address(&self, object: u64) -> Result<u64, HeapError> {
         self.word(object.wrapping_add(8))
@@ -102,6 +108,17 @@ impl Heap<'_> {
 
     /// The type at an address, checked to be a type by its own type's flags.
     pub fn type_info(&self, address: u64) -> Result<TypeInfo, HeapError> {
+        if let Some(known) = self.remembered.and_then(|known| known.type_at(address)) {
+            return Ok(known);
+        }
+        let class = self.read_type(address)?;
+        if let Some(remembered) = self.remembered {
+            remembered.learn_type(&class);
+        }
+        Ok(class)
+    }
+
+    fn read_type(&self, address: u64) -> Result<TypeInfo, HeapError> {
         let bytes = self.bytes::<TYPE_SIZE>(address)?;
         let metatype = word_at(&bytes, 8);
         if self.word(metatype.wrapping_add(TP_FLAGS as u64))? & TypeInfo::TYPE == 0 {
