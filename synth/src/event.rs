@@ -23,6 +23,13 @@ pub enum Event {
     Crossing(Crossing),
     /// A crossing has been open for a while; its children need not wait for its end.
     Open(OpenCrossing),
+    /// A region was not followed for a while, from now on: what it was called for is not known.
+    Paused {
+        /// Target.
+        target: TargetId,
+        /// Region.
+        region: RegionId,
+    },
     /// A thread that was born under a crossing ended.
     ThreadEnded(ThreadEnded),
     /// Stacks may name a function from now on.
@@ -94,6 +101,18 @@ pub struct Crossing {
     pub values: Vec<(u32, u64)>,
     /// The decoded text and its slot.
     pub text: Option<(u32, String)>,
+    /// For a burst of counted entries: what was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
+}
+
+/// How often what was called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Called {
+    /// Names with their numbers of calls.
+    pub names: Vec<(String, u64)>,
+    /// Calls of others, which were too many to be told apart.
+    pub beyond: u64,
 }
 
 /// What has changed from a crossing's entry to its exit. Switches and faults are its thread's, memory

@@ -52,6 +52,8 @@ counts! {
         WorkersPerParent = "limit.workers_per_parent",
         /// It lies in a worker's crossing that was summed.
         InSummedWorker = "in_summed_worker",
+        /// It was sent for what it did to a device's memory, and is too short for a span.
+        Brief = "brief",
         /// A span event whose enclosing crossing became no span, or whose span is gone already.
         EventWithoutSpan = "event_without_span",
         /// A span event beyond those that are held for open spans.
@@ -93,6 +95,9 @@ counts! {
         Sequences = "limit.sequences",
         /// A request whose engine calls were numbered so far only, because too many requests are followed.
         NumberedRequests = "limit.numbered_requests",
+        /// A target of which it is not known any more how much device memory it holds: an allocation could
+        /// not be followed, a context was ended, or there are too many allocations.
+        MemoryUnknown = "device_memory_unknown",
         /// An ended thread whose creating crossing never came, or whose span is gone already.
         ThreadWithoutSpan = "thread_without_span",
     }

@@ -57,6 +57,13 @@ impl Span {
         self.attributes.get(key).and_then(Value::as_f64)
     }
 
+    /// An attribute that is a list of texts; empty if it is missing.
+    pub fn texts(&self, key: &str) -> Vec<&str> {
+        let list = self.attributes.get(key).and_then(Value::as_array);
+        let texts = list.into_iter().flatten();
+        texts.filter_map(Value::as_str).collect()
+    }
+
     /// Its length in nanoseconds.
     pub fn duration_ns(&self) -> u64 {
         self.end_ns.saturating_sub(self.start_ns)

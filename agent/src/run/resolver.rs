@@ -8,15 +8,18 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc as std_mpsc,
+        mpsc::{self as std_mpsc, TrySendError},
     },
     thread,
 };
 
-use hotspan_synth::{event::Event, ids::FunctionId};
+use hotspan_synth::{
+    event::{Called, Crossing, Event},
+    ids::FunctionId,
+};
 use tokio::sync::mpsc;
 
-use super::clock;
+use super::{clock, intake::CountedBurst};
 use crate::{
     stack::{NativePlace, NoPlace, RawSample, Stacks},
     target::Process,
@@ -77,6 +80,7 @@ pub struct Resolver {
     waiting: Arc<AtomicUsize>,
     dropped: u64,
     refused: u64,
+    unnamed: u64,
 }
 
 enum Job {
@@ -86,6 +90,7 @@ enum Job {
     Sample(Box<RawSample>),
     Pass(Box<Event>),
     Locate(u32, FunctionId),
+    Name(Box<CountedBurst>),
 }
 
 impl Resolver {
@@ -107,6 +112,7 @@ impl Resolver {
             waiting,
             dropped: 0,
             refused: 0,
+            unnamed: 0,
         })
     }
 
@@ -154,6 +160,24 @@ impl Resolver {
         self.jobs.try_send(Job::Locate(target, function)).is_ok()
     }
 
+    /// Has names found for what a burst called; it comes out with them as a crossing.
+    ///
+    /// # Errors
+    /// The burst: too many jobs wait.
+    pub fn name(&mut self, burst: CountedBurst) -> Result<(), CountedBurst> {
+        match self.jobs.try_send(Job::Name(Box::new(burst))) {
+            Ok(()) => Ok(()),
+            Err(
+                TrySendError::Full(Job::Name(burst)) | TrySendError::Disconnected(Job::Name(burst)),
+            ) => {
+                self.unnamed += 1;
+                Err(*burst)
+            }
+            // Only what was sent comes back.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// What came of the next jobs, in their order; `None` if the thread has ended.
     pub async fn next(&mut self) -> Option<Outcomes> {
         self.outcomes.recv().await
@@ -177,6 +201,7 @@ impl Resolver {
         [
             ("resolver.samples_dropped", self.dropped),
             ("resolver.news_dropped", self.refused),
+            ("resolver.bursts_unnamed", self.unnamed),
         ]
         .into_iter()
         .filter(|(_, total)| *total != 0)
@@ -234,6 +259,10 @@ impl Worker {
             Job::Forget(target) => self.stacks.forget(target),
             Job::Pass(event) => self.outcomes.events.push(*event),
             Job::Sample(sample) => self.sample(&sample),
+            Job::Name(burst) => {
+                let crossing = self.named(*burst);
+                self.outcomes.events.push(Event::Crossing(crossing));
+            }
             Job::Locate(target, function) => self.outcomes.located.push(Located {
                 target,
                 function,
@@ -252,6 +281,24 @@ impl Worker {
                 target: sample.event.tgid,
                 bytes,
             }));
+    }
+
+    fn named(&mut self, burst: CountedBurst) -> Crossing {
+        let CountedBurst {
+            mut crossing,
+            counts,
+        } = burst;
+        let counted = counts.keys.iter().zip(counts.counts);
+        let mut called = Called {
+            names: Vec::new(),
+            beyond: counts.beyond,
+        };
+        for (address, calls) in counted.take_while(|(address, _)| **address != 0) {
+            let name = (self.stacks).name_of(crossing.target.0, *address, clock::now().0);
+            called.names.push((name, calls));
+        }
+        crossing.called = Some(called);
+        crossing
     }
 
     fn report(&mut self) {

@@ -7,6 +7,7 @@ use hotspan_common::{STACK_SIZES, Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
+    intake::CountedBurst,
     resolver::{Outcomes, Resolver},
     say,
 };
@@ -140,6 +141,17 @@ impl Sampling {
             if !taken.more {
                 return;
             }
+        }
+    }
+
+    /// Has names found for what a burst called.
+    ///
+    /// # Errors
+    /// The burst, to go without them: there is no resolver, or too much waits there.
+    pub fn name(&mut self, burst: CountedBurst) -> Result<(), CountedBurst> {
+        match &mut self.resolver {
+            Some(resolver) => resolver.name(burst),
+            None => Err(burst),
         }
     }
 

@@ -37,6 +37,7 @@ pub fn crossing(event: &CrossingEvent, text_slot: Option<u32>) -> Option<Crossin
         resources: resources(&event.resources),
         values: values(event, text_slot),
         text: text(event, text_slot),
+        called: None,
     })
 }
 

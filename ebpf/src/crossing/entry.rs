@@ -5,7 +5,7 @@ use hotspan_common::{
     TALLY_SLOT, ThreadState,
 };
 
-use super::{Hit, decode, stack};
+use super::{Hit, counts, decode, stack, tally};
 use crate::{
     context::{self, Active},
     counters::{count, count_context},
@@ -68,12 +68,16 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
     if is_tally {
         event.values[TALLY_SLOT as usize] = 1;
         event.valid = 1 << TALLY_SLOT;
+        counts::add(hit, event);
     }
     event.ns_tid = ns_tid;
     event.runqueue_ns = runqueue_ns;
     event.blocked_ns = blocked_ns;
     event.enclosing = 0;
     event.parent = Parent::default();
+    if is_tally {
+        tally::called(hit, frame);
+    }
     inherit(state, hit, slot, around);
     state.open |= 1 << slot;
     Some(state)

@@ -146,6 +146,7 @@ impl Step {
             parent: parent(self.parent),
             values: self.values.clone(),
             text: None,
+            called: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
+mod devices;
 mod endings;
 mod engine;
 mod evidence;

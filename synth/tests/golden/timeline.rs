@@ -194,6 +194,7 @@ impl Drawn {
             parent,
             values: vec![(0, id.0)],
             text: None,
+            called: None,
         }
     }
 

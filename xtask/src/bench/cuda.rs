@@ -11,7 +11,7 @@ use hotspan_tests::{
     truth::Call,
 };
 
-const RATES: [u64; 3] = [1_000, 10_000, 100_000];
+const RATES: [u64; 4] = [1_000, 10_000, 100_000, 200_000];
 /// Half a second of launches each.
 const ROUNDS: usize = 6;
 const TIMEOUT: Duration = Duration::from_secs(120);

@@ -6,6 +6,8 @@ mod crossings;
 mod cuda;
 mod lifecycle;
 mod llama;
+mod llama_requests;
+mod onnx;
 mod parents;
 mod usage;
 mod watchers;
@@ -52,8 +54,11 @@ enum What {
     Bystander,
     /// Launches of a stub of the CUDA runtime: counted right, and at which cost.
     Cuda,
-    /// Tokens a second of a decode loop of llama.cpp with the agent against without.
+    /// llama.cpp: the spans of four requests at once against what server and clients say; tokens a second of
+    /// a decode loop with the agent against without.
     Llama,
+    /// ONNX Runtime: how many runs have a span, and whether operators are named right.
+    Onnx,
 }
 
 const ALL: &[What] = &[
@@ -65,6 +70,7 @@ const ALL: &[What] = &[
     What::Bystander,
     What::Cuda,
     What::Llama,
+    What::Onnx,
 ];
 
 /// Measures.
@@ -86,7 +92,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,
             What::Cuda => cuda::run()?,
-            What::Llama => llama::run(arguments.rounds)?,
+            What::Llama => {
+                llama_requests::run(arguments.rounds)?;
+                llama::run(arguments.rounds)?;
+            }
+            What::Onnx => onnx::run()?,
         }
     }
     Ok(())

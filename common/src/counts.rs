@@ -1,0 +1,17 @@
+//! How often what was called.
+
+use crate::MAX_KEYS;
+
+/// The entries of a burst by one value that they were called with, the first ones that came.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct KeyCounts {
+    /// Entries with a value that has no place here.
+    pub beyond: u64,
+    /// Values; 0: none, nor behind it.
+    pub keys: [u64; MAX_KEYS],
+    /// Entries with the value at the same place.
+    pub counts: [u64; MAX_KEYS],
+}
+
+const _: () = assert!(size_of::<KeyCounts>() == 8 + 16 * MAX_KEYS);
