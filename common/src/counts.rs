@@ -2,7 +2,8 @@
 
 use crate::MAX_KEYS;
 
-/// The entries of a burst by one value that they were called with, the first ones that came.
+/// The entries of a burst by one value that they were called with, the first ones that came; or the tokens
+/// of a step by 1 + their sequence, with those of which a result is wanted in the high 32 bits.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct KeyCounts {

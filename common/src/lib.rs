@@ -40,6 +40,8 @@ pub const MAX_READS: usize = 16;
 pub const MAX_PYTHON_FRAMES: usize = 64;
 /// The slot of a tally's count; the last, which reads can't fill there.
 pub const TALLY_SLOT: u32 = MAX_VALUES as u32 - 1;
+/// Tokens of a step that are looked at to know whom it serves.
+pub const MAX_TOKENS: usize = 512;
 /// Values by which a burst's entries are counted; entries with further ones are counted together.
 pub const MAX_KEYS: usize = 32;
 /// Bursts whose entries are counted by a value, over all targets.

@@ -138,9 +138,18 @@ pub struct RegionSpec {
     pub code_after: u32,
     /// For a tally: entries of the regions with the same number are one burst; 0: no tally.
     pub burst: u32,
+    /// Of a step for several sequences, where its arguments lie on the stack at the entry: how many tokens it
+    /// has (an `i32`), 0: it is no such step;
+    pub members_count: u16,
+    /// the sequences of each (an array of pointers to `i32`s, of which the first counts);
+    pub members_list: u16,
+    /// and whether a result is wanted (an array of bytes, or null).
+    pub members_wanted: u16,
+    /// Zero.
+    pub reserved: u16,
     /// The reads, entry and exit ones in any order.
     pub reads: [ReadSpec; MAX_READS],
 }
 
 const _: () = assert!(size_of::<ReadSpec>() == 32);
-const _: () = assert!(size_of::<RegionSpec>() == 48 + 32 * MAX_READS);
+const _: () = assert!(size_of::<RegionSpec>() == 56 + 32 * MAX_READS);

@@ -262,7 +262,12 @@ impl Synth {
         }
     }
 
-    fn admit(&mut self, role: Role, read: &Parent, around: Option<Anchor>) -> Result<(), Dropped> {
+    pub(crate) fn admit(
+        &mut self,
+        role: Role,
+        read: &Parent,
+        around: Option<Anchor>,
+    ) -> Result<(), Dropped> {
         let mut parent = read.context();
         if let Some(around) = around {
             parent.span_id = around.span_id;

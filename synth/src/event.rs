@@ -104,6 +104,25 @@ pub struct Crossing {
     /// For a burst of counted entries: what was called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<Called>,
+    /// For a step that nobody's request is known of: the sequences that it was made for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Member>,
+}
+
+/// A sequence that a batched step works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number, in the engine.
+    pub sequence: u64,
+    /// Tokens of the step that are its.
+    pub tokens: u64,
+    /// Of those, from how many a result is wanted.
+    pub wanted: u64,
+}
+
+impl Member {
+    /// Number of the sequence of tokens of which nobody knows whose they are.
+    pub const UNKNOWN: u64 = u64::MAX;
 }
 
 /// How often what was called.

@@ -74,11 +74,11 @@ impl Folded {
             list.add_number("hotspan.step.p99_ns", self.steps.percentile_ns(99));
             list.add_number("hotspan.step.max_ns", self.steps.slowest_ns);
         }
-        let last = Slots {
+        let latest = Slots {
             values: &self.last,
             text: None,
         };
-        list.add_decoded(&rule.last, last);
+        list.add_decoded(&rule.last, latest);
         let Some(opening) = &rule.opening else { return };
         if !is_opening {
             if let Some(key) = &opening.until_count {

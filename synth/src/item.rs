@@ -1,7 +1,7 @@
 //! A crossing on its way through the core, ended or only announced.
 
 use crate::{
-    event::{Called, Crossing, Ending, OpenCrossing, ParentRead, Resources},
+    event::{Called, Crossing, Ending, Member, OpenCrossing, ParentRead, Resources},
     ids::{CrossingId, RegionId, TargetId},
     time::KernelTime,
 };
@@ -42,6 +42,7 @@ pub(crate) struct End {
     pub values: Vec<(u32, u64)>,
     pub text: Option<(u32, String)>,
     pub called: Option<Called>,
+    pub members: Vec<Member>,
 }
 
 impl Item {
@@ -99,6 +100,7 @@ impl From<Crossing> for Item {
                 values: crossing.values,
                 text: crossing.text,
                 called: crossing.called,
+                members: crossing.members,
             }),
         }
     }

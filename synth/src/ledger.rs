@@ -39,8 +39,8 @@ struct Ledger {
     total: u64,
     /// When it changed, and to what.
     changes: VecDeque<(KernelTime, u64)>,
-    /// Something happened to it that was not seen: nothing is known any more.
-    is_void: bool,
+    /// Something happened to it that was not seen: from then on, nothing is known any more.
+    void_since: Option<KernelTime>,
 }
 
 impl Ledger {
@@ -75,15 +75,17 @@ impl Ledger {
         self.changes.push_back((at, self.total));
     }
 
-    fn void(&mut self) {
-        *self = Self {
-            is_void: true,
-            ..Self::default()
-        };
+    /// Spans that ended before may still ask.
+    fn void(&mut self, since: KernelTime) {
+        self.void_since = Some(since);
+        self.held = FxHashMap::default();
     }
 
     /// What was held at an instant; `None`: not known, or nothing was ever allocated.
     fn at(&self, instant: KernelTime) -> Option<u64> {
+        if self.void_since.is_some_and(|since| since <= instant) {
+            return None;
+        }
         let after = (self.changes).partition_point(|(changed, _)| *changed <= instant);
         let (_, total) = self.changes.get(after.checked_sub(1)?)?;
         Some(*total)
@@ -100,21 +102,26 @@ impl Synth {
             return;
         };
         let ledger = self.ledgers.by_target.entry(item.key.target).or_default();
-        if ledger.is_void {
+        if ledger.void_since.is_some() {
             return;
         }
         let limit = self.settings.limits.allocations as usize;
         if !record(ledger, rule, item, end) || ledger.held.len() > limit {
-            ledger.void();
+            ledger.void(item.entry);
             self.tally.noted(Noted::MemoryUnknown, 1);
         }
     }
 
     /// Calls of a region are not followed for a while.
     pub(crate) fn paused(&mut self, target: TargetId, region: RegionId) {
-        let region = self.regions.get(region);
-        if region.is_some_and(|region| region.region.memory.is_some()) {
+        let Some(region) = self.regions.get(region) else {
+            return;
+        };
+        if region.region.memory.is_some() {
             self.void_ledger(target);
+        }
+        if region.opening.is_some() {
+            self.miss_steps(target);
         }
     }
 
@@ -129,8 +136,8 @@ impl Synth {
 
     fn void_ledger(&mut self, target: TargetId) {
         let ledger = self.ledgers.by_target.entry(target).or_default();
-        if !ledger.is_void {
-            ledger.void();
+        if ledger.void_since.is_none() {
+            ledger.void(KernelTime::default());
             self.tally.noted(Noted::MemoryUnknown, 1);
         }
     }

@@ -30,6 +30,7 @@ pub mod region;
 mod regions;
 mod resources;
 pub mod settings;
+mod shared;
 pub mod span;
 mod spans;
 mod steps;

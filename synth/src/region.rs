@@ -53,6 +53,9 @@ pub struct Region {
     /// What its calls do to that memory.
     #[serde(default)]
     pub memory: Option<MemoryRule>,
+    /// Slot of a sequence's number: for as long as a crossing is open, the sequence is its request's.
+    #[serde(default)]
+    pub sequence: Option<u32>,
 }
 
 impl Region {
@@ -75,6 +78,7 @@ impl Region {
             called: None,
             on_device: false,
             memory: None,
+            sequence: None,
         }
     }
 }

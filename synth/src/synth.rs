@@ -19,6 +19,7 @@ use crate::{
     queue::{Queue, Turn},
     regions::Regions,
     settings::Settings,
+    shared::SharedSteps,
     span::Span,
     spans::Surroundings,
     summary::{Noted, Summary, Tally},
@@ -73,6 +74,7 @@ pub struct Synth {
     pub(crate) folding: Folding,
     pub(crate) attempts: Attempts,
     pub(crate) ledgers: Ledgers,
+    pub(crate) shared: SharedSteps,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Inference,
@@ -93,6 +95,7 @@ impl Synth {
             folding: Folding::default(),
             attempts: Attempts::default(),
             ledgers: Ledgers::default(),
+            shared: SharedSteps::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Inference::default(),
@@ -206,6 +209,7 @@ impl Synth {
             self.tally.noted(Noted::BadEnclosing, 1);
         }
         self.keep_ledger(&item);
+        self.keep_step(&item);
         if self.pending.len() >= self.settings.limits.waiting_crossings as usize {
             self.make_room(out);
         }
@@ -289,6 +293,7 @@ impl Synth {
         self.pass(&draft, &end);
         self.page(&mut draft, &end);
         self.weigh(&mut draft, &end);
+        self.share_steps(&draft, &end, out);
         let mut surroundings = Surroundings {
             clock: &self.clock,
             limits: &self.settings.limits,
@@ -381,6 +386,7 @@ impl End {
             values: Vec::new(),
             text: None,
             called: None,
+            members: Vec::new(),
         }
     }
 }

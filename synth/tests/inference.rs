@@ -79,6 +79,7 @@ fn crossing(id: u64, around: Option<u64>, entry: u64, exit: u64) -> Crossing {
         values: Vec::new(),
         text: None,
         called: None,
+        members: Vec::new(),
     }
 }
 

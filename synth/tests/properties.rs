@@ -135,6 +135,7 @@ fn crossing() -> impl Strategy<Value = Crossing> {
                 values: vec![(0, bits.into())],
                 text: Some((1, "überlang".to_owned())),
                 called: None,
+                members: Vec::new(),
             }
         },
     )

@@ -40,6 +40,8 @@ impl Server {
             .arg("llama_service.py")
             .args(["--port", &port.to_string(), "--verbose", "false"])
             .args(["--n_ctx", "1024", "--n_batch", "128"])
+            // Else a request that waits ends the one before it, if that is streamed.
+            .args(["--interrupt_requests", "false"])
             .args(["--n_threads", "1", "--n_threads_batch", "1"])
             .arg("--model")
             .arg(model)

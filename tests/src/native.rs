@@ -59,6 +59,13 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "libbatching.so",
+        compiler: "c++",
+        source: "batching.cpp",
+        flags: &["-fPIC", "-shared", "-std=c++17"],
+        with_library: false,
+    },
+    Recipe {
         output: "libmemory.so",
         compiler: "cc",
         source: "memory.c",

@@ -35,6 +35,8 @@ pub struct Span {
     pub attributes: Attributes,
     /// Its events: name and attributes.
     pub events: Vec<(String, Attributes)>,
+    /// Ids of the spans that it links to, in hexadecimal.
+    pub links: Vec<String>,
     /// Name of the scope.
     pub scope: String,
     /// Attributes of the resource.
@@ -126,6 +128,9 @@ fn flat(span: Wire, scope: &str, resource: &Attributes) -> Span {
             .events
             .into_iter()
             .map(|event| (event.name, attributes(event.attributes)))
+            .collect(),
+        links: (span.links.iter())
+            .map(|link| hex::encode(&link.span_id))
             .collect(),
         scope: scope.to_owned(),
         resource: resource.clone(),

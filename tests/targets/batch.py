@@ -122,6 +122,9 @@ def _cudart():
     runtime = ctypes.CDLL(os.environ["CUDART"])
     pointers = [ctypes.c_void_p] * 2
     runtime.cudaMemcpy.argtypes = [*pointers, ctypes.c_size_t, ctypes.c_int]
+    if hasattr(runtime, "launch_many"):
+        runtime.launch_many.argtypes = [ctypes.c_ulong] * 2
+        runtime.launch_many.restype = ctypes.c_ulong
     if "CUDA_DRIVER" in os.environ:
         assert runtime.use_driver(os.environ["CUDA_DRIVER"].encode()) == 0
     return ctypes, runtime
@@ -163,7 +166,7 @@ def cuda_at_rate(number: int) -> None:
     rate = int(os.environ["RATE"])
     with truth.call("cuda.launch", "cuda_at_rate") as facts:
         facts["count"] = rate // 2
-        runtime.launch_many(facts["count"], 1_000_000_000 // rate)
+        facts["inside_ns"] = runtime.launch_many(facts["count"], 1_000_000_000 // rate)
 
 
 def cuda_driver(number: int) -> None:
@@ -323,6 +326,45 @@ def engine(number: int) -> None:
         thread.join()
 
 
+def _batching():
+    """The engine that serves several requests with each step."""
+    import ctypes
+    import os
+
+    class Phase(ctypes.Structure):
+        """As in batching.cpp."""
+
+        _fields_ = [(name, ctypes.c_uint64) for name in ("begun", "ended", "steps", "tokens")]
+
+    engine = ctypes.CDLL(os.environ["ENGINE"])
+    engine.batching_start()
+    _ENGINE.extend((engine, Phase))
+
+
+def batching(number: int) -> None:
+    """Three requests at a time, each with a prompt and a number of results of its own."""
+    engine, phase = _ENGINE
+
+    def request(sequence: int) -> None:
+        phases = (phase * 2)()
+        prompt, wanted = 5 + 20 * sequence + number, 6 + sequence
+        with tracer.start_as_current_span("request"):
+            with truth.call("batching.generate", "batching"):
+                engine.batching_generate(sequence, prompt, wanted, phases)
+            for name, of in zip(("llama.prefill", "llama.decode"), phases):
+                facts = {"calls": of.steps, "tokens": of.tokens, "start_ns": of.begun, "end_ns": of.ended}
+                if name == "llama.decode":
+                    facts["sampled"] = wanted
+                with truth.call(name, "batching") as said:
+                    said.update(facts)
+
+    threads = [threading.Thread(target=request, args=[sequence]) for sequence in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 _MODELS: list = []
 
 
@@ -414,6 +456,8 @@ def main() -> None:
         cython(0)
     if sys.argv[1] == "engine":
         _engine()
+    if sys.argv[1] == "batching":
+        _batching()
     if sys.argv[1] == "memory":
         # Before the first call: one right after the loading would not be seen.
         import ctypes

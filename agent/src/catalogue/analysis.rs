@@ -241,6 +241,8 @@ impl Object<'_> {
             count_by: rule.count_by.clone(),
             on_device: rule.on_device,
             memory: rule.memory.clone(),
+            members: rule.members,
+            sequence: rule.sequence,
             code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
         let getter_offset =

@@ -1,4 +1,4 @@
-//! Rules about devices: what is launched there, and their memory.
+//! Rules about devices and engines: what is launched there, their memory, and whom a step serves.
 
 use hotspan_common::Base;
 use hotspan_synth::region::{MemoryEffect, MemoryRule};
@@ -19,6 +19,56 @@ pub struct CountBy {
     pub from: Base,
     /// Attribute key.
     pub key: String,
+}
+
+/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// The number of tokens.
+    pub count: u16,
+    /// Pointers to the sequences of each.
+    pub list: u16,
+    /// Whether a result of each is wanted.
+    pub wanted: u16,
+}
+
+/// Checks where a step says whom it serves.
+pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members>, CatalogueError> {
+    let Some(written) = region.members else {
+        return Ok(None);
+    };
+    let is_step = region.role == Role::Span && region.fold.is_some();
+    if !is_step || [written.count, written.list, written.wanted].contains(&0) {
+        let reason = "members: only steps that are joined (`fold`) have them, and none lies at 0";
+        return Err(CatalogueError::new(
+            source,
+            Some(region.name.span()),
+            reason,
+        ));
+    }
+    Ok(Some(Members {
+        count: written.count,
+        list: written.list,
+        wanted: written.wanted,
+    }))
+}
+
+/// Checks which slot has the number of the sequence that a request holds.
+pub(super) fn sequence(
+    source: &Source,
+    region: &Region,
+    slots: &Slots,
+) -> Result<Option<u32>, CatalogueError> {
+    let Some(name) = &region.sequence else {
+        return Ok(None);
+    };
+    let fail = |reason: String| CatalogueError::new(source, Some(name.span()), reason);
+    if region.role != Role::Span || region.fold.is_some() {
+        return Err(fail("sequence: only single calls hold one".to_owned()));
+    }
+    (slots.of_class(name.get_ref(), Class::Integer))
+        .map(Some)
+        .map_err(fail)
 }
 
 /// Checks by what a tally's entries are counted besides.

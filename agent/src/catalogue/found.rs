@@ -7,7 +7,11 @@ use hotspan_synth::{
 };
 use serde::Serialize;
 
-use super::{anchors::BrokenAnchor, devices::CountBy, schema};
+use super::{
+    anchors::BrokenAnchor,
+    devices::{CountBy, Members},
+    schema,
+};
 use crate::object::exits::{ExitPoint, Refusal};
 
 /// What the entry of a region means.
@@ -93,6 +97,10 @@ pub struct FoundRegion {
     pub on_device: bool,
     /// What its calls do to a device's memory.
     pub memory: Option<MemoryRule>,
+    /// Where a step says whom it serves.
+    pub members: Option<Members>,
+    /// Slot of the sequence that its request holds.
+    pub sequence: Option<u32>,
     /// Bytes of its object's code before it, and from it on.
     pub code_around: (u32, u32),
 }
@@ -145,6 +153,10 @@ impl FoundRegion {
             code_before: self.code_around.0,
             code_after: self.code_around.1,
             burst: self.burst,
+            members_count: self.members.map_or(0, |members| members.count),
+            members_list: self.members.map_or(0, |members| members.list),
+            members_wanted: self.members.map_or(0, |members| members.wanted),
+            reserved: 0,
             reads,
         }
     }
@@ -174,6 +186,7 @@ impl FoundRegion {
             called: self.count_by.as_ref().map(|by| by.key.clone()),
             on_device: self.on_device,
             memory: self.memory.clone(),
+            sequence: self.sequence,
         })
     }
 }

@@ -101,6 +101,8 @@ impl HotFunction {
             count_by: None,
             on_device: false,
             memory: None,
+            members: None,
+            sequence: None,
             code_around: (0, 0),
             failure: None,
             only_if: None,

@@ -27,7 +27,7 @@ mod version;
 pub use analysis::Analysis;
 pub use anchors::BrokenAnchor;
 pub use cache::{Analysed, AnalysisCache};
-pub use devices::CountBy;
+pub use devices::{CountBy, Members};
 pub use error::CatalogueError;
 pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
 pub use hot::{HotFunction, NotProbed};

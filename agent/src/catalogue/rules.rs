@@ -13,7 +13,7 @@ use super::{
     analysis::{BEGIN_CATCH, LOADED},
     anchors::{self, Anchor},
     attributes,
-    devices::{self, CountBy},
+    devices::{self, CountBy, Members},
     error::CatalogueError,
     folds,
     found::RegionRole,
@@ -80,6 +80,8 @@ pub(super) struct Rule {
     pub count_by: Option<CountBy>,
     pub on_device: bool,
     pub memory: Option<MemoryRule>,
+    pub members: Option<Members>,
+    pub sequence: Option<u32>,
     pub anchor: Option<Anchor>,
 }
 
@@ -249,6 +251,8 @@ fn rule(
         count_by: devices::count_by(source, region)?,
         on_device: region.on_device,
         memory: devices::memory(source, region, slots, min_ns)?,
+        members: devices::members(source, region)?,
+        sequence: devices::sequence(source, region, slots)?,
         anchor,
         only_if: region
             .only_if
@@ -359,6 +363,7 @@ fn flags(region: &Region) -> u32 {
         || region.role == Role::SpanEvent
         || region.fold.is_some()
         || region.stage.is_some()
+        || region.sequence.is_some()
     {
         flags |= RegionFlags::KEEP_ALL;
     }

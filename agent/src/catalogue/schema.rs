@@ -83,6 +83,17 @@ pub(super) struct Region {
     #[serde(default)]
     pub on_device: bool,
     pub memory: Option<Memory>,
+    pub members: Option<Members>,
+    pub sequence: Option<Spanned<String>>,
+}
+
+/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Members {
+    pub count: u16,
+    pub list: u16,
+    pub wanted: u16,
 }
 
 /// What a tally's entries are counted by besides: the address of a function.
@@ -164,6 +175,8 @@ pub(super) struct Vtable {
     pub base: Spanned<String>,
     pub slot: u32,
     pub method: Spanned<String>,
+    #[serde(default)]
+    pub wrappers: Vec<String>,
 }
 
 /// What a crossing becomes.

@@ -82,6 +82,7 @@ fn crossing(number: u64) -> Event {
         values: vec![(0, u64::MAX)],
         text: Some((1, "default_lp".to_owned())),
         called: None,
+        members: Vec::new(),
     })
 }
 

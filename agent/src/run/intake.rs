@@ -177,13 +177,17 @@ impl Intake {
         if self.over.remove(&event.id) {
             return;
         }
-        let Some(crossing) = translate::crossing(event, armory.text_slot(event.region)) else {
+        let Some(mut crossing) = translate::crossing(event, armory.text_slot(event.region)) else {
             self.unknown_entries += 1;
             return;
         };
         let is_counted = event.valid & CrossingEvent::COUNTED != 0;
         let counts = is_counted.then(|| kernel.take_counts(event.id));
         match counts.flatten() {
+            Some(counts) if armory.is_step(event.region) => {
+                crossing.members = translate::members(&counts);
+                self.events.push(Event::Crossing(crossing));
+            }
             Some(counts) => self.counted.push(CountedBurst {
                 crossing,
                 counts: Box::new(counts),

@@ -28,13 +28,13 @@ pub fn add(hit: &Hit, event: &mut CrossingEvent) {
         second
     };
     event.valid |= CrossingEvent::COUNTED;
-    count_key(event.id, key);
+    count_key(event.id, key, 1);
 }
 
 /// A function of its own to the verifier, like [`super::emit::close_crossing`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn count_key(id: u64, key: u64) -> u64 {
+pub extern "C" fn count_key(id: u64, key: u64, amount: u64) -> u64 {
     let table = match KEY_COUNTS.get_ptr_mut(&id) {
         Some(table) => table,
         None => {
@@ -65,11 +65,11 @@ pub extern "C" fn count_key(id: u64, key: u64) -> u64 {
             *known = key;
         }
         if *known == key && key != 0 {
-            *counted += 1;
+            *counted += amount;
             return 0;
         }
     }
-    table.beyond += 1;
+    table.beyond += amount;
     0
 }
 

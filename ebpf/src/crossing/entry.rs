@@ -5,7 +5,7 @@ use hotspan_common::{
     TALLY_SLOT, ThreadState,
 };
 
-use super::{Hit, counts, decode, stack, tally};
+use super::{Hit, counts, decode, members, stack, tally};
 use crate::{
     context::{self, Active},
     counters::{count, count_context},
@@ -29,7 +29,12 @@ fn complete(hit: &Hit, state: &mut ThreadState) {
         let mut active = Active::default();
         context::read_active(hit.target, &mut state.python, &mut active);
         count_context(active.parent.outcome);
-        stack::staged(state).event.parent = active.parent;
+        let is_somebodys = active.parent.source != ParentSource::None.wire();
+        let event = &mut stack::staged(state).event;
+        event.parent = active.parent;
+        if !is_somebodys {
+            members::read(hit, event);
+        }
     }
     decode::run(hit, ReadWhen::Entry);
 }

@@ -9,6 +9,7 @@ mod entry;
 mod exit;
 pub mod guard;
 mod hit;
+mod members;
 mod note;
 mod part;
 pub mod stack;

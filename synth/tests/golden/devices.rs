@@ -86,6 +86,7 @@ fn crossing(region: RegionId, from: u64, to: u64, around: u64, values: &[(u32, u
         values: values.to_vec(),
         text: None,
         called: None,
+        members: Vec::new(),
     }
 }
 
@@ -212,7 +213,7 @@ fn after_what_was_not_seen_nothing_is_said() {
         ],
         "
         a
-          app.pass 10..30
+          app.pass 10..30 ml.gpu.memory_allocated_mb=3
           app.pass 40..50
         brief: 3
         device_memory_unknown: 1

@@ -147,6 +147,7 @@ impl Step {
             values: self.values.clone(),
             text: None,
             called: None,
+            members: Vec::new(),
         })
     }
 }

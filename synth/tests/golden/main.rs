@@ -12,6 +12,7 @@ mod nesting;
 mod parents;
 mod phases;
 mod resources;
+mod shared;
 mod timeline;
 mod tree;
 mod waits;

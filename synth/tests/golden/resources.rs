@@ -58,6 +58,7 @@ fn crossing(letter: char, from: u64, to: u64, around: u64, used: Resources) -> E
         values: Vec::new(),
         text: None,
         called: None,
+        members: Vec::new(),
     })
 }
 

@@ -195,6 +195,7 @@ impl Drawn {
             values: vec![(0, id.0)],
             text: None,
             called: None,
+            members: Vec::new(),
         }
     }
 
