@@ -260,7 +260,7 @@ impl Engine {
     /// Has names found for what bursts called: where stacks get theirs, and not on this loop.
     fn name_counted(&mut self) -> io::Result<()> {
         for burst in self.intake.drain_counted() {
-            if let Err(burst) = self.sampling.name(burst) {
+            if let Some(burst) = self.sampling.name(Box::new(burst)) {
                 self.pipeline.feed(Event::Crossing(burst.crossing))?;
             }
         }

@@ -160,21 +160,16 @@ impl Resolver {
         self.jobs.try_send(Job::Locate(target, function)).is_ok()
     }
 
-    /// Has names found for what a burst called; it comes out with them as a crossing.
-    ///
-    /// # Errors
-    /// The burst: too many jobs wait.
-    pub fn name(&mut self, burst: CountedBurst) -> Result<(), CountedBurst> {
-        match self.jobs.try_send(Job::Name(Box::new(burst))) {
-            Ok(()) => Ok(()),
-            Err(
-                TrySendError::Full(Job::Name(burst)) | TrySendError::Disconnected(Job::Name(burst)),
-            ) => {
-                self.unnamed += 1;
-                Err(*burst)
-            }
+    /// Has names found for what a burst called; it comes out with them as a crossing. `None` if that is to
+    /// come; the burst, counted, if too many jobs wait.
+    pub fn name(&mut self, burst: Box<CountedBurst>) -> Option<Box<CountedBurst>> {
+        let refused = self.jobs.try_send(Job::Name(burst)).err()?;
+        self.unnamed += 1;
+        let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused;
+        match job {
+            Job::Name(burst) => Some(burst),
             // Only what was sent comes back.
-            Err(_) => Ok(()),
+            _ => None,
         }
     }
 

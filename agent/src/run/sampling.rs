@@ -144,14 +144,13 @@ impl Sampling {
         }
     }
 
-    /// Has names found for what a burst called.
-    ///
-    /// # Errors
-    /// The burst, to go without them: there is no resolver, or too much waits there.
-    pub fn name(&mut self, burst: CountedBurst) -> Result<(), CountedBurst> {
+    /// Has names found for what a burst called. The burst, to go without them, if there is no resolver, or
+    /// too much waits there.
+    #[must_use]
+    pub fn name(&mut self, burst: Box<CountedBurst>) -> Option<Box<CountedBurst>> {
         match &mut self.resolver {
             Some(resolver) => resolver.name(burst),
-            None => Err(burst),
+            None => Some(burst),
         }
     }
 
