@@ -77,6 +77,10 @@ wire_enum! {
         AwaitsUnseen = 49,
         /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
+        /// Entries that a crossing of their group had made: not counted twice.
+        PartOfAnother = 51,
+        /// Entries that are not counted by what they were called with, as the map of such counts is full.
+        CountsFull = 52,
         /// Looks at a thread, at a tick or as it stopped running, whose active span could not be read: what it
         /// does then is not told of.
         WorkUnreadable = 53,

@@ -66,7 +66,7 @@ pub struct CrossingEvent {
     pub blocked_ns: u64,
     /// `rax` at the exit.
     pub result: u64,
-    /// Bit n: `values[n]` (or the text that marks slot n) was read.
+    /// Bit n: `values[n]` (or the text that marks slot n) was read. Bit 31: [`CrossingEvent::COUNTED`].
     pub valid: u32,
     /// Bytes of `text` in use.
     pub text_len: u32,
@@ -78,6 +78,11 @@ pub struct CrossingEvent {
     pub values: [u64; MAX_VALUES],
     /// The decoded text.
     pub text: [u8; TEXT_LEN],
+}
+
+impl CrossingEvent {
+    /// In `valid`: a map has the entries of this burst by what they were called with.
+    pub const COUNTED: u32 = 1 << 31;
 }
 
 /// A thread that was born under a crossing has ended.

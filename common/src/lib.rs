@@ -7,6 +7,7 @@
 mod context;
 mod cookie;
 mod counters;
+mod counts;
 mod event;
 mod region;
 mod resources;
@@ -19,6 +20,7 @@ pub use context::{
 };
 pub use cookie::{Cookie, PointKind};
 pub use counters::Counter;
+pub use counts::KeyCounts;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
 pub use resources::Resources;
@@ -38,6 +40,12 @@ pub const MAX_READS: usize = 16;
 pub const MAX_PYTHON_FRAMES: usize = 128;
 /// The slot of a tally's count; the last, which reads can't fill there.
 pub const TALLY_SLOT: u32 = MAX_VALUES as u32 - 1;
+/// Tokens of a step that are looked at to know whom it serves.
+pub const MAX_TOKENS: usize = 512;
+/// Values by which a burst's entries are counted; entries with further ones are counted together.
+pub const MAX_KEYS: usize = 32;
+/// Bursts whose entries are counted by a value, over all targets.
+pub const MAX_KEYED: usize = 2048;
 /// Entries of a tally further apart than this many nanoseconds are different bursts.
 pub const TALLY_GAP_NS: u64 = 10_000_000;
 /// Pointers that one read can follow.

@@ -103,6 +103,11 @@ impl RegionFlags {
     /// Entries are counted, not paired with exits: those that follow each other are one crossing, from
     /// the first entry to the last. [`TALLY_SLOT`](crate::TALLY_SLOT) holds their number.
     pub const TALLY: u32 = 16;
+    /// Not inside of an open crossing of its group: the function was called by that one's, which says all
+    /// (a CUDA runtime's call to the driver).
+    pub const OUTERMOST: u32 = 32;
+    /// Sent whatever its parent and its duration: what it says is not of one request alone.
+    pub const LEDGER: u32 = 64;
 }
 
 /// A region as the kernel programs see it.
@@ -124,9 +129,27 @@ pub struct RegionSpec {
     /// The generation of links whose hits count. Links are replaced whole, the new ones before the old
     /// ones go: for that while each instruction has two probes, and one of them is ignored.
     pub generation: u32,
+    /// For a tally: 1 + the [`Base`] whose value its entries are counted by, too; 0: none.
+    pub count_by: u32,
+    /// Bytes of code that its object has before the function's first instruction, and from there on: who
+    /// calls from there is of the same object.
+    pub code_before: u32,
+    /// See `code_before`.
+    pub code_after: u32,
+    /// For a tally: entries of the regions with the same number are one burst; 0: no tally.
+    pub burst: u32,
+    /// Of a step for several sequences, where its arguments lie on the stack at the entry: how many tokens it
+    /// has (an `i32`), 0: it is no such step;
+    pub members_count: u16,
+    /// the sequences of each (an array of pointers to `i32`s, of which the first counts);
+    pub members_list: u16,
+    /// and whether a result is wanted (an array of bytes, or null).
+    pub members_wanted: u16,
+    /// Zero.
+    pub reserved: u16,
     /// The reads, entry and exit ones in any order.
     pub reads: [ReadSpec; MAX_READS],
 }
 
 const _: () = assert!(size_of::<ReadSpec>() == 32);
-const _: () = assert!(size_of::<RegionSpec>() == 32 + 32 * MAX_READS);
+const _: () = assert!(size_of::<RegionSpec>() == 56 + 32 * MAX_READS);

@@ -77,8 +77,12 @@ pub struct Frame {
     pub flags: u32,
     /// The region's epoch at the entry.
     pub epoch: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// For a burst: that of its region.
+    pub burst: u32,
+    /// For a burst: the code of the object that its function is in, from here
+    pub code_start: u64,
+    /// to here.
+    pub code_end: u64,
     /// What reads start from, by [`Base`](crate::Base): six argument registers and the stack pointer
     /// at the entry, the result register at the exit.
     pub bases: [u64; 8],
@@ -139,6 +143,6 @@ pub struct ThreadState {
     pub frames: [Frame; MAX_DEPTH],
 }
 
-const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 104);
+const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
     assert!(size_of::<ThreadState>() == 80 + 32 + 64 + 32 + MAX_DEPTH * size_of::<Frame>());

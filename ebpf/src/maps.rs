@@ -6,8 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use hotspan_common::{
-    Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS,
-    MAX_WORKERS, RegionSpec, Target, ThreadState,
+    Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED, MAX_REGIONS, MAX_TARGETS,
+    MAX_THREADS, MAX_WORKERS, RegionSpec, Target, ThreadState,
 };
 
 use crate::sampling::{awaits::Task, budget::Budget, worker::Worker};
@@ -51,6 +51,15 @@ pub static RATES: LruHashMap<u64, crate::crossing::guard::Bucket> =
 #[map]
 pub static PARKED: HashMap<u64, CrossingEvent> =
     HashMap::with_max_entries(MAX_PARKED as u32, BPF_F_NO_PREALLOC);
+
+/// Bursts' entries by what they were called with, by crossing. The agent takes them out with what is sent.
+#[map]
+pub static KEY_COUNTS: HashMap<u64, KeyCounts> =
+    HashMap::with_max_entries(MAX_KEYED as u32, BPF_F_NO_PREALLOC);
+
+/// One that stays zero: new ones are copies of it, as it is too large for the stack.
+#[map]
+pub static NO_COUNTS: Array<KeyCounts> = Array::with_max_entries(1, 0);
 
 /// Crossings and ended threads, to the agent.
 #[map]

@@ -133,6 +133,8 @@ fn events(solve: u64, has_parent: bool) -> Vec<Event> {
             parent: parent.clone(),
             values: (0..4).map(|slot| (slot, entry)).collect(),
             text: None,
+            called: None,
+            members: Vec::new(),
         })
     };
     let inside = (1..=INSIDE).map(|at| {

@@ -1,8 +1,9 @@
 //! Attribute lists within their limits.
 
 use crate::{
-    engine, folded,
+    called, engine, folded,
     item::End,
+    ledger,
     making::{Draft, Pool},
     region::AttributeRule,
     resources,
@@ -118,6 +119,10 @@ pub(crate) fn of_span(list: &mut AttributeList<'_>, draft: &Draft, end: &End, er
         folded::add_rate(list, rule, end, end.exit.since(draft.item.entry));
     }
     list.add_decoded(&region.attributes, end.slots());
+    if let (Some(key), Some(called)) = (&region.called, &end.called) {
+        called::describe(list, key, called);
+    }
+    ledger::describe(list, draft);
 }
 
 /// Where the time went. Only for an exact end: the counters run on to the instant at which a lost

@@ -85,6 +85,14 @@ impl Item {
     }
 }
 
+impl Item {
+    /// Whether it was sent for what it did to a device's memory alone.
+    fn is_brief(&self, region: &KnownRegion) -> bool {
+        let memory = region.region.memory.as_ref();
+        self.end.is_some() && memory.is_some_and(|memory| self.duration_ns() < memory.min_ns)
+    }
+}
+
 impl Synth {
     /// Decides a crossing, or lets it wait. True if what waits for it can be decided now. Keys of
     /// spans that are complete go to `complete`.
@@ -196,6 +204,12 @@ impl Synth {
                 };
             }
         };
+        if item.is_brief(&region) {
+            if let Some(around) = inherited.anchor {
+                self.making.on_device(around.key);
+            }
+            return Fate::Dropped(Dropped::Brief);
+        }
         let role = region.region.role;
         let time = if role == Role::SpanEvent {
             item.latest()
@@ -248,7 +262,12 @@ impl Synth {
         }
     }
 
-    fn admit(&mut self, role: Role, read: &Parent, around: Option<Anchor>) -> Result<(), Dropped> {
+    pub(crate) fn admit(
+        &mut self,
+        role: Role,
+        read: &Parent,
+        around: Option<Anchor>,
+    ) -> Result<(), Dropped> {
         let mut parent = read.context();
         if let Some(around) = around {
             parent.span_id = around.span_id;
@@ -283,7 +302,11 @@ impl Synth {
                     let (thread, key) = (draft.item.thread, draft.item.key);
                     self.inference.opened(thread, draft.parent, key, self.now);
                 }
+                let (key, on_device) = (draft.item.key, draft.region.region.on_device);
                 self.making.insert(draft);
+                if on_device {
+                    self.making.on_device(key);
+                }
             }
             Fate::Joined(anchor) => {
                 (known.anchor, known.pool) = (Some(anchor), Some(anchor));
@@ -349,6 +372,8 @@ impl Synth {
             passes: ForwardPasses::default(),
             pages_inside: None,
             folded: None,
+            on_device: false,
+            device_bytes: None,
         })
     }
 

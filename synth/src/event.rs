@@ -23,6 +23,13 @@ pub enum Event {
     Crossing(Crossing),
     /// A crossing has been open for a while; its children need not wait for its end.
     Open(OpenCrossing),
+    /// A region was not followed for a while, from now on: what it was called for is not known.
+    Paused {
+        /// Target.
+        target: TargetId,
+        /// Region.
+        region: RegionId,
+    },
     /// A thread that was born under a crossing ended.
     ThreadEnded(ThreadEnded),
     /// Stacks may name a function from now on.
@@ -94,6 +101,37 @@ pub struct Crossing {
     pub values: Vec<(u32, u64)>,
     /// The decoded text and its slot.
     pub text: Option<(u32, String)>,
+    /// For a burst of counted entries: what was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Called>,
+    /// For a step that nobody's request is known of: the sequences that it was made for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<Member>,
+}
+
+/// A sequence that a batched step works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number, in the engine.
+    pub sequence: u64,
+    /// Tokens of the step that are its.
+    pub tokens: u64,
+    /// Of those, from how many a result is wanted.
+    pub wanted: u64,
+}
+
+impl Member {
+    /// Number of the sequence of tokens of which nobody knows whose they are.
+    pub const UNKNOWN: u64 = u64::MAX;
+}
+
+/// How often what was called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Called {
+    /// Names with their numbers of calls.
+    pub names: Vec<(String, u64)>,
+    /// Calls of others, which were too many to be told apart.
+    pub beyond: u64,
 }
 
 /// What has changed from a crossing's entry to its exit. Switches and faults are its thread's, memory

@@ -8,6 +8,7 @@ use crate::{
     resources,
     steps::Steps,
     time::UnixTime,
+    values::Slots,
 };
 
 /// What a span that stands for many crossings has beside its draft.
@@ -20,6 +21,8 @@ pub(crate) struct Folded {
     pub first_mark: Option<UnixTime>,
     /// Start of the request, if it is known.
     pub request_start: Option<UnixTime>,
+    /// What was read in the latest crossing.
+    last: Vec<(u32, u64)>,
 }
 
 impl Folded {
@@ -27,6 +30,8 @@ impl Folded {
     pub fn new(item: &Item) -> Self {
         let mut folded = Self::default();
         folded.steps.add(item.duration_ns());
+        let values = item.end.as_ref().map(|end| end.values.clone());
+        folded.last = values.unwrap_or_default();
         folded
     }
 
@@ -35,6 +40,9 @@ impl Folded {
         self.steps.add(item.duration_ns());
         if let Some(rule) = &region.fold {
             add_values(rule, end, joined, region);
+        }
+        if joined.exit >= end.exit {
+            self.last.clone_from(&joined.values);
         }
         end.exit = end.exit.max(joined.exit);
         end.proven = end.proven.max(joined.proven);
@@ -66,6 +74,11 @@ impl Folded {
             list.add_number("hotspan.step.p99_ns", self.steps.percentile_ns(99));
             list.add_number("hotspan.step.max_ns", self.steps.slowest_ns);
         }
+        let latest = Slots {
+            values: &self.last,
+            text: None,
+        };
+        list.add_decoded(&rule.last, latest);
         let Some(opening) = &rule.opening else { return };
         if !is_opening {
             if let Some(key) = &opening.until_count {

@@ -24,6 +24,13 @@ pub(crate) fn inferred_span_id(seed: u64, serial: u64) -> SpanId {
     SpanId(hasher.finish().max(1).to_be_bytes())
 }
 
+/// The id of the span of that number among those that are a request's share of steps.
+pub(crate) fn share_span_id(seed: u64, serial: u64) -> SpanId {
+    let mut hasher = SipHasher13::new_with_keys(seed, 2);
+    hasher.write(&serial.to_le_bytes());
+    SpanId(hasher.finish().max(1).to_be_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

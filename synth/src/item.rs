@@ -1,7 +1,7 @@
 //! A crossing on its way through the core, ended or only announced.
 
 use crate::{
-    event::{Crossing, Ending, OpenCrossing, ParentRead, Resources},
+    event::{Called, Crossing, Ending, Member, OpenCrossing, ParentRead, Resources},
     ids::{CrossingId, RegionId, TargetId},
     time::KernelTime,
 };
@@ -41,6 +41,8 @@ pub(crate) struct End {
     pub resources: Option<Resources>,
     pub values: Vec<(u32, u64)>,
     pub text: Option<(u32, String)>,
+    pub called: Option<Called>,
+    pub members: Vec<Member>,
 }
 
 impl Item {
@@ -97,6 +99,8 @@ impl From<Crossing> for Item {
                 resources: crossing.resources,
                 values: crossing.values,
                 text: crossing.text,
+                called: crossing.called,
+                members: crossing.members,
             }),
         }
     }

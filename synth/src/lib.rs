@@ -7,6 +7,7 @@
 
 mod attempts;
 mod attributes;
+mod called;
 mod clock;
 mod decide;
 mod engine;
@@ -18,6 +19,7 @@ pub mod ids;
 mod inference;
 mod item;
 mod known;
+mod ledger;
 mod limits;
 mod making;
 mod parents;
@@ -28,6 +30,7 @@ pub mod region;
 mod regions;
 mod resources;
 pub mod settings;
+mod shared;
 pub mod span;
 mod spans;
 mod steps;

@@ -45,6 +45,10 @@ pub(crate) struct Draft {
     pub pages_inside: Option<KernelTime>,
     /// Set if it stands for many crossings.
     pub folded: Option<Box<Folded>>,
+    /// It works with a device, or something in it does.
+    pub on_device: bool,
+    /// Bytes of the device's memory that the target held at its end.
+    pub device_bytes: Option<u64>,
 }
 
 /// What worked for a span on other threads.
@@ -189,6 +193,17 @@ impl Making {
         if let Some(draft) = self.by_key.get_mut(&key) {
             let earliest = draft.pages_inside.unwrap_or(began);
             draft.pages_inside = Some(earliest.min(began));
+        }
+    }
+
+    /// Says that a device is worked with in this span, and so in those around it.
+    pub fn on_device(&mut self, key: Key) {
+        let mut at = Some(key);
+        while let Some(draft) = at.and_then(|key| self.by_key.get_mut(&key))
+            && !draft.on_device
+        {
+            draft.on_device = true;
+            at = draft.around.map(|around| around.key);
         }
     }
 

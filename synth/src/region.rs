@@ -44,6 +44,18 @@ pub struct Region {
     /// Its crossings are joined: one span stands for many. `None`: each is a span of its own.
     #[serde(default)]
     pub fold: Option<Box<FoldRule>>,
+    /// For counted entries: attribute of what was called most.
+    #[serde(default)]
+    pub called: Option<String>,
+    /// Works with a device (a GPU): spans say how much of its memory the process holds.
+    #[serde(default)]
+    pub on_device: bool,
+    /// What its calls do to that memory.
+    #[serde(default)]
+    pub memory: Option<MemoryRule>,
+    /// Slot of a sequence's number: for as long as a crossing is open, the sequence is its request's.
+    #[serde(default)]
+    pub sequence: Option<u32>,
 }
 
 impl Region {
@@ -63,8 +75,43 @@ impl Region {
             numbered: false,
             stage: None,
             fold: None,
+            called: None,
+            on_device: false,
+            memory: None,
+            sequence: None,
         }
     }
+}
+
+/// What a call does to a device's memory. It counts if it returns 0 in `result`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryRule {
+    /// What.
+    pub effect: MemoryEffect,
+    /// Slot of the result.
+    pub result: u32,
+    /// Calls that are shorter, in nanoseconds, become no spans.
+    pub min_ns: u64,
+}
+
+/// What a call does to a device's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryEffect {
+    /// Takes so many bytes.
+    Allocates {
+        /// Slot of the address.
+        address: u32,
+        /// Slot of the size.
+        bytes: u32,
+    },
+    /// Gives back what lies at an address.
+    Frees {
+        /// Slot of the address.
+        address: u32,
+    },
+    /// Gives back nobody knows what: all of a context's memory.
+    Resets,
 }
 
 /// Which crossings of one request one span stands for: those of one name under one parent, one after
@@ -80,6 +127,8 @@ pub struct FoldRule {
     pub sum: Vec<u32>,
     /// The sum of a slot in each second of the span.
     pub rate: Option<Rate>,
+    /// Attributes by the values of the latest crossing.
+    pub last: Vec<AttributeRule>,
     /// Crossings that are no repetition yet, but the preparation of it, go to a span of another name.
     pub opening: Option<Opening>,
 }
@@ -241,6 +290,11 @@ pub enum ValueRule {
         offset: u32,
         /// Slot of the factor, the bits of an `f64`.
         factor: u32,
+    },
+    /// A text, the same for each crossing.
+    Constant {
+        /// The text.
+        text: String,
     },
     /// What `value` says, if the condition is met; else left out.
     Given {

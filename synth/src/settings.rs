@@ -93,6 +93,10 @@ pub struct Limits {
     pub sequences: u32,
     /// Requests in which engine calls are being numbered, at a time.
     pub numbered_requests: u32,
+    /// Steps that are kept for requests that have not ended, for one target; of more, the latest.
+    pub shared_steps: u32,
+    /// Allocations of device memory that are followed for one target.
+    pub allocations: u32,
     /// How long a crossing waits, after its end, for news of the crossing around it, in nanoseconds
     /// of the events' time.
     pub child_wait_ns: u64,
@@ -114,6 +118,8 @@ impl Default for Limits {
             traces: 16_384,
             sequences: 4_096,
             numbered_requests: 4_096,
+            shared_steps: 16_384,
+            allocations: 65_536,
             child_wait_ns: 5_000_000_000,
         }
     }

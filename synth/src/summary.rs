@@ -52,6 +52,8 @@ counts! {
         WorkersPerParent = "limit.workers_per_parent",
         /// It lies in a worker's crossing that was summed.
         InSummedWorker = "in_summed_worker",
+        /// It was sent for what it did to a device's memory, and is too short for a span.
+        Brief = "brief",
         /// A span event whose enclosing crossing became no span, or whose span is gone already.
         EventWithoutSpan = "event_without_span",
         /// A span event beyond those that are held for open spans.
@@ -93,6 +95,15 @@ counts! {
         Sequences = "limit.sequences",
         /// A request whose engine calls were numbered so far only, because too many requests are followed.
         NumberedRequests = "limit.numbered_requests",
+        /// A step for several requests, forgotten for newer ones: the share of one that goes on for long may lack
+        /// it.
+        SharedSteps = "limit.shared_steps",
+        /// A request whose share of an engine's steps is left out, as it is not known of all of them whom they
+        /// served.
+        SharesUnknown = "shares_unknown",
+        /// A target of which it is not known any more how much device memory it holds: an allocation could
+        /// not be followed, a context was ended, or there are too many allocations.
+        MemoryUnknown = "device_memory_unknown",
         /// An ended thread whose creating crossing never came, or whose span is gone already.
         ThreadWithoutSpan = "thread_without_span",
     }
@@ -193,7 +204,7 @@ pub struct Unattributed {
 
 /// What became of everything. Every map is sorted by its key, every list by its first fields.
 ///
-/// `crossings` is the sum of `by_origin`'s `probe`, `joined`, `span_events`, all of `unattributed` and all of `dropped` but
+/// `crossings` is the sum of `by_origin`'s `probe` less `shares`, `joined`, `span_events`, all of `unattributed` and all of `dropped` but
 /// `duplicate_crossing`, once `finish` has been called.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
@@ -205,6 +216,8 @@ pub struct Summary {
     pub joined: u64,
     /// Crossings that became events of spans.
     pub span_events: u64,
+    /// Spans of requests' shares of steps that were made for several of them.
+    pub shares: u64,
     /// Spans by `hotspan.origin`.
     pub by_origin: BTreeMap<&'static str, u64>,
     /// Spans by `hotspan.parent.source`.
@@ -238,6 +251,7 @@ pub(crate) struct Tally {
     pub crossings: u64,
     pub joined: u64,
     pub span_events: u64,
+    pub shares: u64,
     spans: u64,
     by_source: BTreeMap<&'static str, u64>,
     by_region: FxHashMap<Arc<str>, Work>,
@@ -335,6 +349,7 @@ impl Tally {
             spans: self.spans,
             joined: self.joined,
             span_events: self.span_events,
+            shares: self.shares,
             by_origin: self
                 .by_origin
                 .iter()

@@ -11,6 +11,7 @@ use crate::{
     inference::{Exact, Inference, Means},
     item::{End, Item, Key},
     known::KnownCrossings,
+    ledger::Ledgers,
     limits::Budget,
     making::{Making, Pool},
     parents::{Verdict, judge},
@@ -18,12 +19,16 @@ use crate::{
     queue::{Queue, Turn},
     regions::Regions,
     settings::Settings,
+    shared::SharedSteps,
     span::Span,
     spans::Surroundings,
     summary::{Noted, Summary, Tally},
     threads::EndedThreads,
     time::KernelTime,
 };
+
+/// The kernel's counter of crossings that it could not send.
+const LOST: &str = "kernel.crossings_lost";
 
 /// Where spans go.
 pub trait Sink {
@@ -68,6 +73,8 @@ pub struct Synth {
     pub(crate) threads: EndedThreads,
     pub(crate) folding: Folding,
     pub(crate) attempts: Attempts,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) shared: SharedSteps,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Inference,
@@ -87,6 +94,8 @@ impl Synth {
             threads: EndedThreads::default(),
             folding: Folding::default(),
             attempts: Attempts::default(),
+            ledgers: Ledgers::default(),
+            shared: SharedSteps::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Inference::default(),
@@ -104,7 +113,13 @@ impl Synth {
             Event::Open(open) => self.take(open.into(), out),
             Event::ThreadEnded(thread) => self.thread_ended(&thread),
             Event::Tick { now } => self.tick(now, out),
-            Event::Counter { name, total } => self.tally.counter(name, total),
+            Event::Paused { target, region } => self.paused(target, region),
+            Event::Counter { name, total } => {
+                if name == LOST && total > 0 {
+                    self.lost_crossings();
+                }
+                self.tally.counter(name, total);
+            }
             // Spans name their target; only exporters need to know more of it.
             Event::Target(_) => {}
             Event::Function(function) => {
@@ -193,6 +208,8 @@ impl Synth {
             item.enclosing = None;
             self.tally.noted(Noted::BadEnclosing, 1);
         }
+        self.keep_ledger(&item);
+        self.keep_step(&item);
         if self.pending.len() >= self.settings.limits.waiting_crossings as usize {
             self.make_room(out);
         }
@@ -275,6 +292,8 @@ impl Synth {
         };
         self.pass(&draft, &end);
         self.page(&mut draft, &end);
+        self.weigh(&mut draft, &end);
+        self.share_steps(&draft, &end, out);
         let mut surroundings = Surroundings {
             clock: &self.clock,
             limits: &self.settings.limits,
@@ -366,6 +385,8 @@ impl End {
             resources: None,
             values: Vec::new(),
             text: None,
+            called: None,
+            members: Vec::new(),
         }
     }
 }

@@ -72,6 +72,7 @@ impl Slots<'_> {
                 offset,
                 factor,
             } => scaled(self.int(*slot)?, self.float(*offset)?, self.float(*factor)?),
+            ValueRule::Constant { text } => Some(Value::Text(text.clone())),
             ValueRule::Given { when, value } => {
                 self.meets(when).then(|| self.evaluate(value)).flatten()
             }

@@ -78,6 +78,8 @@ fn crossing(id: u64, around: Option<u64>, entry: u64, exit: u64) -> Crossing {
         parent: parent(1),
         values: Vec::new(),
         text: None,
+        called: None,
+        members: Vec::new(),
     }
 }
 

@@ -134,6 +134,8 @@ fn crossing() -> impl Strategy<Value = Crossing> {
                 parent,
                 values: vec![(0, bits.into())],
                 text: Some((1, "überlang".to_owned())),
+                called: None,
+                members: Vec::new(),
             }
         },
     )

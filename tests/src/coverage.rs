@@ -219,6 +219,7 @@ mod tests {
             .into(),
             events: Vec::new(),
             scope: String::new(),
+            links: Vec::new(),
             resource: [].into(),
         }
     }

@@ -1,6 +1,9 @@
 //! Requests to the services.
 
-use std::time::Duration;
+use std::{
+    io::{BufRead as _, BufReader},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -34,6 +37,33 @@ pub fn post(client: &Agent, port: u16, path: &str, body: &Value) -> Result<Value
         .body_mut()
         .read_json()
         .with_context(|| format!("POST {path}: the answer is no JSON"))
+}
+
+/// A POST as part of a trace that is answered with server-sent events: how long until the first of them
+/// was there, and how many came.
+pub fn post_for_events(
+    client: &Agent,
+    port: u16,
+    path: &str,
+    body: &Value,
+    traceparent: &str,
+) -> Result<(Duration, usize)> {
+    let begun = Instant::now();
+    let mut answer = client
+        .post(format!("http://127.0.0.1:{port}{path}"))
+        .header("content-type", "application/json")
+        .header("traceparent", traceparent)
+        .send(body.to_string())
+        .with_context(|| format!("POST {path} failed"))?;
+    let (mut first, mut events) = (None, 0);
+    for line in BufReader::new(answer.body_mut().as_reader()).lines() {
+        if line.context("the answer broke off")?.starts_with("data:") {
+            first.get_or_insert_with(|| begun.elapsed());
+            events += 1;
+        }
+    }
+    let first = first.with_context(|| format!("POST {path}: no event came"))?;
+    Ok((first, events))
 }
 
 fn send(client: &Agent, port: u16, path: &str, traceparent: Option<&str>) -> Result<Value> {

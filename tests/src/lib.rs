@@ -9,6 +9,7 @@ pub mod gate;
 pub mod http;
 pub mod judge;
 pub mod kernel_state;
+pub mod llama;
 pub mod load;
 pub mod native;
 pub mod otlp;

@@ -38,9 +38,30 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "libcuda_stub.so",
+        compiler: "cc",
+        source: "cuda.c",
+        flags: &["-fPIC", "-shared"],
+        with_library: false,
+    },
+    Recipe {
+        output: "libcuda_app.so",
+        compiler: "cc",
+        source: "cuda_app.c",
+        flags: &["-fPIC", "-shared"],
+        with_library: false,
+    },
+    Recipe {
         output: "libengine.so",
         compiler: "c++",
         source: "engine.cpp",
+        flags: &["-fPIC", "-shared", "-std=c++17"],
+        with_library: false,
+    },
+    Recipe {
+        output: "libbatching.so",
+        compiler: "c++",
+        source: "batching.cpp",
         flags: &["-fPIC", "-shared", "-std=c++17"],
         with_library: false,
     },
@@ -109,7 +130,8 @@ fn sources() -> PathBuf {
 
 fn compile(dir: &Path, recipe: &Recipe) -> Result<()> {
     let (source, output) = (sources().join(recipe.source), dir.join(recipe.output));
-    let newest = modified(&source).max(modified(&sources().join("truth.h")));
+    let shared = ["truth.h", "cudart.c"].map(|name| modified(&sources().join(name)));
+    let newest = shared.into_iter().fold(modified(&source), Ord::max);
     if newest.is_some() && modified(&output) >= newest {
         return Ok(());
     }

@@ -35,6 +35,8 @@ pub struct Span {
     pub attributes: Attributes,
     /// Its events: name and attributes.
     pub events: Vec<(String, Attributes)>,
+    /// Ids of the spans that it links to, in hexadecimal.
+    pub links: Vec<String>,
     /// Name of the scope.
     pub scope: String,
     /// Attributes of the resource.
@@ -55,6 +57,13 @@ impl Span {
     /// An attribute as a number.
     pub fn number(&self, key: &str) -> Option<f64> {
         self.attributes.get(key).and_then(Value::as_f64)
+    }
+
+    /// An attribute that is a list of texts; empty if it is missing.
+    pub fn texts(&self, key: &str) -> Vec<&str> {
+        let list = self.attributes.get(key).and_then(Value::as_array);
+        let texts = list.into_iter().flatten();
+        texts.filter_map(Value::as_str).collect()
     }
 
     /// Its length in nanoseconds.
@@ -119,6 +128,9 @@ fn flat(span: Wire, scope: &str, resource: &Attributes) -> Span {
             .events
             .into_iter()
             .map(|event| (event.name, attributes(event.attributes)))
+            .collect(),
+        links: (span.links.iter())
+            .map(|link| hex::encode(&link.span_id))
             .collect(),
         scope: scope.to_owned(),
         resource: resource.clone(),

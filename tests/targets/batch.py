@@ -122,7 +122,24 @@ def _cudart():
     runtime = ctypes.CDLL(os.environ["CUDART"])
     pointers = [ctypes.c_void_p] * 2
     runtime.cudaMemcpy.argtypes = [*pointers, ctypes.c_size_t, ctypes.c_int]
+    if hasattr(runtime, "launch_many"):
+        runtime.launch_many.argtypes = [ctypes.c_ulong] * 2
+        runtime.launch_many.restype = ctypes.c_ulong
+    if "CUDA_DRIVER" in os.environ:
+        assert runtime.use_driver(os.environ["CUDA_DRIVER"].encode()) == 0
     return ctypes, runtime
+
+
+def _cuda_driver():
+    """The driver that the tests name."""
+    import ctypes
+    import os
+
+    driver = ctypes.CDLL(os.environ["CUDA_DRIVER"])
+    driver.cuMemAlloc_v2.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t]
+    driver.cuMemFree_v2.argtypes = [ctypes.c_uint64]
+    driver.cuMemcpyHtoD_v2.argtypes = [ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t]
+    return ctypes, driver
 
 
 def cuda(number: int) -> None:
@@ -149,7 +166,72 @@ def cuda_at_rate(number: int) -> None:
     rate = int(os.environ["RATE"])
     with truth.call("cuda.launch", "cuda_at_rate") as facts:
         facts["count"] = rate // 2
-        runtime.launch_many(facts["count"], 1_000_000_000 // rate)
+        facts["inside_ns"] = runtime.launch_many(facts["count"], 1_000_000_000 // rate)
+
+
+def cuda_driver(number: int) -> None:
+    """Launches by the runtime, which calls the driver, and by the driver alone, in turn."""
+    _, runtime = _cudart()
+    ctypes, driver = _cuda_driver()
+    with truth.call("cuda.launch", "cuda_driver") as facts:
+        by_runtime, by_driver = 0, 0
+        for _ in range(20 + number):
+            runtime.launch_many(3, 0)
+            by_runtime += 3
+            for _ in range(2):
+                driver.cuLaunchKernel(None, 1, 1, 1, 1, 1, 1, 0, None, None, None)
+                by_driver += 1
+        facts.update(count=by_runtime + by_driver, by_runtime=by_runtime)
+    with truth.call("cuda.graph_launch", "cuda_driver") as facts:
+        facts["count"] = 5
+        for _ in range(5):
+            runtime.cudaGraphLaunch(None, None)
+    with truth.call("cuda.synchronize", "cuda_driver"):
+        runtime.cudaStreamSynchronize(None)
+    with truth.call("cuda.synchronize", "cuda_driver"):
+        driver.cuStreamSynchronize(None)
+    with truth.call("cuda.memcpy", "cuda_driver"):
+        driver.cuMemcpyHtoD_v2(0x700000000000, b"x" * 4096, 4096)
+
+
+def cuda_kinds(number: int) -> None:
+    """Launches of several kernels: few kinds, and more than can be told apart."""
+    _, runtime = _cudart()
+    with truth.call("cuda.launch", "few"):
+        runtime.launch_kinds(3, 4, 10 + number)
+    with truth.call("cuda.synchronize", "few"):
+        runtime.cudaStreamSynchronize(None)
+    with truth.call("cuda.launch", "many"):
+        runtime.launch_kinds(40, 100, 3)
+
+
+_HELD: list = [0]
+
+
+def cuda_memory(number: int) -> None:
+    """A pass of a model that keeps some memory, and the driver's own allocations beside it."""
+    import os
+
+    ctypes, runtime = _cudart()
+    runtime.app_pass.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_int]
+    runtime.app_pass.restype = ctypes.c_long
+    with truth.call("app.pass", "cuda_memory") as facts:
+        _HELD[0] += runtime.app_pass((1 + number) << 20, 5 << 20, 100)
+        facts["held"] = _HELD[0]
+    if "CUDA_DRIVER" not in os.environ:
+        return
+    _, driver = _cuda_driver()
+    address = ctypes.c_uint64()
+    # By the driver alone; freed by the runtime.
+    assert driver.cuMemAlloc_v2(ctypes.byref(address), 3 << 20) == 0
+    runtime.cudaFree.argtypes = [ctypes.c_void_p]
+    if number % 2:
+        assert runtime.cudaFree(address.value) == 0
+    else:
+        _HELD[0] += 3 << 20
+    if number == 9:
+        # Whatever the context had is gone, nobody knows how much.
+        assert driver.cuCtxDestroy_v2(None) == 0
 
 
 def cuda_real(number: int) -> None:
@@ -181,7 +263,33 @@ def llama(number: int) -> None:
             )
             facts["failed"] = not loaded
         if loaded:
+            parameters = llama_cpp.llama_context_default_params()
+            parameters.n_ctx = 512
+            with truth.call("llama.init", "llama") as facts:
+                context = llama_cpp.llama_init_from_model(loaded, parameters)
+                facts.update(failed=not context, size=llama_cpp.llama_n_ctx(context))
+            llama_cpp.llama_free(context)
             llama_cpp.llama_model_free(loaded)
+
+
+_WORDS = 20_000
+
+
+def tokenize(number: int) -> None:
+    """A vocabulary that is loaded, a text that is encoded, and decoded again."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({f"w{word}": word for word in range(_WORDS)}, unk_token="w0"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    saved = words.to_str()
+    text = " ".join(f"w{(word * 7 + number) % _WORDS}" for word in range(20_000))
+    with truth.call("tokenizer.load", "tokenize"):
+        loaded = Tokenizer.from_str(saved)
+    with truth.call("tokenizer.encode", "tokenize"):
+        ids = loaded.encode(text).ids
+    with truth.call("tokenizer.decode", "tokenize"):
+        loaded.decode(ids)
+    assert len(ids) == 20_000
 
 
 _ENGINE: list = []
@@ -212,6 +320,45 @@ def engine(number: int) -> None:
                 facts.update(where=where, queued_ms=queued.value, computed_ms=computed.value)
 
     threads = [threading.Thread(target=request, args=[forward_ms]) for forward_ms in (60.0, 20.0, 20.0, 20.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _batching():
+    """The engine that serves several requests with each step."""
+    import ctypes
+    import os
+
+    class Phase(ctypes.Structure):
+        """As in batching.cpp."""
+
+        _fields_ = [(name, ctypes.c_uint64) for name in ("begun", "ended", "steps", "tokens")]
+
+    engine = ctypes.CDLL(os.environ["ENGINE"])
+    engine.batching_start()
+    _ENGINE.extend((engine, Phase))
+
+
+def batching(number: int) -> None:
+    """Three requests at a time, each with a prompt and a number of results of its own."""
+    engine, phase = _ENGINE
+
+    def request(sequence: int) -> None:
+        phases = (phase * 2)()
+        prompt, wanted = 5 + 20 * sequence + number, 6 + sequence
+        with tracer.start_as_current_span("request"):
+            with truth.call("batching.generate", "batching"):
+                engine.batching_generate(sequence, prompt, wanted, phases)
+            for name, of in zip(("llama.prefill", "llama.decode"), phases):
+                facts = {"calls": of.steps, "tokens": of.tokens, "start_ns": of.begun, "end_ns": of.ended}
+                if name == "llama.decode":
+                    facts["sampled"] = wanted
+                with truth.call(name, "batching") as said:
+                    said.update(facts)
+
+    threads = [threading.Thread(target=request, args=[sequence]) for sequence in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -309,6 +456,8 @@ def main() -> None:
         cython(0)
     if sys.argv[1] == "engine":
         _engine()
+    if sys.argv[1] == "batching":
+        _batching()
     if sys.argv[1] == "memory":
         # Before the first call: one right after the loading would not be seen.
         import ctypes
@@ -317,6 +466,8 @@ def main() -> None:
         ctypes.CDLL(os.environ["MEMORY"])
     if sys.argv[1].startswith("cuda"):
         _cudart()
+    if sys.argv[1] == "tokenize":
+        import tokenizers  # noqa: F401
     if sys.argv[1].startswith("onnx"):
         # Before the first call: a session made right after the import would not be seen.
         import onnxruntime  # noqa: F401

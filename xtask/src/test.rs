@@ -30,6 +30,7 @@ const ENVIRONMENTS: &[&str] = &[
     "llama",
     "onnx",
     "cuda",
+    "tokenizers",
     "cython",
     "rotel",
     "highs",

@@ -237,6 +237,13 @@ impl Object<'_> {
             numbered: rule.numbered,
             stage: rule.stage,
             fold: rule.fold.clone(),
+            burst: rule.burst,
+            count_by: rule.count_by.clone(),
+            on_device: rule.on_device,
+            memory: rule.memory.clone(),
+            members: rule.members,
+            sequence: rule.sequence,
+            code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
         let getter_offset =
             |symbol: &str| constant::getter_offset(self.image, *self.named.get(symbol)?);

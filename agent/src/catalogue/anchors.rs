@@ -33,6 +33,8 @@ pub(super) enum Anchor {
         base: String,
         slot: u32,
         method: String,
+        /// Templates that say nothing themselves: their first argument is the class.
+        wrappers: Vec<String>,
     },
 }
 
@@ -85,6 +87,7 @@ impl Anchor {
                 base: rtti::type_name(vtable.base.get_ref()),
                 slot: vtable.slot,
                 method: vtable.method.get_ref().clone(),
+                wrappers: vtable.wrappers.clone(),
             },
         };
         if !has_objects {
@@ -118,14 +121,18 @@ impl Anchor {
             Self::Strings { strings, function } => {
                 by_strings(image, strings).map(|address| vec![hit(index, rule, address, function)])
             }
-            Self::Virtual { base, slot, method } => {
-                rtti::overrides(image, links, base, u64::from(*slot))
-                    .map(|functions| {
-                        let hit = |of: rtti::VirtualFunction| of_class(index, rule, &of, method);
-                        functions.into_iter().map(hit).collect()
-                    })
-                    .map_err(BrokenAnchor::from)
-            }
+            Self::Virtual {
+                base,
+                slot,
+                method,
+                wrappers,
+            } => rtti::overrides(image, links, base, u64::from(*slot))
+                .map(|functions| {
+                    let hit =
+                        |of: rtti::VirtualFunction| of_class(index, rule, &of, (method, wrappers));
+                    functions.into_iter().map(hit).collect()
+                })
+                .map_err(BrokenAnchor::from),
         };
         match found {
             Ok(hits) => Found::Hits(hits),
@@ -173,7 +180,12 @@ fn hit(index: usize, rule: &Rule, address: u64, function: &str) -> Hit {
 }
 
 /// A method: its name as the demangler writes it, the region's name with the class put in.
-fn of_class(index: usize, rule: &Rule, found: &rtti::VirtualFunction, method: &str) -> Hit {
+fn of_class(
+    index: usize,
+    rule: &Rule,
+    found: &rtti::VirtualFunction,
+    (method, wrappers): (&str, &[String]),
+) -> Hit {
     let nested = (found.class.strip_prefix('N'))
         .and_then(|name| name.strip_suffix('E'))
         .unwrap_or(&found.class);
@@ -181,13 +193,36 @@ fn of_class(index: usize, rule: &Rule, found: &rtti::VirtualFunction, method: &s
     let symbol = format!("_ZN{nested}{}{method}Ev", method.len());
     let function = symbolize::function_name(&symbol);
     let class = function.strip_suffix(&format!("::{method}"));
-    let short = symbolize::short_name(class.unwrap_or(&function));
+    let class = unwrapped(class.unwrap_or(&function), wrappers);
+    let short = symbolize::short_name(class);
     Hit {
         name: rule.name.replace(CLASS, &lower(&short)),
         symbol: format!("vtable of {}", found.class),
         function,
         ..hit(index, rule, found.address, method)
     }
+}
+
+/// The class, or what a template that wraps it has as its first argument.
+fn unwrapped<'a>(class: &'a str, wrappers: &[String]) -> &'a str {
+    let Some((template, arguments)) = class.split_once('<') else {
+        return class;
+    };
+    let name = template.rsplit("::").next().unwrap_or(template);
+    if !wrappers.iter().any(|wrapper| wrapper == name) {
+        return class;
+    }
+    let arguments = arguments.trim_end().strip_suffix('>').unwrap_or(arguments);
+    let mut depth = 0_usize;
+    let end = arguments.find(|c| {
+        depth = match c {
+            '<' => depth + 1,
+            '>' => depth.saturating_sub(1),
+            _ => depth,
+        };
+        c == ',' && depth == 0
+    });
+    arguments[..end.unwrap_or(arguments.len())].trim()
 }
 
 /// A class as a part of a region's name.

@@ -106,6 +106,7 @@ fn value(value: &Value, slots: &Slots) -> Result<ValueRule, String> {
             offset: double(&rule.offset)?,
             factor: double(&rule.factor)?,
         },
+        Value::Constant(text) => ValueRule::Constant { text: text.clone() },
         Value::Given(rule) => ValueRule::Given {
             when: condition(&rule.condition, slots)?,
             value: Box::new(self::value(&rule.value, slots)?),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotspan_synth::region::{FoldRule, Opening, Rate};
+use hotspan_synth::region::{AttributeRule, FoldRule, Opening, Rate};
 use toml::Spanned;
 
 use super::{
@@ -47,6 +47,7 @@ pub(super) fn fold(
         opening: (fold.opening.as_ref())
             .map(|opening| check.opening(opening))
             .transpose()?,
+        last: check.attributes(&fold.last)?,
         sum,
     }))
 }
@@ -71,6 +72,15 @@ impl Check<'_> {
         names.iter().map(|name| self.integer(name)).collect()
     }
 
+    fn attributes(
+        &self,
+        written: &[schema::Attribute],
+    ) -> Result<Vec<AttributeRule>, CatalogueError> {
+        (written.iter())
+            .map(|attribute| attributes::attribute(self.source, attribute, self.slots))
+            .collect()
+    }
+
     fn rate(&self, rate: &schema::Rate, sum: &[u32]) -> Result<Rate, CatalogueError> {
         let slot = self.integer(&rate.of)?;
         if !sum.contains(&slot) {
@@ -89,9 +99,7 @@ impl Check<'_> {
 
     fn opening(&self, opening: &schema::Opening) -> Result<Opening, CatalogueError> {
         rules::check_name(self.source, &opening.name)?;
-        let attributes = (opening.attributes.iter())
-            .map(|attribute| attributes::attribute(self.source, attribute, self.slots))
-            .collect::<Result<_, _>>()?;
+        let attributes = self.attributes(&opening.attributes)?;
         let text =
             |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.get_ref().clone());
         Ok(Opening {

@@ -3,11 +3,15 @@
 use hotspan_common::{MAX_READS, ReadSpec, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, FoldRule, Region, Role, Stage},
+    region::{AttributeRule, Condition, FailureRule, FoldRule, MemoryRule, Region, Role, Stage},
 };
 use serde::Serialize;
 
-use super::{anchors::BrokenAnchor, schema};
+use super::{
+    anchors::BrokenAnchor,
+    devices::{CountBy, Members},
+    schema,
+};
 use crate::object::exits::{ExitPoint, Refusal};
 
 /// What the entry of a region means.
@@ -85,6 +89,20 @@ pub struct FoundRegion {
     pub stage: Option<Stage>,
     /// How its crossings are joined.
     pub fold: Option<FoldRule>,
+    /// Number of what its entries are counted with; 0: they are not counted.
+    pub burst: u32,
+    /// By what its entries are counted besides.
+    pub count_by: Option<CountBy>,
+    /// Whether it works with a device.
+    pub on_device: bool,
+    /// What its calls do to a device's memory.
+    pub memory: Option<MemoryRule>,
+    /// Where a step says whom it serves.
+    pub members: Option<Members>,
+    /// Slot of the sequence that its request holds.
+    pub sequence: Option<u32>,
+    /// Bytes of its object's code before it, and from it on.
+    pub code_around: (u32, u32),
 }
 
 /// A region that is there and can't be armed.
@@ -131,6 +149,14 @@ impl FoundRegion {
             n_reads: self.reads.len().min(MAX_READS) as u32,
             epoch: 0,
             generation: 0,
+            count_by: (self.count_by.as_ref()).map_or(0, |by| 1 + u32::from(by.from.wire())),
+            code_before: self.code_around.0,
+            code_after: self.code_around.1,
+            burst: self.burst,
+            members_count: self.members.map_or(0, |members| members.count),
+            members_list: self.members.map_or(0, |members| members.list),
+            members_wanted: self.members.map_or(0, |members| members.wanted),
+            reserved: 0,
             reads,
         }
     }
@@ -157,6 +183,10 @@ impl FoundRegion {
             numbered: self.numbered,
             stage: self.stage,
             fold: self.fold.clone().map(Box::new),
+            called: self.count_by.as_ref().map(|by| by.key.clone()),
+            on_device: self.on_device,
+            memory: self.memory.clone(),
+            sequence: self.sequence,
         })
     }
 }

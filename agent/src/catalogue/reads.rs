@@ -144,7 +144,7 @@ fn spec(read: &Read, slot: u32) -> Result<ReadSpec, String> {
     })
 }
 
-fn base(from: From) -> Base {
+pub(super) fn base(from: From) -> Base {
     match from {
         From::Arg0 => Base::Arg0,
         From::Arg1 => Base::Arg1,

@@ -4,13 +4,16 @@ use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use glob::Pattern;
 use hotspan_common::{MAX_READS, RegionFlags, TALLY_SLOT};
-use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, Stage, ValueRule};
+use hotspan_synth::region::{
+    AttributeRule, Condition, FailureRule, FoldRule, MemoryRule, Stage, ValueRule,
+};
 use toml::Spanned;
 
 use super::{
     analysis::{BEGIN_CATCH, LOADED},
     anchors::{self, Anchor},
     attributes,
+    devices::{self, CountBy, Members},
     error::CatalogueError,
     folds,
     found::RegionRole,
@@ -72,6 +75,13 @@ pub(super) struct Rule {
     pub numbered: bool,
     pub stage: Option<Stage>,
     pub fold: Option<FoldRule>,
+    /// Number of its bursts: regions of one name have the same; 0: no tally.
+    pub burst: u32,
+    pub count_by: Option<CountBy>,
+    pub on_device: bool,
+    pub memory: Option<MemoryRule>,
+    pub members: Option<Members>,
+    pub sequence: Option<u32>,
     pub anchor: Option<Anchor>,
 }
 
@@ -194,7 +204,7 @@ fn rule(
 ) -> Result<Rule, CatalogueError> {
     check_name(source, &region.name)?;
     let anchor = Anchor::check(source, region, has_objects)?;
-    let group = numbering.group(region);
+    let (group, burst) = (numbering.group(region), numbering.burst(region));
     if region.role == Role::Note && group == 0 {
         let reason = "a note needs the `group` of the regions that it adds to";
         return Err(CatalogueError::new(
@@ -212,13 +222,18 @@ fn rule(
             reason,
         ));
     }
+    let min_ns = min_ns(source, region)?;
+    let mut flags = flags(region);
+    if devices::outermost(source, region)? {
+        flags |= RegionFlags::OUTERMOST;
+    }
     Ok(Rule {
         library,
         name: region.name.get_ref().clone(),
         role: RegionRole::from(region.role),
-        min_ns: min_ns(source, region)?,
+        min_ns,
         limit_per_s: region.max_rate.unwrap_or(DEFAULT_MAX_RATE),
-        flags: flags(region),
+        flags,
         group,
         reads,
         attributes: attributes_of(source, region, slots)?,
@@ -232,6 +247,12 @@ fn rule(
         numbered: numbered(source, region)?,
         stage: stage(source, region)?,
         fold: folds::fold(source, region, slots)?,
+        burst,
+        count_by: devices::count_by(source, region)?,
+        on_device: region.on_device,
+        memory: devices::memory(source, region, slots, min_ns)?,
+        members: devices::members(source, region)?,
+        sequence: devices::sequence(source, region, slots)?,
         anchor,
         only_if: region
             .only_if
@@ -342,8 +363,12 @@ fn flags(region: &Region) -> u32 {
         || region.role == Role::SpanEvent
         || region.fold.is_some()
         || region.stage.is_some()
+        || region.sequence.is_some()
     {
         flags |= RegionFlags::KEEP_ALL;
+    }
+    if region.memory.is_some() {
+        flags |= RegionFlags::LEDGER;
     }
     if !region.on_workers {
         flags |= RegionFlags::NOT_BY_LINEAGE;
@@ -357,6 +382,7 @@ struct Numbering {
     groups: HashMap<String, (u32, Slots)>,
     /// Slots of regions without a group, by the address of their name in the file.
     own: HashMap<(String, usize), Slots>,
+    bursts: Vec<String>,
 }
 
 impl Numbering {
@@ -386,6 +412,20 @@ impl Numbering {
             .group
             .as_ref()
             .map_or(0, |name| self.entry(name.get_ref()).0)
+    }
+
+    /// 0 for what is no tally.
+    fn burst(&mut self, region: &Region) -> u32 {
+        if region.role != Role::Tally {
+            return 0;
+        }
+        let name = region.name.get_ref();
+        let known = self.bursts.iter().position(|burst| burst == name);
+        let at = known.unwrap_or_else(|| {
+            self.bursts.push(name.clone());
+            self.bursts.len() - 1
+        });
+        at as u32 + 1
     }
 
     fn slots(&mut self, region: &Region) -> &mut Slots {

@@ -77,6 +77,49 @@ pub(super) struct Region {
     pub numbered: bool,
     pub stage: Option<Stage>,
     pub fold: Option<Fold>,
+    pub count_by: Option<CountBy>,
+    #[serde(default)]
+    pub outermost: bool,
+    #[serde(default)]
+    pub on_device: bool,
+    pub memory: Option<Memory>,
+    pub members: Option<Members>,
+    pub sequence: Option<Spanned<String>>,
+}
+
+/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Members {
+    pub count: u16,
+    pub list: u16,
+    pub wanted: u16,
+}
+
+/// What a tally's entries are counted by besides: the address of a function.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CountBy {
+    pub from: From,
+    pub key: Spanned<String>,
+}
+
+/// What a call does to a device's memory.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Memory {
+    pub effect: MemoryEffect,
+    pub result: Spanned<String>,
+    pub address: Option<Spanned<String>>,
+    pub bytes: Option<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum MemoryEffect {
+    Allocates,
+    Frees,
+    Resets,
 }
 
 /// Crossings that one span stands for.
@@ -88,6 +131,8 @@ pub(super) struct Fold {
     #[serde(default)]
     pub sum: Vec<Spanned<String>>,
     pub rate: Option<Rate>,
+    #[serde(default)]
+    pub last: Vec<Attribute>,
     pub opening: Option<Opening>,
 }
 
@@ -130,6 +175,8 @@ pub(super) struct Vtable {
     pub base: Spanned<String>,
     pub slot: u32,
     pub method: Spanned<String>,
+    #[serde(default)]
+    pub wrappers: Vec<String>,
 }
 
 /// What a crossing becomes.
@@ -226,6 +273,7 @@ pub(super) enum Value {
     Quotient(Quotient),
     Total(Vec<Spanned<String>>),
     Scaled(Scaled),
+    Constant(String),
     Given(Given),
 }
 

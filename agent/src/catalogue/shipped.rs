@@ -15,7 +15,8 @@ const FILES: &[(&str, &str)] = shipped![
     "llama.toml",
     "onnx.toml",
     "ortools.toml",
-    "python.toml"
+    "python.toml",
+    "tokenizers.toml"
 ];
 
 /// The shipped files.

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod conditions;
+mod devices;
 mod examples;
 mod folds;
 

@@ -8,7 +8,7 @@ use aya::{
     programs::{BtfTracePoint, TracePoint, UProbe},
     util::online_cpus,
 };
-use hotspan_common::{CrossingEvent, RegionSpec, STACK_SIZES, Target, ThreadState};
+use hotspan_common::{CrossingEvent, KeyCounts, RegionSpec, STACK_SIZES, Target, ThreadState};
 use tokio::io::unix::AsyncFd;
 
 use super::{tracefs, wire::Value};
@@ -83,6 +83,7 @@ pub struct Kernel {
     pub(super) regions: Array<MapData, Value<RegionSpec>>,
     pub(super) threads: HashMap<MapData, u32, Value<ThreadState>>,
     pub(super) parked: HashMap<MapData, u64, Value<CrossingEvent>>,
+    pub(super) key_counts: HashMap<MapData, u64, Value<KeyCounts>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) crossings: AsyncFd<RingBuf<MapData>>,
     pub(super) control: AsyncFd<RingBuf<MapData>>,
@@ -129,6 +130,7 @@ impl Kernel {
             regions: map(&mut programs, "REGIONS")?,
             threads: map(&mut programs, "THREADS")?,
             parked: map(&mut programs, "PARKED")?,
+            key_counts: map(&mut programs, "KEY_COUNTS")?,
             counters: map(&mut programs, "COUNTERS")?,
             crossings: ring(&mut programs, "CROSSINGS")?,
             control: ring(&mut programs, "CONTROL")?,

@@ -1,6 +1,6 @@
 //! What is in maps rather than rings: crossings still open, and those that found the ring full.
 
-use hotspan_common::{CrossingEvent, FrameFlags, MAX_DEPTH, RecordKind};
+use hotspan_common::{CrossingEvent, FrameFlags, KeyCounts, MAX_DEPTH, RecordKind};
 
 use super::{Kernel, KernelError, probes::failed};
 
@@ -52,6 +52,14 @@ impl Kernel {
             }
         }
         open
+    }
+
+    /// Takes the counts of a burst that has been sent; `None`: the map was full when it began.
+    pub fn take_counts(&mut self, id: u64) -> Option<KeyCounts> {
+        let counts = self.key_counts.get(&id, 0).ok()?;
+        // It is there, and nobody else removes what belongs to a burst that was sent.
+        let _ = self.key_counts.remove(&id);
+        Some(counts.0)
     }
 
     /// Takes the crossings that found the ring full.

@@ -4,7 +4,8 @@ use std::ptr;
 
 use aya::Pod;
 use hotspan_common::{
-    ControlEvent, CrossingEvent, RegionSpec, SampleEvent, Target, ThreadEvent, ThreadState,
+    ControlEvent, CrossingEvent, KeyCounts, RegionSpec, SampleEvent, Target, ThreadEvent,
+    ThreadState,
 };
 
 /// A wire type as a map value.
@@ -22,6 +23,8 @@ pub unsafe trait Wire: Copy + 'static {}
 unsafe impl Wire for ControlEvent {}
 // SAFETY: see the promise above.
 unsafe impl Wire for CrossingEvent {}
+// SAFETY: see the promise above.
+unsafe impl Wire for KeyCounts {}
 // SAFETY: see the promise above.
 unsafe impl Wire for RegionSpec {}
 // SAFETY: see the promise above.

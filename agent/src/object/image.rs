@@ -185,6 +185,15 @@ impl Image {
         segment.executable.then_some(segment.offset + inside)
     }
 
+    /// Bytes of code before an address, and from it on, in its segment; `None` if the address is not
+    /// executable, or there are more than 4 GiB.
+    pub fn code_around(&self, address: u64) -> Option<(u32, u32)> {
+        let (segment, inside) = self.segment_at(address)?;
+        let after = segment.file_size - inside;
+        let around = (u32::try_from(inside).ok()?, u32::try_from(after).ok()?);
+        segment.executable.then_some(around)
+    }
+
     /// Address of a file offset that holds code; `None` if the offset is not executable.
     pub fn code_address(&self, offset: u64) -> Option<u64> {
         self.segments.iter().find_map(|segment| {

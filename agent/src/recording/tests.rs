@@ -81,6 +81,8 @@ fn crossing(number: u64) -> Event {
         parent: ParentRead::Found(parent),
         values: vec![(0, u64::MAX)],
         text: Some((1, "default_lp".to_owned())),
+        called: None,
+        members: Vec::new(),
     })
 }
 

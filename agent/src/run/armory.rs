@@ -318,6 +318,12 @@ impl Armory {
         self.entries.get(&number)?.plan.text_slot
     }
 
+    /// Whether the region's crossings are steps that may serve several sequences.
+    pub fn is_step(&self, number: u32) -> bool {
+        let entry = self.entries.get(&number);
+        entry.is_some_and(|entry| entry.plan.spec.members_count != 0)
+    }
+
     /// Whether a crossing that opened in this epoch of the region can still see its exit.
     pub fn is_current(&self, number: u32, epoch: u32) -> bool {
         self.entries

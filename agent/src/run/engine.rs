@@ -8,7 +8,11 @@ use std::{io, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use hotspan_common::ControlKind;
-use hotspan_synth::{event::Event, ids::TargetId, time::KernelTime};
+use hotspan_synth::{
+    event::Event,
+    ids::{RegionId, TargetId},
+    time::KernelTime,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval},
@@ -164,10 +168,12 @@ impl Engine {
             self.pass_on()?;
         }
         self.taken_in(now)?;
+        let open = (self.intake).detached(&mut self.kernel, &self.arming.armory, now);
+        self.name_counted()?;
         for outcomes in self.sampling.finish().await {
             self.resolved(outcomes)?;
         }
-        for event in self.intake.detached(&self.kernel, &self.arming.armory, now) {
+        for event in open {
             self.pipeline.feed(event)?;
         }
         self.read_counters()?;
@@ -248,6 +254,16 @@ impl Engine {
             self.weigh(&event);
             self.pipeline.feed(event)?;
         }
+        self.name_counted()
+    }
+
+    /// Has names found for what bursts called: where stacks get theirs, and not on this loop.
+    fn name_counted(&mut self) -> io::Result<()> {
+        for burst in self.intake.drain_counted() {
+            if let Some(burst) = self.sampling.name(Box::new(burst)) {
+                self.pipeline.feed(Event::Crossing(burst.crossing))?;
+            }
+        }
         Ok(())
     }
 
@@ -255,10 +271,11 @@ impl Engine {
         let now = clock::now();
         for event in self
             .intake
-            .announced(&self.kernel, &self.arming.armory, now)
+            .announced(&mut self.kernel, &self.arming.armory, now)
         {
             self.pipeline.feed(event)?;
         }
+        self.pass_on()?;
         for target in self.arming.resume(&mut self.kernel) {
             self.survey(target);
         }
@@ -317,7 +334,13 @@ impl Engine {
                 ControlKind::Mapped => self.mapped(event.tgid, KernelTime(event.time_ns)),
                 ControlKind::Exec => self.executed(event.tgid)?,
                 ControlKind::Fork => self.found(event.value, false)?,
-                ControlKind::Guard => self.tripped(event.region),
+                ControlKind::Guard => {
+                    self.tripped(event.region);
+                    self.pipeline.feed(Event::Paused {
+                        target: TargetId(event.tgid),
+                        region: RegionId(event.region),
+                    })?;
+                }
             }
         }
         Ok(())

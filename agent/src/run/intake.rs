@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use hotspan_common::{CrossingEvent, Ending, TALLY_GAP_NS};
+use hotspan_common::{CrossingEvent, Ending, KeyCounts, TALLY_GAP_NS};
 use hotspan_synth::{
-    event::{Event, OpenCrossing},
+    event::{Crossing, Event, OpenCrossing},
     time::KernelTime,
 };
 
@@ -17,11 +17,20 @@ use crate::{
 /// A crossing that is open this long is announced.
 const ANNOUNCED_AFTER_NS: u64 = 100_000_000;
 
+/// A burst of counted entries, and by what they were called with. Names are still to be found.
+pub struct CountedBurst {
+    /// The burst.
+    pub crossing: Crossing,
+    /// The counts.
+    pub counts: Box<KeyCounts>,
+}
+
 /// Takes from rings and maps, and remembers what was announced.
 #[derive(Default)]
 pub struct Intake {
     batch: Batch,
     events: Vec<Event>,
+    counted: Vec<CountedBurst>,
     announced: HashSet<u64>,
     /// Bursts that were taken as over, while the thread has not found that out.
     over: HashSet<u64>,
@@ -35,7 +44,7 @@ impl Intake {
         self.unknown_entries += self.batch.unknown;
         for index in 0..self.batch.events.len() {
             match self.batch.events[index] {
-                KernelEvent::Crossing(crossing) => self.crossing(&crossing, armory),
+                KernelEvent::Crossing(crossing) => self.crossing(&crossing, kernel, armory),
                 KernelEvent::Thread(thread) => {
                     self.events
                         .push(Event::ThreadEnded(translate::thread_ended(&thread)));
@@ -51,7 +60,7 @@ impl Intake {
     /// The kernel's.
     pub fn parked(&mut self, kernel: &mut Kernel, armory: &Armory) -> Result<(), KernelError> {
         for crossing in kernel.take_parked()? {
-            self.crossing(&crossing, armory);
+            self.crossing(&crossing, kernel, armory);
         }
         Ok(())
     }
@@ -61,11 +70,21 @@ impl Intake {
         std::mem::take(&mut self.events).into_iter()
     }
 
+    /// Takes out the bursts that are to get names.
+    pub fn drain_counted(&mut self) -> Vec<CountedBurst> {
+        std::mem::take(&mut self.counted)
+    }
+
     /// Crossings that have been open for a while, each once.
-    pub fn announced(&mut self, kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<Event> {
+    pub fn announced(
+        &mut self,
+        kernel: &mut Kernel,
+        armory: &Armory,
+        now: KernelTime,
+    ) -> Vec<Event> {
         let (bursts, open): (Vec<OpenFrame>, Vec<OpenFrame>) =
             (kernel.open_crossings().into_iter()).partition(|open| open.is_burst);
-        self.take_over(&bursts, armory, now);
+        self.take_over(&bursts, kernel, armory, now);
         let open: Vec<CrossingEvent> = open
             .into_iter()
             .filter(|open| armory.is_current(open.event.region, open.epoch) && !is_gone(open))
@@ -90,10 +109,15 @@ impl Intake {
     }
 
     /// What is open, as ended by the detach.
-    pub fn detached(&mut self, kernel: &Kernel, armory: &Armory, now: KernelTime) -> Vec<Event> {
+    pub fn detached(
+        &mut self,
+        kernel: &mut Kernel,
+        armory: &Armory,
+        now: KernelTime,
+    ) -> Vec<Event> {
         for open in kernel.open_crossings() {
             if open.is_burst {
-                self.burst(&open.event, armory);
+                self.burst(&open.event, kernel, armory);
                 continue;
             }
             let mut event = open.event;
@@ -107,7 +131,7 @@ impl Intake {
             };
             event.ending = ending.wire();
             event.exit_ns = now.0;
-            self.crossing(&event, armory);
+            self.crossing(&event, kernel, armory);
         }
         std::mem::take(&mut self.events)
     }
@@ -120,36 +144,55 @@ impl Intake {
     }
 
     /// Takes bursts that nothing has been added to for long: their threads may be idle for good.
-    fn take_over(&mut self, bursts: &[OpenFrame], armory: &Armory, now: KernelTime) {
+    fn take_over(
+        &mut self,
+        bursts: &[OpenFrame],
+        kernel: &mut Kernel,
+        armory: &Armory,
+        now: KernelTime,
+    ) {
         let still: HashSet<u64> = bursts.iter().map(|open| open.event.id).collect();
         self.over.retain(|id| still.contains(id));
         for open in bursts {
             let idle_ns = now.0.saturating_sub(open.event.proven_ns);
             if idle_ns > TALLY_GAP_NS + ANNOUNCED_AFTER_NS {
-                self.burst(&open.event, armory);
+                self.burst(&open.event, kernel, armory);
             }
         }
     }
 
     /// A burst ends with its last entry. Each is taken once.
-    fn burst(&mut self, event: &CrossingEvent, armory: &Armory) {
+    fn burst(&mut self, event: &CrossingEvent, kernel: &mut Kernel, armory: &Armory) {
         if self.over.contains(&event.id) {
             return;
         }
         let mut event = *event;
         event.ending = Ending::Returned.wire();
         event.exit_ns = event.proven_ns;
-        self.crossing(&event, armory);
+        self.crossing(&event, kernel, armory);
         self.over.insert(event.id);
     }
 
-    fn crossing(&mut self, event: &CrossingEvent, armory: &Armory) {
+    fn crossing(&mut self, event: &CrossingEvent, kernel: &mut Kernel, armory: &Armory) {
         if self.over.remove(&event.id) {
             return;
         }
-        match translate::crossing(event, armory.text_slot(event.region)) {
-            Some(crossing) => self.events.push(Event::Crossing(crossing)),
-            None => self.unknown_entries += 1,
+        let Some(mut crossing) = translate::crossing(event, armory.text_slot(event.region)) else {
+            self.unknown_entries += 1;
+            return;
+        };
+        let is_counted = event.valid & CrossingEvent::COUNTED != 0;
+        let counts = is_counted.then(|| kernel.take_counts(event.id));
+        match counts.flatten() {
+            Some(counts) if armory.is_step(event.region) => {
+                crossing.members = translate::members(&counts);
+                self.events.push(Event::Crossing(crossing));
+            }
+            Some(counts) => self.counted.push(CountedBurst {
+                crossing,
+                counts: Box::new(counts),
+            }),
+            None => self.events.push(Event::Crossing(crossing)),
         }
     }
 }

@@ -8,15 +8,18 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc as std_mpsc,
+        mpsc::{self as std_mpsc, TrySendError},
     },
     thread,
 };
 
-use hotspan_synth::{event::Event, ids::FunctionId};
+use hotspan_synth::{
+    event::{Called, Crossing, Event},
+    ids::FunctionId,
+};
 use tokio::sync::mpsc;
 
-use super::clock;
+use super::{clock, intake::CountedBurst};
 use crate::{
     kernel::SampleView,
     stack::{NativePlace, NoPlace, RawSample, Stacks},
@@ -88,6 +91,7 @@ pub struct Resolver {
     spare: Vec<Box<RawSample>>,
     dropped: u64,
     refused: u64,
+    unnamed: u64,
 }
 
 enum Job {
@@ -97,6 +101,7 @@ enum Job {
     Samples(Vec<Box<RawSample>>),
     Pass(Box<Event>),
     Locate(u32, FunctionId),
+    Name(Box<CountedBurst>),
 }
 
 impl Resolver {
@@ -120,6 +125,7 @@ impl Resolver {
             spare: Vec::new(),
             dropped: 0,
             refused: 0,
+            unnamed: 0,
         })
     }
 
@@ -190,6 +196,19 @@ impl Resolver {
         self.jobs.try_send(Job::Locate(target, function)).is_ok()
     }
 
+    /// Has names found for what a burst called; it comes out with them as a crossing. `None` if that is to
+    /// come; the burst, counted, if too many jobs wait.
+    pub fn name(&mut self, burst: Box<CountedBurst>) -> Option<Box<CountedBurst>> {
+        let refused = self.jobs.try_send(Job::Name(burst)).err()?;
+        self.unnamed += 1;
+        let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused;
+        match job {
+            Job::Name(burst) => Some(burst),
+            // Only what was sent comes back.
+            _ => None,
+        }
+    }
+
     /// What came of the next jobs, in their order; `None` if the thread has ended.
     pub async fn next(&mut self) -> Option<Outcomes> {
         let mut outcomes = self.outcomes.recv().await?;
@@ -216,6 +235,7 @@ impl Resolver {
         [
             ("resolver.samples_dropped", self.dropped),
             ("resolver.news_dropped", self.refused),
+            ("resolver.bursts_unnamed", self.unnamed),
         ]
         .into_iter()
         .filter(|(_, total)| *total != 0)
@@ -279,6 +299,10 @@ impl Worker {
                     self.outcomes.used.push(sample);
                 }
             }
+            Job::Name(burst) => {
+                let crossing = self.named(*burst);
+                self.outcomes.events.push(Event::Crossing(crossing));
+            }
             Job::Locate(target, function) => self.outcomes.located.push(Located {
                 target,
                 function,
@@ -297,6 +321,24 @@ impl Worker {
                 target: sample.event.tgid,
                 bytes,
             }));
+    }
+
+    fn named(&mut self, burst: CountedBurst) -> Crossing {
+        let CountedBurst {
+            mut crossing,
+            counts,
+        } = burst;
+        let counted = counts.keys.iter().zip(counts.counts);
+        let mut called = Called {
+            names: Vec::new(),
+            beyond: counts.beyond,
+        };
+        for (address, calls) in counted.take_while(|(address, _)| **address != 0) {
+            let name = (self.stacks).name_of(crossing.target.0, *address, clock::now().0);
+            called.names.push((name, calls));
+        }
+        crossing.called = Some(called);
+        crossing
     }
 
     fn report(&mut self) {

@@ -7,6 +7,7 @@ use hotspan_common::{Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
+    intake::CountedBurst,
     resolver::{Outcomes, Resolver},
     say,
 };
@@ -141,6 +142,16 @@ impl Sampling {
             if !taken.more {
                 return;
             }
+        }
+    }
+
+    /// Has names found for what a burst called. The burst, to go without them, if there is no resolver, or
+    /// too much waits there.
+    #[must_use]
+    pub fn name(&mut self, burst: Box<CountedBurst>) -> Option<Box<CountedBurst>> {
+        match &mut self.resolver {
+            Some(resolver) => resolver.name(burst),
+            None => Some(burst),
         }
     }
 

@@ -1,12 +1,13 @@
 //! From the kernel's words to the core's.
 
 use hotspan_common::{
-    ContextOutcome, CrossingEvent, Ending as WireEnding, MAX_VALUES, Parent as WireParent,
-    ParentSource as WireSource, Resources as WireResources, ThreadEvent,
+    ContextOutcome, CrossingEvent, Ending as WireEnding, KeyCounts, MAX_VALUES,
+    Parent as WireParent, ParentSource as WireSource, Resources as WireResources, ThreadEvent,
 };
 use hotspan_synth::{
     event::{
-        Crossing, Ending, OpenCrossing, Parent, ParentRead, ParentSource, Resources, ThreadEnded,
+        Crossing, Ending, Member, OpenCrossing, Parent, ParentRead, ParentSource, Resources,
+        ThreadEnded,
     },
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
     time::KernelTime,
@@ -37,6 +38,8 @@ pub fn crossing(event: &CrossingEvent, text_slot: Option<u32>) -> Option<Crossin
         resources: resources(&event.resources),
         values: values(event, text_slot),
         text: text(event, text_slot),
+        called: None,
+        members: Vec::new(),
     })
 }
 
@@ -76,6 +79,25 @@ pub fn thread_ended(event: &ThreadEvent) -> ThreadEnded {
         runqueue_ns: event.runqueue_ns,
         blocked_ns: event.blocked_ns,
     }
+}
+
+/// The sequences that a step was made for.
+pub fn members(counts: &KeyCounts) -> Vec<Member> {
+    let unknown = (counts.beyond != 0).then_some(Member {
+        sequence: Member::UNKNOWN,
+        tokens: counts.beyond,
+        wanted: 0,
+    });
+    let counted = counts.keys.iter().zip(counts.counts);
+    counted
+        .take_while(|(key, _)| **key != 0)
+        .map(|(key, count)| Member {
+            sequence: key - 1,
+            tokens: count & u64::from(u32::MAX),
+            wanted: count >> 32,
+        })
+        .chain(unknown)
+        .collect()
 }
 
 fn enclosing(event: &CrossingEvent) -> Option<CrossingId> {

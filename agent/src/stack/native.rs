@@ -90,6 +90,17 @@ impl FrameNames {
         }
     }
 
+    /// The name of the function that holds a place: its symbol's, else where it lies.
+    pub fn name_of(&mut self, place: &Place) -> String {
+        let symbols = self.symbols.get(place.object.image());
+        let names = symbols.map(|symbols| symbols.names(place.address));
+        let holder = names.as_ref().and_then(|names| names.last());
+        holder.map_or_else(
+            || format!("{}+{:#x}", place.object.name(), place.address),
+            |name| name.qualified.clone(),
+        )
+    }
+
     fn parts(
         &mut self,
         frame: &NativeFrame,

@@ -159,6 +159,19 @@ impl Stacks {
         Ok(place)
     }
 
+    /// The name of the function at an address of a target: its symbol's, else its place in its object. What
+    /// lies in no object is a handle of somebody's, and goes by its number.
+    pub fn name_of(&mut self, target: u32, address: u64, now_ns: u64) -> String {
+        let place = self.targets.get_mut(&target).and_then(|target| {
+            target.prepare(address, now_ns);
+            (target.space.as_mut()?).locate(address, now_ns, &mut self.objects)
+        });
+        place.map_or_else(
+            || format!("{address:#x}"),
+            |place| self.names.name_of(&place),
+        )
+    }
+
     /// Every counter of this part that is not zero, by name.
     pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         let codes = self.codes.counts();

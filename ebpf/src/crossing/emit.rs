@@ -4,7 +4,7 @@ use hotspan_common::{
     Counter, CrossingEvent, Ending, FrameFlags, MAX_DEPTH, ParentSource, RegionFlags, ThreadState,
 };
 
-use super::stack;
+use super::{counts, stack};
 use crate::{
     counters::count,
     maps::{BIRTHS, CROSSINGS, PARKED, REGIONS, WAKE_AT_BYTES},
@@ -55,6 +55,9 @@ pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) 
     }
     let enclosing = event.enclosing;
     let sent = send(event, has_children);
+    if !sent {
+        counts::forget(event);
+    }
     state.open &= !(1 << (slot & (MAX_DEPTH as u32 - 1)));
     if sent {
         mark_enclosing(state, enclosing);
@@ -99,19 +102,21 @@ fn end_births(id: u64, flags: u32) {
 /// Whether the crossing reaches the agent.
 #[inline(always)]
 fn send(event: &CrossingEvent, has_children: bool) -> bool {
+    let (min_ns, flags) = REGIONS
+        .get(event.region)
+        .map_or((0, 0), |region| (region.min_ns, region.flags));
     let parent = &event.parent;
     if parent.source != ParentSource::None.wire() && parent.flags & SAMPLED == 0 {
         count(Counter::Unsampled);
-        return false;
+        if flags & RegionFlags::LEDGER == 0 {
+            return false;
+        }
     }
     if parent.source == ParentSource::None.wire() {
         count(Counter::WithoutParent);
     }
-    let (min_ns, flags) = REGIONS
-        .get(event.region)
-        .map_or((0, 0), |region| (region.min_ns, region.flags));
     let brief = event.exit_ns.saturating_sub(event.entry_ns) < min_ns;
-    if brief && !has_children && flags & RegionFlags::KEEP_ALL == 0 {
+    if brief && !has_children && flags & (RegionFlags::KEEP_ALL | RegionFlags::LEDGER) == 0 {
         count(Counter::Folded);
         return false;
     }

@@ -5,7 +5,7 @@ use hotspan_common::{
     TALLY_SLOT, ThreadState,
 };
 
-use super::{Hit, decode, stack};
+use super::{Hit, counts, decode, members, stack, tally};
 use crate::{
     context::{self, Active},
     counters::{count, count_context},
@@ -29,7 +29,12 @@ fn complete(hit: &Hit, state: &mut ThreadState) {
         let mut active = Active::default();
         context::read_active(hit.target, &mut state.python, &mut active);
         count_context(active.parent.outcome);
-        stack::staged(state).event.parent = active.parent;
+        let is_somebodys = active.parent.source != ParentSource::None.wire();
+        let event = &mut stack::staged(state).event;
+        event.parent = active.parent;
+        if !is_somebodys {
+            members::read(hit, event);
+        }
     }
     decode::run(hit, ReadWhen::Entry);
 }
@@ -68,12 +73,16 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
     if is_tally {
         event.values[TALLY_SLOT as usize] = 1;
         event.valid = 1 << TALLY_SLOT;
+        counts::add(hit, event);
     }
     event.ns_tid = ns_tid;
     event.runqueue_ns = runqueue_ns;
     event.blocked_ns = blocked_ns;
     event.enclosing = 0;
     event.parent = Parent::default();
+    if is_tally {
+        tally::called(hit, frame);
+    }
     inherit(state, hit, slot, around);
     state.open |= 1 << slot;
     Some(state)

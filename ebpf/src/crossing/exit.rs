@@ -1,7 +1,7 @@
 //! An exit: the crossing with this region and stack pointer ends.
 
 use aya_ebpf::bindings::pt_regs;
-use hotspan_common::{Base, Counter, Ending, FrameFlags, ReadWhen, TargetFlags, ThreadState};
+use hotspan_common::{Base, Counter, Ending, FrameFlags, ReadWhen, RegionFlags, TargetFlags, ThreadState};
 
 use super::{Hit, decode, emit, stack};
 use crate::{context, counters::count, sampling::region, threads};
@@ -45,7 +45,10 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
         return None;
     };
     let Some(slot) = stack::find(state, hit.cookie.region, hit.sp) else {
-        count(Counter::ExitWithoutEntry);
+        // The exit of an entry that was part of another crossing is not looked for.
+        if hit.spec.flags & RegionFlags::OUTERMOST == 0 {
+            count(Counter::ExitWithoutEntry);
+        }
         return None;
     };
     stack::stage(state, slot);

@@ -2,13 +2,16 @@
 //! instruction it is. One program means one link for each object, and links are slow to let go.
 
 mod catch;
+mod counts;
 mod decode;
 pub mod emit;
 mod entry;
 mod exit;
 pub mod guard;
 mod hit;
+mod members;
 mod note;
+mod part;
 pub mod stack;
 mod tally;
 
@@ -28,6 +31,9 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
     };
     let kind = PointKind::from_wire(hit.cookie.kind);
     if kind != Some(PointKind::Exit) && !guard::admits(&hit) {
+        return 0;
+    }
+    if kind == Some(PointKind::Entry) && part::of_another(&hit) {
         return 0;
     }
     match kind {

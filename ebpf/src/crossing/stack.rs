@@ -7,7 +7,7 @@
 
 use hotspan_common::{Counter, Ending, Frame, FrameFlags, MAX_DEPTH, TargetFlags, ThreadState};
 
-use super::{Hit, emit};
+use super::{Hit, counts, emit};
 use crate::{
     counters::count,
     maps::REGIONS,
@@ -16,7 +16,7 @@ use crate::{
 
 /// Two stack pointers further apart than this are on different stacks: the usual limit of a
 /// thread's stack (`RLIMIT_STACK`, 8 MiB).
-const STACK_BYTES: u64 = 8 << 20;
+pub const STACK_BYTES: u64 = 8 << 20;
 
 /// The frame in `slot`. The mask excludes slots beyond the end, of which there are none, in a way that
 /// the verifier sees.
@@ -194,7 +194,7 @@ pub fn comparable(hit: &Hit, old: &Frame, context: u64) -> bool {
 
 /// Whether the probes that would have seen its exit were taken away since it opened.
 #[inline(always)]
-fn is_disarmed(old: &Frame) -> bool {
+pub fn is_disarmed(old: &Frame) -> bool {
     REGIONS
         .get(old.event.region)
         .is_none_or(|region| region.epoch != old.epoch)
@@ -203,7 +203,7 @@ fn is_disarmed(old: &Frame) -> bool {
 /// Whether the return address of the crossing's frame has been overwritten. It is intact while the
 /// frame lives; so this never takes a living frame for a dead one.
 #[inline(always)]
-fn is_gone(old: &Frame) -> bool {
+pub fn is_gone(old: &Frame) -> bool {
     old.return_address != 0
         && Faulting::read::<u64>(old.sp).is_ok_and(|now| now != old.return_address)
 }
@@ -212,6 +212,8 @@ fn is_gone(old: &Frame) -> bool {
 #[inline(always)]
 pub fn forget(state: &mut ThreadState, slot: u32) {
     count(Counter::Ambiguous);
-    frame(state, slot).flags &= !FrameFlags::AMBIGUOUS;
+    let frame = frame(state, slot);
+    counts::forget(&frame.event);
+    frame.flags &= !FrameFlags::AMBIGUOUS;
     state.open &= !(1 << slot);
 }

@@ -146,6 +146,8 @@ impl Step {
             parent: parent(self.parent),
             values: self.values.clone(),
             text: None,
+            called: None,
+            members: Vec::new(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
+mod devices;
 mod endings;
 mod engine;
 mod evidence;
@@ -11,6 +12,7 @@ mod nesting;
 mod parents;
 mod phases;
 mod resources;
+mod shared;
 mod timeline;
 mod tree;
 mod waits;

@@ -57,6 +57,8 @@ fn crossing(letter: char, from: u64, to: u64, around: u64, used: Resources) -> E
         resources: Some(used),
         values: Vec::new(),
         text: None,
+        called: None,
+        members: Vec::new(),
     })
 }
 

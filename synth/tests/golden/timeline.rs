@@ -194,6 +194,8 @@ impl Drawn {
             parent,
             values: vec![(0, id.0)],
             text: None,
+            called: None,
+            members: Vec::new(),
         }
     }
 

@@ -30,6 +30,7 @@ fn span(span_id: &str, parent: &str, name: &str, tid: i64, start_ns: u64, end_ns
         attributes: [("thread.id".to_owned(), json!(tid))].into(),
         events: Vec::new(),
         scope: "hotspan".to_owned(),
+        links: Vec::new(),
         resource: [].into(),
     }
 }

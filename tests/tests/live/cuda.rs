@@ -1,7 +1,7 @@
 //! The CUDA runtime: a stub with its ABI, for there is no GPU here, and the real one, whose calls fail
 //! without a driver while the probes fire.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{ffi::OsString, fs, path::PathBuf, process::Command};
 
 use hotspan_tests::{
     agent::Attach, gate::require_bpf, judge::span_for, native, otlp::Span, paths, python::Venv,
@@ -23,6 +23,15 @@ fn target(kind: &str, runtime: PathBuf) -> Command {
 
 fn stub() -> PathBuf {
     native::program("libcudart_stub.so").unwrap()
+}
+
+fn driver() -> PathBuf {
+    native::program("libcuda_stub.so").unwrap()
+}
+
+/// The stub as it is linked into an application.
+fn linked() -> PathBuf {
+    native::program("libcuda_app.so").unwrap()
 }
 
 /// The real runtime of the registry's wheel.
@@ -119,6 +128,107 @@ fn counts_are_exact(scene: &Scene) {
             "{}",
             scene.outcome.stderr
         );
+    }
+}
+
+/// What the runtime does is also what the driver does for it: both are seen, and counted once.
+#[test]
+fn the_driver_below_the_runtime_and_beside_it() {
+    let Some(_turn) = require_bpf("CUDA driver") else {
+        return;
+    };
+    for runtime in [stub(), linked()] {
+        let mut command = target("cuda_driver", runtime);
+        let scene = scene::batch(command.env("CUDA_DRIVER", driver()), Attach::pid, PASSES);
+        let verdict = scene.judge();
+        eprintln!("  {}", verdict.summary());
+        assert!(verdict.wrong.is_empty(), "{:?}", verdict.wrong);
+        assert_eq!(scene.calls.len(), 5 * PASSES);
+        for call in &scene.calls {
+            let inside: Vec<&Span> = (scene.outcome.spans.iter())
+                .filter(|span| span.name == call.region && span.parent == call.span_id)
+                .filter(|span| span.start_ns >= call.start_ns && span.end_ns <= call.end_ns)
+                .collect();
+            let Some(launched) = call.facts["count"].as_i64() else {
+                assert_eq!(inside.len(), 1, "{call:?}\n{}", scene.outcome.stderr);
+                continue;
+            };
+            let counts = inside.iter().filter_map(|span| span.int("hotspan.count"));
+            assert_eq!(
+                counts.sum::<i64>(),
+                launched,
+                "{call:?}\n{}",
+                scene.outcome.stderr
+            );
+        }
+        let copies = scene.named("cuda.memcpy");
+        for copy in copies {
+            assert_eq!(copy.text("cuda.direction"), Some("host_to_device"));
+            assert_eq!(copy.int("cuda.bytes"), Some(4096));
+        }
+        assert!(scene.outcome.stderr.contains("kernel.part_of_another"));
+    }
+}
+
+#[test]
+fn kernels_that_were_launched_most() {
+    let Some(_turn) = require_bpf("CUDA kernels") else {
+        return;
+    };
+    let unguarded = |pid| Attach::pid(pid).with(["--no-rate-guard"]);
+    let scene = scene::batch(&mut target("cuda_kinds", stub()), unguarded, 6);
+    let launches: Vec<&Call> = (scene.calls.iter())
+        .filter(|call| call.region == "cuda.launch")
+        .collect();
+    assert_eq!(launches.len(), 12);
+    for (number, call) in launches.into_iter().enumerate() {
+        let rounds = 10 + number / 2;
+        let expected = if call.route == "few" {
+            vec![
+                format!("{} kernel_00", 4 * rounds),
+                format!("{rounds} kernel_01"),
+                format!("{rounds} kernel_02"),
+            ]
+        } else {
+            // Eight kernels are beyond those that are told apart, with more launches than each of the rest.
+            vec!["300 kernel_00".to_owned()]
+        };
+        let span = span(&scene, call);
+        assert_eq!(span.texts("cuda.kernels"), expected, "{span:?}");
+    }
+}
+
+/// What is held, on the span of the region around, as the application knows it itself.
+#[test]
+fn memory_that_is_held_since_the_attach() {
+    let Some(_turn) = require_bpf("CUDA memory") else {
+        return;
+    };
+    let regions = native::catalogue("cuda_app");
+    let attach =
+        |pid| Attach::pid(pid).with::<OsString>(["--regions".into(), regions.clone().into()]);
+    let alone = scene::batch(&mut target("cuda_memory", linked()), attach, 12);
+    check_memory(&alone, 12);
+    let mut command = target("cuda_memory", linked());
+    let with_driver = scene::batch(command.env("CUDA_DRIVER", driver()), attach, 12);
+    // After the tenth call, a context is gone, and with it what it held.
+    check_memory(&with_driver, 10);
+    assert!(with_driver.outcome.stderr.contains("device_memory_unknown"));
+}
+
+fn check_memory(scene: &Scene, known: usize) {
+    assert_eq!(scene.calls.len(), 12);
+    for (number, call) in scene.calls.iter().enumerate() {
+        let span = span(scene, call);
+        let held = call.number("held").unwrap() / 1e6;
+        let expected = (number < known).then_some(held);
+        assert_eq!(
+            span.number("ml.gpu.memory_allocated_mb"),
+            expected,
+            "{span:?}"
+        );
+        let since = span.text("ml.gpu.memory_allocated_since");
+        assert_eq!(since, expected.map(|_| "attach"));
     }
 }
 

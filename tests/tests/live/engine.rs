@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, process::Command};
 
 use hotspan_tests::{
     agent::Attach, gate::require_bpf, judge::span_for, native, otlp::Span, paths, python::Venv,
-    service::Options,
+    service::Options, truth::Call,
 };
 
 use crate::scene;
@@ -95,4 +95,73 @@ fn the_query_for_requests_that_queued() {
     eprintln!("  {selected} requests queued longer than they computed, off by {off:.2} ms at most");
     assert!(off < OFF_BY_MS, "off by {off} ms");
     assert_eq!(selected, ROUNDS / 3 * 2 * (REQUESTS_A_ROUND - 1));
+}
+
+/// One step of the engine serves several requests: each has its own share of it, by the sequence it holds.
+#[test]
+fn steps_that_serve_several_requests() {
+    let Some(_turn) = require_bpf("an engine that batches") else {
+        return;
+    };
+    let mut command = Command::new(Venv::get("cython").unwrap().python());
+    command
+        .args(["batch.py", "batching"])
+        .env("ENGINE", native::program("libbatching.so").unwrap())
+        .current_dir(paths::targets());
+    let regions = native::catalogue("batching");
+    let attach = |pid| {
+        let options = ["--no-sampling".into(), "--regions".into(), regions.into()];
+        Attach::pid(pid).with::<OsString>(options)
+    };
+    let scene = scene::batch(&mut command, attach, ROUNDS);
+    let spans = &scene.outcome.spans;
+    let own = |call: &Call| {
+        let of_request = |span: &&Span| span.name == call.region && span.trace_id == call.trace_id;
+        spans.iter().filter(of_request).collect::<Vec<_>>()
+    };
+    let (mut linked, mut phases) = (0, 0);
+    for call in scene
+        .calls
+        .iter()
+        .filter(|call| call.region != "batching.generate")
+    {
+        let found = own(call);
+        assert_eq!(found.len(), 1, "{call:?}\n{}", scene.outcome.stderr);
+        let span = found[0];
+        let around = spans.iter().find(|around| around.span_id == span.parent);
+        assert_eq!(around.unwrap().name, "batching.generate");
+        let off = [
+            span.start_ns.abs_diff(call.start_ns),
+            span.end_ns.abs_diff(call.end_ns),
+        ];
+        assert!(off.iter().all(|off| *off < 1_000_000), "{off:?} {span:?}");
+        for (key, fact) in [
+            ("hotspan.count", "calls"),
+            ("llama.tokens", "tokens"),
+            ("gen_ai.usage.output_tokens", "sampled"),
+        ] {
+            assert_eq!(
+                span.int(key),
+                call.facts[fact].as_i64(),
+                "{key} of {span:?}"
+            );
+        }
+        assert!(span.int("hotspan.shared_with").unwrap() <= 2);
+        phases += 1;
+        linked += usize::from(!span.links.is_empty());
+        for link in &span.links {
+            let other = spans.iter().find(|other| other.span_id == *link);
+            assert_eq!(other.unwrap().name, "batching.generate");
+            assert_ne!(other.unwrap().trace_id, span.trace_id);
+        }
+    }
+    eprintln!("  {phases} phases, {linked} linked to requests that their steps served before");
+    assert_eq!(phases, ROUNDS * 3 * 2);
+    assert!(linked >= ROUNDS, "{linked} of {phases}");
+    // The engine's own steps are nobody's in particular.
+    let stderr = &scene.outcome.stderr;
+    assert!(
+        stderr.contains("llama.decode (not_a_python_thread)"),
+        "{stderr}"
+    );
 }

@@ -1,22 +1,17 @@
 //! llama-cpp-python's own server under OpenTelemetry: prefill, decode and sampling of each request.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-};
+use std::{process::Command, thread};
 
 use hotspan_tests::{
     agent::Attach,
     gate::require_bpf,
     http,
     judge::span_for,
+    llama::{Server, model},
     otlp::Span,
     paths,
-    process::Process,
     python::Venv,
-    service::{free_port, wait_for_port},
-    truth::{self, Call},
+    truth::Call,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,47 +26,6 @@ const BOUND_NS: u64 = 1_000_000;
 /// What a span may stick out of its call: the clocks' error and a probe's.
 const STICKS_OUT_NS: u64 = 50_000;
 
-/// The server, with the tiny model.
-struct Server {
-    port: u16,
-    process: Process,
-    truth: PathBuf,
-    _dir: TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let venv = Venv::get("llama").unwrap();
-        let dir = TempDir::new().unwrap();
-        let model = model(&venv, dir.path());
-        let (port, truth) = (free_port().unwrap(), dir.path().join("truth.jsonl"));
-        let mut command = Command::new(venv.program("opentelemetry-instrument"));
-        command
-            .arg(venv.python())
-            .arg("llama_service.py")
-            .args(["--port", &port.to_string(), "--verbose", "false"])
-            .args(["--n_ctx", "1024", "--n_batch", "128"])
-            .args(["--n_threads", "1", "--n_threads_batch", "1"])
-            .arg("--model")
-            .arg(model)
-            .current_dir(paths::targets())
-            .env("TRUTH_FILE", &truth)
-            .env("OTEL_SERVICE_NAME", "llama-service")
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .env("OTEL_METRICS_EXPORTER", "none")
-            .env("OTEL_LOGS_EXPORTER", "none")
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        let mut process = Process::start(&mut command).unwrap();
-        wait_for_port(port, &mut process).unwrap();
-        Self {
-            port,
-            process,
-            truth,
-            _dir: dir,
-        }
-    }
-}
-
 /// One completion; what the server counted.
 fn complete(port: u16, prompt: &str, max_tokens: usize) -> Value {
     let body = json!({"prompt": prompt, "max_tokens": max_tokens, "temperature": 1.0});
@@ -79,24 +33,13 @@ fn complete(port: u16, prompt: &str, max_tokens: usize) -> Value {
     answer["usage"].clone()
 }
 
-fn model(venv: &Venv, dir: &Path) -> PathBuf {
-    let path = dir.join("tiny.gguf");
-    let status = Command::new(venv.python())
-        .arg(paths::targets().join("tiny_model.py"))
-        .arg(&path)
-        .status()
-        .unwrap();
-    assert!(status.success(), "the model could not be written");
-    path
-}
-
 #[test]
 fn each_request_has_its_prefill_and_its_decode() {
     let Some(_turn) = require_bpf("llama.cpp") else {
         return;
     };
-    let server = Server::start();
-    let agent = Attach::pid(server.process.pid()).start().unwrap();
+    let server = Server::start().unwrap();
+    let agent = Attach::pid(server.pid()).start().unwrap();
     eprintln!("  {} (after {:?})", agent.attached_line, agent.armed_after);
     let mut prompt_tokens: Vec<i64> = Vec::new();
     for round in 0..ROUNDS {
@@ -117,7 +60,7 @@ fn each_request_has_its_prefill_and_its_decode() {
     }
     let outcome = agent.stop().unwrap();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    let calls = truth::read(&server.truth).unwrap();
+    let calls = server.truth().unwrap();
     let scene = Scene {
         outcome,
         calls,
@@ -144,7 +87,7 @@ fn a_model_that_is_loaded_in_a_request() {
     let mut command = Command::new(venv.python());
     command
         .args(["batch.py", "llama"])
-        .env("MODEL", model(&venv, dir.path()))
+        .env("MODEL", model(&venv, dir.path()).unwrap())
         .current_dir(paths::targets());
     let scene = scene::batch(&mut command, Attach::pid, 10);
     scene.must_be_perfect(5);
@@ -159,6 +102,8 @@ fn a_model_that_is_loaded_in_a_request() {
         let failed = call.facts["failed"].as_bool().unwrap();
         let expected = failed.then_some("LLAMA_LOAD_FAILED");
         assert_eq!(span.text("error.type"), expected, "{call:?}");
+        let size = span.int("llama.kv_cache.size_tokens");
+        assert_eq!(size, fact(call, "size"), "{span:?}");
     }
 }
 
@@ -182,6 +127,13 @@ fn compare(scene: &Scene) {
             assert_eq!(span.int("llama.tokens"), fact(call, "tokens"), "{call:?}");
         }
         if call.region == "llama.decode" {
+            let held = span.int("llama.kv_cache.tokens");
+            // What the cache held of the prompt already counts, too.
+            let prompt = (scene.named("llama.prefill"))
+                .find(|prompt| prompt.parent == span.parent)
+                .and_then(|prompt| prompt.int("gen_ai.usage.input_tokens"));
+            let both = prompt.zip(fact(call, "tokens"));
+            assert_eq!(held, both.map(|(prompt, steps)| prompt + steps), "{span:?}");
             let sampled = span.int("gen_ai.usage.output_tokens");
             assert_eq!(sampled, fact(call, "sampled"), "{call:?}");
             assert!(span.number("llama.tokens_per_s").unwrap() > 0.0);

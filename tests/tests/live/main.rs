@@ -21,5 +21,6 @@ mod recording;
 mod sampling;
 mod scene;
 mod thread_context;
+mod tokenizers;
 mod top;
 mod torture;

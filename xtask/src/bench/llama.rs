@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use hotspan_tests::{agent::Attach, paths, python::Venv, service::Batch};
+use hotspan_tests::{agent::Attach, llama, paths, python::Venv, service::Batch};
 use tempfile::TempDir;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -14,13 +14,7 @@ const GENERATIONS: usize = 4;
 pub fn run(pairs: usize) -> Result<()> {
     let venv = Venv::get("llama")?;
     let dir = TempDir::new().context("failed to make a temporary folder")?;
-    let model = dir.path().join("tiny.gguf");
-    let status = Command::new(venv.python())
-        .arg(paths::targets().join("tiny_model.py"))
-        .arg(&model)
-        .status()
-        .context("failed to start Python")?;
-    ensure!(status.success(), "the model could not be written");
+    let model = llama::model(&venv, dir.path())?;
     let mut command = Command::new(venv.python());
     command
         .args(["batch.py", "llama_decode"])

@@ -6,6 +6,8 @@ mod crossings;
 mod cuda;
 mod lifecycle;
 mod llama;
+mod llama_requests;
+mod onnx;
 mod parents;
 mod ratios;
 mod stacks;
@@ -60,8 +62,11 @@ enum What {
     Cuda,
     /// How many stacks reach the thread's start, and why the others do not.
     Stacks,
-    /// Tokens a second of a decode loop of llama.cpp with the agent against without.
+    /// llama.cpp: the spans of four requests at once against what server and clients say; tokens a second of
+    /// a decode loop with the agent against without.
     Llama,
+    /// ONNX Runtime: how many runs have a span, and whether operators are named right.
+    Onnx,
 }
 
 const ALL: &[What] = &[
@@ -74,6 +79,7 @@ const ALL: &[What] = &[
     What::Cuda,
     What::Stacks,
     What::Llama,
+    What::Onnx,
 ];
 
 /// Measures.
@@ -96,7 +102,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             What::Bystander => crossings::bystander()?,
             What::Cuda => cuda::run()?,
             What::Stacks => stacks::run()?,
-            What::Llama => llama::run(arguments.rounds)?,
+            What::Llama => {
+                llama_requests::run(arguments.rounds)?;
+                llama::run(arguments.rounds)?;
+            }
+            What::Onnx => onnx::run()?,
         }
     }
     Ok(())

@@ -107,6 +107,20 @@ fn methods_by_their_base_class() {
 }
 
 #[test]
+fn a_template_that_wraps_the_class() {
+    let found = stripped(&with(
+        "name = \"e.{class}\"\nvtable = { base = \"engine::Kernel\", slot = 2, method = \"Compute\", wrappers = [\"MatMul\"] }",
+    ));
+    let mut names: Vec<&str> = found
+        .regions
+        .iter()
+        .map(|region| region.name.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["e.cast", "e.double", "e.float"]);
+}
+
+#[test]
 fn mistakes_are_named() {
     let anchor = "anchor = { strings = [\"abcd\"], function = \"f\" }";
     let cases = [

@@ -1,0 +1,107 @@
+//! llama-cpp-python's own HTTP server under OpenTelemetry, with a tiny model.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::{
+    http, paths,
+    process::Process,
+    python::Venv,
+    service::{free_port, wait_for_port},
+    truth::{self, Call},
+};
+
+/// The server.
+pub struct Server {
+    /// Where it listens.
+    pub port: u16,
+    process: Process,
+    truth: PathBuf,
+    _dir: TempDir,
+}
+
+impl Server {
+    /// Starts it, and waits until it answers.
+    pub fn start() -> Result<Self> {
+        let venv = Venv::get("llama")?;
+        let dir = TempDir::new().context("failed to make a temporary folder")?;
+        let model = model(&venv, dir.path())?;
+        let (port, truth) = (free_port()?, dir.path().join("truth.jsonl"));
+        let mut command = Command::new(venv.program("opentelemetry-instrument"));
+        command
+            .arg(venv.python())
+            .arg("llama_service.py")
+            .args(["--port", &port.to_string(), "--verbose", "false"])
+            .args(["--n_ctx", "1024", "--n_batch", "128"])
+            // Else a request that waits ends the one before it, if that is streamed.
+            .args(["--interrupt_requests", "false"])
+            .args(["--n_threads", "1", "--n_threads_batch", "1"])
+            .arg("--model")
+            .arg(model)
+            .current_dir(paths::targets())
+            .env("TRUTH_FILE", &truth)
+            .env("OTEL_SERVICE_NAME", "llama-service")
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .env("OTEL_METRICS_EXPORTER", "none")
+            .env("OTEL_LOGS_EXPORTER", "none")
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut process = Process::start(&mut command)?;
+        wait_for_port(port, &mut process)?;
+        Ok(Self {
+            port,
+            process,
+            truth,
+            _dir: dir,
+        })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it wrote of its native calls so far.
+    pub fn truth(&self) -> Result<Vec<Call>> {
+        truth::read(&self.truth)
+    }
+}
+
+/// The token of the letter A. It is always sampled: one of half a character would keep its event back.
+const LETTER: &str = "68";
+
+/// A completion that is streamed, as part of a trace: how long until its first event was there, and how
+/// many events came.
+pub fn stream(
+    port: u16,
+    trace_id: &str,
+    prompt: &str,
+    max_tokens: usize,
+) -> Result<(Duration, usize)> {
+    let body = json!({
+        "prompt": prompt,
+        "max_tokens": max_tokens,
+        "stream": true,
+        "logit_bias": { LETTER: 100.0 },
+    });
+    let parent = format!("00-{trace_id}-00000000000000aa-01");
+    http::post_for_events(&http::client(), port, "/v1/completions", &body, &parent)
+}
+
+/// Writes the tiny model into a folder.
+pub fn model(venv: &Venv, dir: &Path) -> Result<PathBuf> {
+    let path = dir.join("tiny.gguf");
+    let status = Command::new(venv.python())
+        .arg(paths::targets().join("tiny_model.py"))
+        .arg(&path)
+        .status()
+        .context("failed to start Python")?;
+    ensure!(status.success(), "the model could not be written");
+    Ok(path)
+}
