@@ -77,6 +77,11 @@ wire_enum! {
         AwaitsUnseen = 49,
         /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
+        /// Stacks among those sent that were followed by the next more closely than usual.
+        SamplesDense = 51,
+        /// Requests sampled no more densely than usual, from their beginning or from some point on, as there
+        /// were too many of them.
+        NotDense = 52,
     }
 }
 

@@ -80,8 +80,11 @@ pub struct SampleEvent {
     pub flags: u32,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
-    /// `Timer`: the sampling period that it stands for, in nanoseconds. `Off`, `Await`: the end's time.
+    /// `Timer`: the time for which the thread had run since it was last looked at, in nanoseconds. `Off`,
+    /// `Await`: the end's time.
     pub period_or_end_ns: u64,
+    /// `Timer`: how long it will run until it is looked at again, in nanoseconds.
+    pub next_ns: u64,
     /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
     pub crossing: u64,
     /// The thread's Python context pointer; 0: none.
@@ -109,4 +112,4 @@ pub struct SampleEvent {
 }
 
 const _: () = assert!(size_of::<PythonFrame>() == 24);
-const _: () = assert!(size_of::<SampleEvent>() == 24 + 80 + 8 + 32 + 24 * MAX_PYTHON_FRAMES);
+const _: () = assert!(size_of::<SampleEvent>() == 24 + 88 + 8 + 32 + 24 * MAX_PYTHON_FRAMES);

@@ -74,6 +74,11 @@ pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
 #[map]
 pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 
+/// The latest requests, by the target's span.
+#[map]
+pub static YOUNG: LruHashMap<u64, crate::sampling::density::Young> =
+    LruHashMap::with_max_entries(16_384, 0);
+
 /// When the last step of a task was known to be over, if it is suspended since.
 #[map]
 pub static LAST_STEPS: LruHashMap<Task, u64> = LruHashMap::with_max_entries(16_384, 0);

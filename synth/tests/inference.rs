@@ -111,6 +111,7 @@ fn evidence() -> impl Strategy<Value = Event> {
             thread,
             time: KernelTime(time),
             reason: SampleReason::Timer(period),
+            next_ns: 0,
             enclosing: None,
             parent: parent(span),
             context: 0,
@@ -256,7 +257,7 @@ fn end_of(event: &Event) -> u64 {
 }
 
 fn rules() -> impl Strategy<Value = Inference> {
-    let least = (1..20_u64, 1..10_u64, 1..5_u64, 10..120_u64);
+    let least = (1..20_u64, 1..10_u64, 1..5_u64, 10..120_u64, 1..60_u64);
     let most = (
         0..12_u32,
         0..5_u32,
@@ -270,6 +271,7 @@ fn rules() -> impl Strategy<Value = Inference> {
         min_wait_ns: least.1,
         min_phase_ns: least.2,
         settle_ns: least.3,
+        hole_ns: least.4,
         spans_per_request: most.0,
         depth: most.1,
         requests: most.2,

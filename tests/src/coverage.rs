@@ -85,17 +85,29 @@ impl Request<'_> {
         work.fold(self.root.end_ns, u64::max)
     }
 
-    /// Phases of which more than half lies under spans that bear their name.
-    pub fn named_right(&self) -> usize {
-        let is_named = |phase: &&&Call| {
-            let pieces = self
-                .spans
-                .iter()
-                .filter(|span| self.bears(span, &phase.region));
-            let pieces = pieces.filter_map(|span| common(span, phase.start_ns, phase.end_ns));
-            union_ns(pieces.collect()) * 2 > phase.duration_ns()
+    /// Phases of which no more than half lies under spans that bear their name, each with the spans that lie there.
+    pub fn misnamed(&self) -> Vec<(&Call, Vec<&Span>)> {
+        let misnamed = self.phases.iter().filter(|phase| !self.is_named(phase));
+        let there = |phase: &Call| {
+            let spans = self.spans.iter().copied();
+            let inside = |span: &&Span| common(span, phase.start_ns, phase.end_ns).is_some();
+            spans.filter(inside).collect()
         };
-        self.phases.iter().filter(is_named).count()
+        misnamed.map(|phase| (*phase, there(phase))).collect()
+    }
+
+    fn is_named(&self, phase: &Call) -> bool {
+        let named = self
+            .spans
+            .iter()
+            .filter(|span| self.bears(span, &phase.region));
+        let pieces = named.filter_map(|span| common(span, phase.start_ns, phase.end_ns));
+        union_ns(pieces.collect()) * 2 > phase.duration_ns()
+    }
+
+    /// hotspan's spans in it, in the order of the file.
+    pub fn spans(&self) -> &[&Span] {
+        &self.spans
     }
 
     /// Starts and ends of inferred spans that bear a phase's very name, against the phase's.
@@ -167,12 +179,19 @@ fn names(region: &str) -> &'static [&'static str] {
         ],
         "routing.solve" => &[
             "routing",
+            "search_routes",
             "RoutingModel.SolveWithParameters",
             "SolveWithParameters",
             "RoutingModel::SolveWithParameters",
             "RoutingModel::SolveFromAssignmentWithParameters",
             "RoutingModel::SolveFromAssignmentsWithParameters",
         ],
+        // Where no stack shows more, by who calls the region.
+        "routing_model" => &[
+            "routing.before_routing.solve",
+            "routing.before_search_routes",
+        ],
+        "build_model" => &["cpsat.before_cpsat.solve", "cpsat.before_solve_cpsat"],
         _ => &[],
     }
 }
@@ -254,7 +273,13 @@ mod tests {
         ];
         let requests = requests(&exported, &calls, &spans);
         assert!((requests[0].coverage() - 0.35).abs() < 1e-9);
-        assert_eq!(requests[0].named_right(), 1);
+        let misnamed = requests[0].misnamed();
+        let names: Vec<&str> = misnamed[0].1.iter().map(|span| &*span.name).collect();
+        assert_eq!(misnamed.len(), 1);
+        assert_eq!(
+            (&*misnamed[0].0.region, names),
+            ("rest", vec!["other", "work"])
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::ids::FunctionId;
 
-/// Pieces that separate two calls of a function beyond doubt that it is one loop.
+/// Pieces that separate two calls of a function beyond doubt that it is one loop, if they last as long as a span.
 const APART_PIECES: usize = 2;
 
 impl Chooser<'_> {
@@ -24,7 +24,7 @@ impl Chooser<'_> {
             if let Some((before, past)) = last {
                 let between = siblings.get(before + 1..at).unwrap_or_default();
                 let is_apart = between.iter().any(|kid| self.separates(kid))
-                    || node.pieces.start - past >= APART_PIECES
+                    || self.lies_apart(past..node.pieces.start)
                     || between.is_empty();
                 if !is_apart {
                     return true;
@@ -33,6 +33,11 @@ impl Chooser<'_> {
             last = Some((at, node.pieces.end));
         }
         false
+    }
+
+    fn lies_apart(&self, between: Range<usize>) -> bool {
+        between.len() >= APART_PIECES
+            && self.of_pieces(String::new(), between).duration_ns() >= self.rules.min_span_ns
     }
 
     fn separates(&self, kid: &Kid) -> bool {

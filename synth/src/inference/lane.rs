@@ -102,18 +102,35 @@ impl Lane {
             .sort_by_key(|exact| (exact.entry, std::cmp::Reverse(exact.exit), exact.key));
     }
 
-    /// Lets every other sample go; the rest stands for twice its time. Returns how many went.
+    /// Lets every other sample go; those beside it are that much further apart. Returns how many went.
     pub fn thin(&mut self) -> usize {
-        let before = self.evidence.len();
-        let mut odd = false;
-        self.evidence.retain_mut(|evidence| {
-            let Kind::Sample { period_ns } = &mut evidence.kind else {
-                return true;
-            };
-            *period_ns = period_ns.saturating_mul(2);
-            odd = !odd;
-            odd
-        });
+        let all = std::mem::take(&mut self.evidence);
+        let before = all.len();
+        let mut is_kept = false;
+        let mut last: Option<usize> = None;
+        let mut gone_ns = 0;
+        for mut evidence in all {
+            if let Kind::Sample {
+                before_ns,
+                after_ns,
+            } = &mut evidence.kind
+            {
+                is_kept = !is_kept;
+                if !is_kept {
+                    gone_ns = *before_ns;
+                    let beside = last.and_then(|last| self.evidence.get_mut(last));
+                    if let Some(Kind::Sample { after_ns: to, .. }) =
+                        beside.map(|beside| &mut beside.kind)
+                    {
+                        *to = to.saturating_add(*after_ns);
+                    }
+                    continue;
+                }
+                *before_ns = before_ns.saturating_add(std::mem::take(&mut gone_ns));
+                last = Some(self.evidence.len());
+            }
+            self.evidence.push(evidence);
+        }
         before - self.evidence.len()
     }
 

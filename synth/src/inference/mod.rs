@@ -116,7 +116,7 @@ impl Inference {
                 lane.evidence.push(Evidence {
                     start: sample.time,
                     end: sample.time,
-                    kind: Kind::Sample { period_ns },
+                    kind: Kind::sample(period_ns, sample.next_ns),
                     stack,
                     earliest: None,
                     latest: None,

@@ -5,7 +5,7 @@ use super::{
     findings::{Finding, Origin},
     functions::Layer,
     rest::Stretch,
-    timeline::{Bound, Edge, HOLE_NS, Piece},
+    timeline::{Bound, Edge, Piece},
 };
 use crate::{event::Frame, time::KernelTime};
 
@@ -47,7 +47,7 @@ impl Chooser<'_> {
             end: self.right.time,
             pieces: 0..0,
         };
-        (is_bound && stretch.duration_ns() <= HOLE_NS).then_some(stretch)
+        (is_bound && stretch.duration_ns() <= self.rules.hole_ns).then_some(stretch)
     }
 
     /// What touches a crossing is bound by it.
@@ -181,17 +181,21 @@ impl Chooser<'_> {
         best
     }
 
+    /// The function that certainly held all of a stretch that nothing was seen in: between two regions the
+    /// innermost that called both, beside one the outermost, as those below it may have been entered just then.
     fn caller_of_region(&self) -> Option<Worker> {
-        let of = |edge: &Edge| {
-            let own = edge
-                .callers
-                .iter()
-                .rfind(|frame| self.is_named(**frame, Layer::User));
-            own.copied()
+        let is_own = |frame: &&Frame| self.is_named(**frame, Layer::User);
+        let (left, right) = (&self.left.callers, &self.right.callers);
+        let frame = if self.left.region.is_some() && self.right.region.is_some() {
+            let both = left.iter().zip(right);
+            let same = both.take_while(|(a, b)| a.function == b.function);
+            let held = same.map(|(_, after)| after).filter(is_own).last();
+            held
+        } else {
+            right.iter().chain(left).find(is_own)
         };
-        let frame = of(self.right).or_else(|| of(self.left))?;
         Some(Worker {
-            frame,
+            frame: *frame?,
             holds_region: true,
             samples: 0,
         })

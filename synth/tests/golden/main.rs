@@ -1,5 +1,6 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
+mod density;
 mod endings;
 mod engine;
 mod evidence;
@@ -87,6 +88,7 @@ impl Default for Case<'_> {
             // Drawings are narrow: a column is a millisecond.
             inference: Inference {
                 min_span_ns: 3 * MS,
+                hole_ns: 3 * MS,
                 settle_ns: 20 * MS,
                 ..Inference::default()
             },

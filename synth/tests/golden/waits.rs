@@ -1,6 +1,8 @@
 //! Waits and what they show.
 
-use crate::check;
+use hotspan_synth::settings::Inference;
+
+use crate::{check, timeline::MS};
 
 #[test]
 fn awaits_between_work_on_the_loop() {
@@ -136,7 +138,14 @@ fn the_handlers_bounds_are_as_uncertain_as_its_samples_are_far() {
 
 #[test]
 fn between_waits_the_function_around_them_ran() {
-    check(
+    crate::Case {
+        inference: Inference {
+            hole_ns: 5 * MS,
+            ..crate::Case::default().inference
+        },
+        ..crate::Case::default()
+    }
+    .check(
         "
         h            = fw:run handler c:f
         g            = fw:run handler c:g
