@@ -135,7 +135,7 @@ impl Request<'_> {
         // A chain of parents is no longer than the spans there are; a cycle would be.
         for _ in 0..=self.spans.len() {
             let Some(here) = at else { return false };
-            if names(region).contains(&here.name.as_str()) || here.name == region {
+            if is_named_after(&here.name, region) {
                 return true;
             }
             at = self
@@ -186,14 +186,26 @@ fn names(region: &str) -> &'static [&'static str] {
             "RoutingModel::SolveFromAssignmentWithParameters",
             "RoutingModel::SolveFromAssignmentsWithParameters",
         ],
-        // Where no stack shows more, by who calls the region.
-        "routing_model" => &[
-            "routing.before_routing.solve",
-            "routing.before_search_routes",
-        ],
-        "build_model" => &["cpsat.before_cpsat.solve", "cpsat.before_solve_cpsat"],
         _ => &[],
     }
+}
+
+/// Who calls the work and the region after it: where no stack shows more, what comes before that is named after
+/// these.
+fn callers(region: &str) -> &'static str {
+    match region {
+        "build_model" => "cpsat",
+        "routing_model" => "routing",
+        _ => "",
+    }
+}
+
+fn is_named_after(name: &str, region: &str) -> bool {
+    let is_callers = || {
+        let before = name.split_once(".before_");
+        before.is_some_and(|(caller, _)| caller == callers(region))
+    };
+    name == region || names(region).contains(&name) || is_callers()
 }
 
 fn common(span: &Span, start_ns: u64, end_ns: u64) -> Option<(u64, u64)> {

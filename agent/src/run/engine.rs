@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     arming::Arming,
     clock,
+    density::Densities,
     intake::Intake,
     onlooker::View,
     pipeline::Pipeline,
@@ -64,6 +65,7 @@ pub struct Engine {
     intake: Intake,
     pub(super) sampling: Sampling,
     pub(super) promoting: Promoting,
+    pub(super) densities: Densities,
     pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
@@ -89,6 +91,7 @@ impl Engine {
             intake: Intake::default(),
             sampling,
             promoting: Promoting::new(),
+            densities: Densities::default(),
             surveyor,
             ends,
             tell_end,
@@ -263,6 +266,7 @@ impl Engine {
             self.survey(target);
         }
         self.promote();
+        self.weigh_density()?;
         let due: Vec<u32> = self
             .targets
             .iter()
@@ -364,6 +368,7 @@ impl Engine {
         self.arming.armory.release(target);
         self.targets.remove(&target);
         self.sampling.forget(target);
+        self.densities.forget(target);
         self.promoting.forget(target);
         self.kernel.remove_target(target)?;
         Ok(())

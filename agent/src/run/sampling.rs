@@ -7,6 +7,7 @@ use hotspan_common::{STACK_SIZES, Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
+    density,
     resolver::{Outcomes, Resolver},
     say,
 };
@@ -23,8 +24,6 @@ const SECOND_NS: u64 = 1_000_000_000;
 const DENSITY: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
 /// Ticks a second and CPU, at the most, for that.
 const MOST_TICKS: u32 = 999;
-/// Stacks a second and target that are taken so.
-const DENSE_PER_S: u32 = 600;
 
 /// How targets are sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +98,11 @@ impl Sampling {
         let each = self.ticks_per_sample(frequency);
         target.tick_ns = SECOND_NS / u64::from(frequency.saturating_mul(each).get());
         target.ticks_per_sample = each.get();
-        target.dense_per_s = if each.get() > 1 { DENSE_PER_S } else { 0 };
+        target.dense_per_s = if each.get() > 1 {
+            density::WHILE_NEW
+        } else {
+            0
+        };
         if self.rules.all_threads {
             target.flags |= TargetFlags::SAMPLES_ALL;
         }

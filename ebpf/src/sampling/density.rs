@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The distance between stacks is this part of the request's age.
-const AGE_PART: u64 = 20;
+const AGE_PART: u64 = 12;
 /// Dense stacks that the budget must allow for when a request begins.
 const LEAST_GRANT: u64 = 20;
 /// In the keys of the guard's buckets, in place of a region's number.

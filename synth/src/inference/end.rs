@@ -75,6 +75,8 @@ impl Inference {
                 .tally
                 .not_inferred(NotInferred::SpansPerRequest, left_out);
         }
+        let all = lanes.iter().flat_map(|(.., found)| found);
+        out.shape(key.0, self.shapes.met(key.0, name, all));
         let mut leaves = Vec::new();
         for (thread, lane, found) in &lanes {
             coverage::leaves(lane, found, &mut leaves);

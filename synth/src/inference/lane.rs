@@ -156,10 +156,25 @@ impl Lane {
             inside: self.inside(),
         };
         let between = between.until(self.open);
-        let is_host = |exact: &Exact| !exact.is_folded && !self.evidence_of(exact).is_empty();
-        let hosts = (0..self.exact.len()).filter(|host| self.exact.get(*host).is_some_and(is_host));
+        // Without stacks and waits, nobody asked for more than the regions.
+        let is_sampled = !self.evidence.is_empty() || !self.entries.is_empty();
+        let holds = |host: usize| {
+            is_sampled
+                && lane
+                    .inside
+                    .get(host + 1)
+                    .is_some_and(|inside| !inside.is_empty())
+        };
+        let is_host = |host: usize, exact: &Exact| {
+            !exact.is_folded && (holds(host) || !self.evidence_of(exact).is_empty())
+        };
+        let hosts = self.exact.iter().enumerate();
+        let hosts: Vec<usize> = hosts
+            .filter(|(host, exact)| is_host(*host, exact))
+            .map(|(host, _)| host)
+            .collect();
         std::iter::once(None)
-            .chain(hosts.map(Some))
+            .chain(hosts.into_iter().map(Some))
             .map(|host| lane.found(host, &between))
             .collect()
     }
@@ -246,7 +261,7 @@ impl Sorted<'_> {
                 right: &right,
             };
             findings.extend(match exact {
-                Some(exact) => chooser.within(&exact.name, own.len()),
+                Some(exact) => chooser.region(&exact.name, own.len()),
                 None if left.region.is_some() || right.region.is_some() => chooser.phases(),
                 None => chooser.top(),
             });

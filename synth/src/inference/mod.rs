@@ -23,6 +23,7 @@ mod phases;
 mod probeable;
 mod requests;
 mod rest;
+mod shapes;
 mod timeline;
 mod tree;
 mod waits;
@@ -38,6 +39,7 @@ use functions::Functions;
 use neighbours::Neighbours;
 use nested::Nested;
 use requests::{RequestKey, Requests};
+use shapes::Shapes;
 use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
 
@@ -60,6 +62,7 @@ pub(crate) struct Inference {
     requests: Requests,
     neighbours: Neighbours,
     nested: Nested,
+    shapes: Shapes,
     serial: u64,
     /// Only if asked for.
     folded: Option<FoldedStacks>,

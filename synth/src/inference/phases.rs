@@ -39,6 +39,30 @@ impl Chooser<'_> {
         found
     }
 
+    /// The spans inside of a region, beside the regions in it. Where there are none, the segment is the region's
+    /// own work, between exact bounds.
+    pub fn region(&self, name: &str, depth: usize) -> Vec<Finding> {
+        let found = self.within(name, depth);
+        if !found.is_empty() {
+            return found;
+        }
+        self.own_work(name).into_iter().collect()
+    }
+
+    fn own_work(&self, name: &str) -> Option<Finding> {
+        let is_exact = self.left.bound == Bound::Exact && self.right.bound == Bound::Exact;
+        let beside = match (&self.left.region, &self.right.region) {
+            (_, Some(after)) => format!("{name}.before_{after}"),
+            (Some(before), None) => format!("{name}.after_{before}"),
+            (None, None) => return None,
+        };
+        let mut own = self.of_pieces(beside, 0..self.pieces.len());
+        (own.start, own.end) = (self.left.time, self.right.time);
+        own.error_ns = 0;
+        own.origin = Origin::Gap;
+        (is_exact && own.duration_ns() >= self.rules.min_phase_ns).then_some(own)
+    }
+
     /// A segment that nothing was seen in, if it is so short that nothing need have been.
     fn whole(&self) -> Option<Stretch> {
         let is_bound = self.left.bound != Bound::Open && self.right.bound != Bound::Open;
