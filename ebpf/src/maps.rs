@@ -6,11 +6,10 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use hotspan_common::{
-    Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS,
-    MAX_WORKERS, RegionSpec, Target, ThreadState,
+    Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
 };
 
-use crate::sampling::{awaits::Task, budget::Budget, worker::Worker};
+use crate::sampling::{budget::Budget, worker::Worker};
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 4 << 20;
@@ -79,9 +78,9 @@ pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 pub static YOUNG: LruHashMap<u64, crate::sampling::density::Young> =
     LruHashMap::with_max_entries(16_384, 0);
 
-/// When the last step of a task was known to be over, if it is suspended since.
+/// Tasks that are suspended since their last step.
 #[map]
-pub static LAST_STEPS: LruHashMap<Task, u64> = LruHashMap::with_max_entries(16_384, 0);
+pub static LAST_STEPS: LruHashMap<Task, Suspended> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Stacks, to the agent.
 #[map]

@@ -190,6 +190,14 @@ async def awaiting():
     return {}
 
 
+@app.get("/dependency")
+async def dependency(seconds: float = 6.0):
+    """Awaits what does not come for long."""
+    with truth.call("wait.sleep", "/dependency"):
+        await asyncio.sleep(seconds)
+    return {}
+
+
 def send_report():
     """Runs after the response, within the server's span."""
     with truth.call("wait.sleep", "/background"):

@@ -7,7 +7,7 @@ use aya::{
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, TracePoint, UProbe},
 };
-use hotspan_common::{CrossingEvent, RegionSpec, Target, ThreadState};
+use hotspan_common::{CrossingEvent, RegionSpec, Suspended, Target, Task, ThreadState};
 use tokio::io::unix::AsyncFd;
 
 use super::{tracefs, wire::Value};
@@ -81,6 +81,7 @@ pub struct Kernel {
     pub(super) targets: HashMap<MapData, u32, Value<Target>>,
     pub(super) regions: Array<MapData, Value<RegionSpec>>,
     pub(super) threads: HashMap<MapData, u32, Value<ThreadState>>,
+    pub(super) suspended: HashMap<MapData, Value<Task>, Value<Suspended>>,
     pub(super) parked: HashMap<MapData, u64, Value<CrossingEvent>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) crossings: AsyncFd<RingBuf<MapData>>,
@@ -124,6 +125,7 @@ impl Kernel {
             targets: map(&mut programs, "TARGETS")?,
             regions: map(&mut programs, "REGIONS")?,
             threads: map(&mut programs, "THREADS")?,
+            suspended: map(&mut programs, "LAST_STEPS")?,
             parked: map(&mut programs, "PARKED")?,
             counters: map(&mut programs, "COUNTERS")?,
             crossings: ring(&mut programs, "CROSSINGS")?,

@@ -298,6 +298,7 @@ impl Engine {
                 .iter()
                 .map(translate::off_cpu)
                 .collect(),
+            suspended: self.kernel.suspended_tasks(),
         })
     }
 

@@ -12,6 +12,12 @@ use crate::ids::FunctionId;
 /// Pieces that separate two calls of a function beyond doubt that it is one loop, if they last as long as a span.
 const APART_PIECES: usize = 2;
 
+/// Whether nothing but a framework was seen between two parts of a handler: it goes on with a task, and does not
+/// call it again.
+fn is_framework_between(node: &Node, between: &[Kid]) -> bool {
+    node.depth == 0 && between.iter().all(|kid| matches!(kid, Kid::Own))
+}
+
 impl Chooser<'_> {
     /// Whether calls of a function come so closely that they are its caller's loop.
     pub(super) fn is_loop(&self, function: FunctionId, siblings: &[Kid]) -> bool {
@@ -25,6 +31,7 @@ impl Chooser<'_> {
                 let between = siblings.get(before + 1..at).unwrap_or_default();
                 let is_apart = between.iter().any(|kid| self.separates(kid))
                     || self.lies_apart(past..node.pieces.start)
+                    || is_framework_between(node, between)
                     || between.is_empty();
                 if !is_apart {
                     return true;

@@ -67,6 +67,26 @@ fn causes_are_what_the_evidence_shows() {
 }
 
 #[test]
+fn a_framework_that_goes_on_with_a_task_does_not_call_it_again() {
+    check(
+        "
+        w             = fw:run handler asyncio:sleep
+        f             = fw:loop fw:step fw:run
+        s             = fw:loop fw:step fw:run handler score
+        1/a suspended | wwwwwwww         wwww
+        1/a @         |         fssssssss
+        ",
+        "
+        a
+          wait.sleep 0..8
+          handler 9..21
+            score 9..17
+            wait.sleep 17..21
+        ",
+    );
+}
+
+#[test]
 fn a_function_that_only_waits_is_its_wait() {
     check(
         "

@@ -161,6 +161,9 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
     let calls = calls_after(&service, in_background(WARM_UP + requests))?.split_off(warm);
     let exported = receiver.wait_for_calls(&calls)?;
     let outcome = agent.stop()?;
+    if plan.explain {
+        println!("{}", outcome.stderr);
+    }
     drop(service.stop()?);
     let found = coverage::requests(&exported, &calls, &outcome.spans);
     let mut sides = Sides::default();
