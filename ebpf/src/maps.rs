@@ -6,7 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use hotspan_common::{
-    Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
+    Counter, CrossingEvent, MAX_BIRTHS, MAX_PARKED, MAX_REGIONS, MAX_TARGETS, MAX_THREADS,
+    MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
 };
 
 use crate::sampling::{budget::Budget, worker::Worker};

@@ -71,7 +71,8 @@ pub fn resumed(hit: &Hit, address: u64) {
     // SAFETY: the value is copied at once.
     let suspended = unsafe { LAST_STEPS.get(&task) }.copied();
     let Some(Suspended {
-        since_ns: suspended, ..
+        since_ns: suspended,
+        ..
     }) = suspended
     else {
         return;

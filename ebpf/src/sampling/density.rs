@@ -101,7 +101,9 @@ impl Density {
     #[inline(always)]
     pub fn is_nobodys(&mut self, target: &Target) {
         self.gap = if self.span == 0 {
-            self.gap.saturating_mul(2).clamp(1, target.ticks_per_sample.max(1))
+            self.gap
+                .saturating_mul(2)
+                .clamp(1, target.ticks_per_sample.max(1))
         } else {
             1
         };
@@ -164,7 +166,7 @@ fn gap(target: &Target, work: &Work, span: u64, tgid: u32, now: u64) -> u32 {
         young.is_dense = 0;
         return jittered(usual);
     }
-    if !allows(target, tgid, now, 1, 1) {
+    if !allows(target, tgid, now, 1) {
         young.is_dense = 0;
         count(Counter::NotDense);
         return jittered(usual);
@@ -176,7 +178,7 @@ fn gap(target: &Target, work: &Work, span: u64, tgid: u32, now: u64) -> u32 {
 /// A request is met for the first time.
 #[inline(always)]
 fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
-    let is_dense = target.dense_per_s != 0 && allows(target, tgid, now, LEAST_GRANT, 1);
+    let is_dense = target.dense_per_s != 0 && allows(target, tgid, now, LEAST_GRANT);
     let young = Young {
         first_ns: now,
         is_dense: u64::from(is_dense),
@@ -193,9 +195,9 @@ fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
     jittered(target.ticks_per_sample)
 }
 
-/// Takes tokens of the target's bucket, if there are at least so many. It holds a second's worth.
+/// Takes a token of the target's bucket, if there are at least so many. It holds a second's worth.
 #[inline(always)]
-fn allows(target: &Target, tgid: u32, now: u64, least: u64, taken: u64) -> bool {
+fn allows(target: &Target, tgid: u32, now: u64, least: u64) -> bool {
     let key = u64::from(tgid) << 32 | DENSE;
     let limit = u64::from(target.dense_per_s);
     let Some(bucket) = RATES.get_ptr_mut(&key) else {
@@ -213,7 +215,7 @@ fn allows(target: &Target, tgid: u32, now: u64, least: u64, taken: u64) -> bool 
     let tokens = (bucket.tokens + passed * limit).min(limit * SECOND_NS);
     bucket.since_ns = now;
     let allows = tokens >= least * SECOND_NS;
-    bucket.tokens = if allows { tokens - taken * SECOND_NS } else { tokens };
+    bucket.tokens = if allows { tokens - SECOND_NS } else { tokens };
     allows
 }
 

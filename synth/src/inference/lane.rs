@@ -6,7 +6,8 @@ use super::{
     choose::Chooser,
     findings::{Finding, Origin},
     functions::{Functions, Layer},
-    timeline::{Bound, Edge, Evidence, Kind, lay_out},
+    thinning,
+    timeline::{Bound, Edge, Evidence, lay_out},
 };
 use crate::{
     event::Frame,
@@ -102,36 +103,9 @@ impl Lane {
             .sort_by_key(|exact| (exact.entry, std::cmp::Reverse(exact.exit), exact.key));
     }
 
-    /// Lets every other sample go; those beside it are that much further apart. Returns how many went.
+    /// Lets every other sample go; returns how many went.
     pub fn thin(&mut self) -> usize {
-        let all = std::mem::take(&mut self.evidence);
-        let before = all.len();
-        let mut is_kept = false;
-        let mut last: Option<usize> = None;
-        let mut gone_ns = 0;
-        for mut evidence in all {
-            if let Kind::Sample {
-                before_ns,
-                after_ns,
-            } = &mut evidence.kind
-            {
-                is_kept = !is_kept;
-                if !is_kept {
-                    gone_ns = *before_ns;
-                    let beside = last.and_then(|last| self.evidence.get_mut(last));
-                    if let Some(Kind::Sample { after_ns: to, .. }) =
-                        beside.map(|beside| &mut beside.kind)
-                    {
-                        *to = to.saturating_add(*after_ns);
-                    }
-                    continue;
-                }
-                *before_ns = before_ns.saturating_add(std::mem::take(&mut gone_ns));
-                last = Some(self.evidence.len());
-            }
-            self.evidence.push(evidence);
-        }
-        before - self.evidence.len()
+        thinning::thin(&mut self.evidence)
     }
 
     /// Lets what comes from `until` on go; returns how many samples and waits that were.

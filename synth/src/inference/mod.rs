@@ -24,6 +24,7 @@ mod probeable;
 mod requests;
 mod rest;
 mod shapes;
+mod thinning;
 mod timeline;
 mod tree;
 mod waits;
