@@ -213,8 +213,7 @@ impl Chooser<'_> {
         let frame = if self.left.region.is_some() && self.right.region.is_some() {
             let both = left.iter().zip(right);
             let same = both.take_while(|(a, b)| a.function == b.function);
-            let held = same.map(|(_, after)| after).filter(is_own).last();
-            held
+            same.map(|(_, after)| after).filter(is_own).last()
         } else {
             right.iter().chain(left).find(is_own)
         };

@@ -191,9 +191,9 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
                 .promised
                 .is_some_and(|share| request.coverage() < share);
             if plan.explain {
-                misnamed
-                    .iter()
-                    .for_each(|(phase, spans)| explain(request, phase, spans));
+                for (phase, spans) in &misnamed {
+                    explain(request, phase, spans);
+                }
             }
             if plan.explain && is_low && misnamed.is_empty() {
                 explain_all(request);
