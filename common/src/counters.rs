@@ -87,6 +87,11 @@ wire_enum! {
         /// Threads that stopped or went on without the scheduler's tracepoint telling, seen at the next switch: what
         /// they waited for is not told of. It happens when another tool begins or ends to trace the scheduler.
         SwitchesMissed = 54,
+        /// Stacks among those sent that were followed by the next more closely than usual.
+        SamplesDense = 55,
+        /// Requests sampled no more densely than usual, from their beginning or from some point on, as there
+        /// were too many of them.
+        NotDense = 56,
     }
 }
 

@@ -24,7 +24,10 @@ pub use counts::KeyCounts;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
 pub use resources::Resources;
-pub use sample::{PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, code_checksum};
+pub use sample::{
+    PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, Suspended, Task,
+    code_checksum,
+};
 pub use thread::{Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState};
 
 /// Open crossings that one thread can have at once; deeper ones are counted and not followed. A power

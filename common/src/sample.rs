@@ -65,6 +65,32 @@ pub struct PythonFrame {
     pub is_entry: u32,
 }
 
+/// A task of asyncio's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Task {
+    /// Its address.
+    pub address: u64,
+    /// Process id in the root pid namespace.
+    pub tgid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// A task that is suspended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Suspended {
+    /// When its last step was known to be over, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub since_ns: u64,
+    /// The Python context of that step; 0: none.
+    pub context: u64,
+    /// Thread id of its event loop's thread, in the target's own pid namespace.
+    pub ns_tid: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// A stack at an instant. In the ring, `stack_len` bytes of user stack from `sp` upwards follow it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +109,11 @@ pub struct SampleEvent {
     pub flags: u32,
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
-    /// `Timer`: the sampling period that it stands for, in nanoseconds. `Off`, `Await`: the end's time.
+    /// `Timer`: the time for which the thread had run since it was last looked at, in nanoseconds. `Off`,
+    /// `Await`: the end's time.
     pub period_or_end_ns: u64,
+    /// `Timer`: how long it will run until it is looked at again, in nanoseconds.
+    pub next_ns: u64,
     /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
     pub crossing: u64,
     /// The thread's Python context pointer; 0: none.
@@ -116,5 +145,7 @@ pub struct SampleEvent {
     pub python: [PythonFrame; MAX_PYTHON_FRAMES],
 }
 
+const _: () = assert!(size_of::<Task>() == 16);
+const _: () = assert!(size_of::<Suspended>() == 24);
 const _: () = assert!(size_of::<PythonFrame>() == 24);
-const _: () = assert!(size_of::<SampleEvent>() == 24 + 80 + 16 + 32 + 24 * MAX_PYTHON_FRAMES);
+const _: () = assert!(size_of::<SampleEvent>() == 24 + 88 + 16 + 32 + 24 * MAX_PYTHON_FRAMES);

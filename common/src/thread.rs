@@ -43,10 +43,10 @@ pub struct Target {
     pub flags: u32,
     /// Bytes of user stack that a sample takes: one of [`STACK_SIZES`](crate::STACK_SIZES), or 0.
     pub stack_bytes: u32,
-    /// Of so many ticks of the sampler's timer, one (at random) is taken; 0 and 1: each.
+    /// Of a thread's ticks of the sampler's timer, one of so many (more or less) is taken; 0 and 1: each.
     pub ticks_per_sample: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Ticks a second that may be taken beyond that, of requests that are young.
+    pub dense_per_s: u32,
     /// What a tick of the sampler's timer stands for, in nanoseconds.
     pub tick_ns: u64,
     /// How to read the parent out of CPython.

@@ -7,10 +7,10 @@ use aya_ebpf::{
 };
 use hotspan_common::{
     Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED, MAX_REGIONS, MAX_TARGETS,
-    MAX_THREADS, MAX_WORKERS, RegionSpec, Target, ThreadState,
+    MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
 };
 
-use crate::sampling::{awaits::Task, budget::Budget, worker::Worker};
+use crate::sampling::{budget::Budget, worker::Worker};
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 2 << 20;
@@ -82,9 +82,14 @@ pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
 #[map]
 pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 
-/// When the last step of a task was known to be over, if it is suspended since.
+/// The latest requests, by the target's span.
 #[map]
-pub static LAST_STEPS: LruHashMap<Task, u64> = LruHashMap::with_max_entries(16_384, 0);
+pub static YOUNG: LruHashMap<u64, crate::sampling::density::Young> =
+    LruHashMap::with_max_entries(16_384, 0);
+
+/// Tasks that are suspended since their last step.
+#[map]
+pub static LAST_STEPS: LruHashMap<Task, Suspended> = LruHashMap::with_max_entries(16_384, 0);
 
 /// Stacks, to the agent.
 #[map]

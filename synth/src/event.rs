@@ -302,6 +302,10 @@ pub struct Sample {
     pub time: KernelTime,
     /// Why it was taken.
     pub reason: SampleReason,
+    /// How long the thread was to run, by the timer, until the next stack, in nanoseconds; 0: as long as before
+    /// this one.
+    #[serde(default)]
+    pub next_ns: u64,
     /// The thread's innermost open crossing, or the one that it descends from.
     pub enclosing: Option<CrossingId>,
     /// The parent read at that instant, or inherited.
@@ -318,7 +322,7 @@ pub struct Sample {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SampleReason {
-    /// By the timer, while the thread ran; it stands for so many nanoseconds.
+    /// By the timer, while the thread ran; it had run for so many nanoseconds since it was last looked at.
     Timer(u64),
     /// The thread entered the region of this crossing at this instant.
     Entry(CrossingId),

@@ -24,6 +24,9 @@ pub struct Inference {
     pub min_wait_ns: u64,
     /// The time between a crossing and what lies beside it becomes a span from this length on.
     pub min_phase_ns: u64,
+    /// Time without evidence after which nothing is said of it, if three sampling intervals are not more: a
+    /// thread that did not run is no less known for stacks that are close.
+    pub hole_ns: u64,
     /// Spans that are inferred for one request.
     pub spans_per_request: u32,
     /// Inferred spans above each other.
@@ -50,6 +53,8 @@ impl Default for Inference {
             min_span_ns: 10_000_000,
             min_wait_ns: 1_000_000,
             min_phase_ns: 250_000,
+            // Three intervals of 99 Hz.
+            hole_ns: 30_303_030,
             spans_per_request: 256,
             depth: 8,
             settle_ns: 1_000_000_000,

@@ -38,6 +38,9 @@ pub trait Sink {
     /// Is told of native functions that an inferred span is all about. Who can probe functions may make
     /// its next spans exact.
     fn native(&mut self, _work: NativeWork) {}
+
+    /// Takes in that a request of the target has ended, and whether many of its name and shape had been met.
+    fn shape(&mut self, _target: TargetId, _is_known: bool) {}
 }
 
 /// Native functions that stacks show at work all through a span.

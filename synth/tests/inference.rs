@@ -106,20 +106,24 @@ fn stack() -> impl Strategy<Value = Vec<Frame>> {
 /// Evidence of thread 1 and of another, of one request and of another.
 fn evidence() -> impl Strategy<Value = Event> {
     let place = (1..3_u32, 1..3_u8);
-    let sample = (place.clone(), 0..300_u64, 1..12_u64, stack(), any::<bool>());
-    let sample = sample.prop_map(|((thread, span), time, period, stack, is_complete)| {
-        Event::Sample(Sample {
-            target: TARGET,
-            thread,
-            time: KernelTime(time),
-            reason: SampleReason::Timer(period),
-            enclosing: None,
-            parent: parent(span),
-            context: 0,
-            stack,
-            is_complete,
-        })
-    });
+    let distances = (1..12_u64, 0..12_u64);
+    let sample = (place.clone(), 0..300_u64, distances, stack(), any::<bool>());
+    let sample = sample.prop_map(
+        |((thread, span), time, (period, next_ns), stack, is_complete)| {
+            Event::Sample(Sample {
+                target: TARGET,
+                thread,
+                time: KernelTime(time),
+                reason: SampleReason::Timer(period),
+                next_ns,
+                enclosing: None,
+                parent: parent(span),
+                context: 0,
+                stack,
+                is_complete,
+            })
+        },
+    );
     let wait = (place, 0..300_u64, 0..60_u64, stack(), 0..4_u8);
     let wait = wait.prop_map(|((thread, span), start, length, stack, why)| {
         Event::Wait(Wait {
@@ -258,7 +262,7 @@ fn end_of(event: &Event) -> u64 {
 }
 
 fn rules() -> impl Strategy<Value = Inference> {
-    let least = (1..20_u64, 1..10_u64, 1..5_u64, 10..120_u64);
+    let least = (1..20_u64, 1..10_u64, 1..5_u64, 10..120_u64, 1..60_u64);
     let most = (
         0..12_u32,
         0..5_u32,
@@ -272,6 +276,7 @@ fn rules() -> impl Strategy<Value = Inference> {
         min_wait_ns: least.1,
         min_phase_ns: least.2,
         settle_ns: least.3,
+        hole_ns: least.4,
         spans_per_request: most.0,
         depth: most.1,
         requests: most.2,

@@ -85,17 +85,29 @@ impl Request<'_> {
         work.fold(self.root.end_ns, u64::max)
     }
 
-    /// Phases of which more than half lies under spans that bear their name.
-    pub fn named_right(&self) -> usize {
-        let is_named = |phase: &&&Call| {
-            let pieces = self
-                .spans
-                .iter()
-                .filter(|span| self.bears(span, &phase.region));
-            let pieces = pieces.filter_map(|span| common(span, phase.start_ns, phase.end_ns));
-            union_ns(pieces.collect()) * 2 > phase.duration_ns()
+    /// Phases of which no more than half lies under spans that bear their name, each with the spans that lie there.
+    pub fn misnamed(&self) -> Vec<(&Call, Vec<&Span>)> {
+        let misnamed = self.phases.iter().filter(|phase| !self.is_named(phase));
+        let there = |phase: &Call| {
+            let spans = self.spans.iter().copied();
+            let inside = |span: &&Span| common(span, phase.start_ns, phase.end_ns).is_some();
+            spans.filter(inside).collect()
         };
-        self.phases.iter().filter(is_named).count()
+        misnamed.map(|phase| (*phase, there(phase))).collect()
+    }
+
+    fn is_named(&self, phase: &Call) -> bool {
+        let named = self
+            .spans
+            .iter()
+            .filter(|span| self.bears(span, &phase.region));
+        let pieces = named.filter_map(|span| common(span, phase.start_ns, phase.end_ns));
+        union_ns(pieces.collect()) * 2 > phase.duration_ns()
+    }
+
+    /// hotspan's spans in it, in the order of the file.
+    pub fn spans(&self) -> &[&Span] {
+        &self.spans
     }
 
     /// Starts and ends of inferred spans that bear a phase's very name, against the phase's.
@@ -123,7 +135,7 @@ impl Request<'_> {
         // A chain of parents is no longer than the spans there are; a cycle would be.
         for _ in 0..=self.spans.len() {
             let Some(here) = at else { return false };
-            if names(region).contains(&here.name.as_str()) || here.name == region {
+            if is_named_after(&here.name, region) {
                 return true;
             }
             at = self
@@ -167,6 +179,7 @@ fn names(region: &str) -> &'static [&'static str] {
         ],
         "routing.solve" => &[
             "routing",
+            "search_routes",
             "RoutingModel.SolveWithParameters",
             "SolveWithParameters",
             "RoutingModel::SolveWithParameters",
@@ -175,6 +188,24 @@ fn names(region: &str) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+/// Who calls the work and the region after it: where no stack shows more, what comes before that is named after
+/// these.
+fn callers(region: &str) -> &'static str {
+    match region {
+        "build_model" => "cpsat",
+        "routing_model" => "routing",
+        _ => "",
+    }
+}
+
+fn is_named_after(name: &str, region: &str) -> bool {
+    let is_callers = || {
+        let before = name.split_once(".before_");
+        before.is_some_and(|(caller, _)| caller == callers(region))
+    };
+    name == region || names(region).contains(&name) || is_callers()
 }
 
 fn common(span: &Span, start_ns: u64, end_ns: u64) -> Option<(u64, u64)> {
@@ -255,7 +286,13 @@ mod tests {
         ];
         let requests = requests(&exported, &calls, &spans);
         assert!((requests[0].coverage() - 0.35).abs() < 1e-9);
-        assert_eq!(requests[0].named_right(), 1);
+        let misnamed = requests[0].misnamed();
+        let names: Vec<&str> = misnamed[0].1.iter().map(|span| &*span.name).collect();
+        assert_eq!(misnamed.len(), 1);
+        assert_eq!(
+            (&*misnamed[0].0.region, names),
+            ("rest", vec!["other", "work"])
+        );
     }
 
     #[test]

@@ -172,7 +172,9 @@ def build_model(seed: int):
 @app.get("/routing")
 def routing(ms: float = 100.0, locations: int = 40, seed: int = 1):
     """Guided local search until the limit; with no limit, until the first solution."""
-    models.routing("/routing", locations, 2, ms / 1000, seed)
+    with truth.call("routing_model", "/routing"):
+        model = models.routing_model(locations, 2, ms / 1000, seed)
+    models.search_routes("/routing", *model)
     return {}
 
 
@@ -185,6 +187,14 @@ async def awaiting():
         score(170)
     with truth.call("wait.sleep", "/await"):
         await asyncio.sleep(0.1)
+    return {}
+
+
+@app.get("/dependency")
+async def dependency(seconds: float = 6.0):
+    """Awaits what does not come for long."""
+    with truth.call("wait.sleep", "/dependency"):
+        await asyncio.sleep(seconds)
     return {}
 
 

@@ -111,6 +111,11 @@ def solve_cpsat(route: str, model: cp_model.CpModel, workers: int, limit_s: floa
 
 def routing(route: str, locations: int, vehicles: int, limit_s: float, seed: int) -> dict:
     """A vehicle routing problem on random points."""
+    return search_routes(route, *routing_model(locations, vehicles, limit_s, seed))
+
+
+def routing_model(locations: int, vehicles: int, limit_s: float, seed: int):
+    """The model, how it is to be searched, and what says how large it is."""
     rng = random.Random(seed)
     points = [(rng.randint(0, 1000), rng.randint(0, 1000)) for _ in range(locations)]
     manager = pywrapcp.RoutingIndexManager(locations, vehicles, 0)
@@ -127,6 +132,13 @@ def routing(route: str, locations: int, vehicles: int, limit_s: float, seed: int
         parameters.local_search_metaheuristic = routing_enums_pb2.LocalSearchMetaheuristic.GUIDED_LOCAL_SEARCH
         parameters.time_limit.FromMilliseconds(int(limit_s * 1000))
     model.CloseModelWithParameters(parameters)
+    # The manager must outlive the search.
+    return model, parameters, manager
+
+
+def search_routes(route: str, model, parameters, manager) -> dict:
+    """The search, and what the library says of it."""
+    locations, vehicles = manager.GetNumberOfNodes(), manager.GetNumberOfVehicles()
     with truth.call("routing.solve", route) as facts:
         solution = model.SolveWithParameters(parameters)
         end = time.time_ns()

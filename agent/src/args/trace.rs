@@ -20,7 +20,8 @@ pub struct TraceArgs {
     /// Keep regions armed however often they are hit. This can slow the process down a lot.
     #[arg(long)]
     pub no_rate_guard: bool,
-    /// Take stacks so many times a second on each CPU, of threads that work for a request (1 to 999).
+    /// Take stacks so many times a second on each CPU, of threads that work for a request (1 to 999); of young
+    /// requests up to ten times as often, within a budget.
     #[arg(long, value_name = "HZ", default_value = "99", value_parser = frequency)]
     pub frequency: NonZeroU32,
     /// Take no stacks: only the regions of the catalogue become spans.

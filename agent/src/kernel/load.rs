@@ -8,7 +8,9 @@ use aya::{
     programs::{BtfTracePoint, TracePoint, UProbe},
     util::online_cpus,
 };
-use hotspan_common::{CrossingEvent, KeyCounts, RegionSpec, STACK_SIZES, Target, ThreadState};
+use hotspan_common::{
+    CrossingEvent, KeyCounts, RegionSpec, STACK_SIZES, Suspended, Target, Task, ThreadState,
+};
 use tokio::io::unix::AsyncFd;
 
 use super::{tracefs, wire::Value};
@@ -82,6 +84,7 @@ pub struct Kernel {
     pub(super) targets: HashMap<MapData, u32, Value<Target>>,
     pub(super) regions: Array<MapData, Value<RegionSpec>>,
     pub(super) threads: HashMap<MapData, u32, Value<ThreadState>>,
+    pub(super) suspended: HashMap<MapData, Value<Task>, Value<Suspended>>,
     pub(super) parked: HashMap<MapData, u64, Value<CrossingEvent>>,
     pub(super) key_counts: HashMap<MapData, u64, Value<KeyCounts>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
@@ -129,6 +132,7 @@ impl Kernel {
             targets: map(&mut programs, "TARGETS")?,
             regions: map(&mut programs, "REGIONS")?,
             threads: map(&mut programs, "THREADS")?,
+            suspended: map(&mut programs, "LAST_STEPS")?,
             parked: map(&mut programs, "PARKED")?,
             key_counts: map(&mut programs, "KEY_COUNTS")?,
             counters: map(&mut programs, "COUNTERS")?,

@@ -4,8 +4,8 @@ use std::ptr;
 
 use aya::Pod;
 use hotspan_common::{
-    ControlEvent, CrossingEvent, KeyCounts, RegionSpec, SampleEvent, Target, ThreadEvent,
-    ThreadState,
+    ControlEvent, CrossingEvent, KeyCounts, RegionSpec, SampleEvent, Suspended, Target, Task,
+    ThreadEvent, ThreadState,
 };
 
 /// A wire type as a map value.
@@ -30,7 +30,11 @@ unsafe impl Wire for RegionSpec {}
 // SAFETY: see the promise above.
 unsafe impl Wire for SampleEvent {}
 // SAFETY: see the promise above.
+unsafe impl Wire for Suspended {}
+// SAFETY: see the promise above.
 unsafe impl Wire for Target {}
+// SAFETY: see the promise above.
+unsafe impl Wire for Task {}
 // SAFETY: see the promise above.
 unsafe impl Wire for ThreadEvent {}
 // SAFETY: see the promise above.

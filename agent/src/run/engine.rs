@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     arming::Arming,
     clock,
+    density::Densities,
     intake::Intake,
     onlooker::View,
     pipeline::Pipeline,
@@ -68,6 +69,7 @@ pub struct Engine {
     intake: Intake,
     pub(super) sampling: Sampling,
     pub(super) promoting: Promoting,
+    pub(super) densities: Densities,
     pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
     tell_end: mpsc::Sender<u32>,
@@ -93,6 +95,7 @@ impl Engine {
             intake: Intake::default(),
             sampling,
             promoting: Promoting::new(),
+            densities: Densities::default(),
             surveyor,
             ends,
             tell_end,
@@ -280,6 +283,7 @@ impl Engine {
             self.survey(target);
         }
         self.promote();
+        self.weigh_density()?;
         let due: Vec<u32> = self
             .targets
             .iter()
@@ -311,6 +315,7 @@ impl Engine {
                 .iter()
                 .map(translate::off_cpu)
                 .collect(),
+            suspended: self.kernel.suspended_tasks(),
         })
     }
 
@@ -387,6 +392,7 @@ impl Engine {
         self.arming.armory.release(target);
         self.targets.remove(&target);
         self.sampling.forget(target);
+        self.densities.forget(target);
         self.promoting.forget(target);
         self.kernel.remove_target(target)?;
         Ok(())

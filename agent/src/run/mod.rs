@@ -4,6 +4,7 @@ mod arming;
 mod armory;
 mod attached;
 mod clock;
+mod density;
 mod discovery;
 mod engine;
 mod intake;

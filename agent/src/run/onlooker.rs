@@ -9,7 +9,7 @@ use hotspan_synth::{
     time::KernelTime,
 };
 
-use crate::target::Process;
+use crate::{kernel::SuspendedTask, target::Process};
 
 /// Looks on.
 pub trait Onlooker {
@@ -35,6 +35,8 @@ pub struct View {
     pub open: Vec<OpenCrossing>,
     /// Threads at work that do not run.
     pub off_cpu: Vec<OffCpu>,
+    /// Tasks of event loops that are suspended.
+    pub suspended: Vec<SuspendedTask>,
 }
 
 /// A thread at work that does not run.

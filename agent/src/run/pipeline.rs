@@ -3,8 +3,8 @@
 use std::{io, time::Duration};
 
 use hotspan_synth::{
-    NativeWork, Sink, Synth, event::Event, settings::Settings, span::Span, summary::Summary,
-    time::KernelTime,
+    NativeWork, Sink, Synth, event::Event, ids::TargetId, settings::Settings, span::Span,
+    summary::Summary, time::KernelTime,
 };
 
 use super::onlooker::Onlooker;
@@ -28,6 +28,8 @@ struct Out {
     spans: Vec<Span>,
     /// `None`: nobody asks.
     native: Option<Vec<NativeWork>>,
+    /// `None`: nobody asks.
+    shapes: Option<Vec<(u32, bool)>>,
 }
 
 impl Sink for Out {
@@ -38,6 +40,12 @@ impl Sink for Out {
     fn native(&mut self, work: NativeWork) {
         if let Some(native) = &mut self.native {
             native.push(work);
+        }
+    }
+
+    fn shape(&mut self, target: TargetId, is_known: bool) {
+        if let Some(shapes) = &mut self.shapes {
+            shapes.push((target.0, is_known));
         }
     }
 }
@@ -105,6 +113,17 @@ impl Pipeline {
             .as_mut()
             .map(std::mem::take)
             .unwrap_or_default()
+    }
+
+    /// Keeps whether requests are of a known kind, for [`Pipeline::take_shapes`].
+    pub fn keep_shapes(&mut self) {
+        self.out.shapes.get_or_insert_default();
+    }
+
+    /// Those that ended since the last time: their targets, and whether they are.
+    pub fn take_shapes(&mut self) -> Vec<(u32, bool)> {
+        let shapes = self.out.shapes.as_mut();
+        shapes.map(std::mem::take).unwrap_or_default()
     }
 
     /// Waits, for at most `timeout`, until the exporters have caught up: for events that need not be

@@ -7,6 +7,7 @@ use hotspan_common::{Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
+    density,
     intake::CountedBurst,
     resolver::{Outcomes, Resolver},
     say,
@@ -20,6 +21,10 @@ use crate::{
 /// Batches of the ring in one turn, at the most.
 const BATCHES_PER_TURN: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
+/// How much more densely than others a young request is sampled, at the most.
+const DENSITY: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
+/// Ticks a second and CPU, at the most, for that.
+const MOST_TICKS: u32 = 999;
 
 /// How targets are sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +68,8 @@ impl Sampling {
         if self.sampler.is_some() || self.refused {
             return;
         }
-        match kernel.sample(frequency) {
+        let ticks = frequency.saturating_mul(self.ticks_per_sample(frequency));
+        match kernel.sample(ticks) {
             Ok(sampler) => self.sampler = Some(sampler),
             Err(error) => {
                 self.refused = true;
@@ -90,8 +96,14 @@ impl Sampling {
         let Some(frequency) = self.rules.frequency else {
             return;
         };
-        target.tick_ns = SECOND_NS / u64::from(frequency.get());
-        target.ticks_per_sample = 1;
+        let each = self.ticks_per_sample(frequency);
+        target.tick_ns = SECOND_NS / u64::from(frequency.saturating_mul(each).get());
+        target.ticks_per_sample = each.get();
+        target.dense_per_s = if each.get() > 1 {
+            density::WHILE_NEW
+        } else {
+            0
+        };
         if self.rules.all_threads {
             target.flags |= TargetFlags::SAMPLES_ALL;
         }
@@ -101,10 +113,26 @@ impl Sampling {
         }
     }
 
+    /// Ticks of the kernel's timer for each stack at the usual frequency: those between are for young requests.
+    fn ticks_per_sample(&self, frequency: NonZeroU32) -> NonZeroU32 {
+        if self.rules.all_threads {
+            return NonZeroU32::MIN;
+        }
+        let most = NonZeroU32::new(MOST_TICKS / frequency.get());
+        most.map_or(NonZeroU32::MIN, |most| most.min(DENSITY))
+    }
+
     /// For people: how often, or that it is off.
     pub fn label(&self) -> String {
         match (&self.sampler, self.rules.frequency) {
-            (Some(_), Some(frequency)) => format!("sampling {frequency} Hz"),
+            (Some(_), Some(frequency)) => {
+                let ticks = frequency.saturating_mul(self.ticks_per_sample(frequency));
+                if ticks == frequency {
+                    format!("sampling {frequency} Hz")
+                } else {
+                    format!("sampling {frequency} to {ticks} Hz")
+                }
+            }
             _ => "sampling off".to_owned(),
         }
     }

@@ -91,6 +91,9 @@ pub async fn trace(
     if plan.promotes {
         pipeline.keep_native();
     }
+    if plan.sampling.frequency.is_some() {
+        pipeline.keep_shapes();
+    }
     let arming = Arming::new(plan.rules);
     let sampling =
         Sampling::new(plan.sampling).context("failed to start the thread that resolves stacks")?;

@@ -54,6 +54,8 @@ pub fn join(
     let loops = native.iter().filter(|part| part.role == Role::Eval).count();
     let fit = Fit::of(loops, runs.len(), native_is_complete, python_is_complete);
     let (mut frames, is_loose) = match fit {
+        // Its frames could not be read: what is native there has lost its callers.
+        _ if python.is_empty() && loops > 0 => (leaf_and_python(native, python), true),
         _ if python.is_empty() => (functions(native).collect(), false),
         Fit::After(idle) => (interleaved(native, &runs, idle), false),
         Fit::Unknown => (leaf_and_python(native, python), true),
@@ -61,7 +63,7 @@ pub fn join(
     frames.reverse();
     // Where the native part ends early, Python's frames tell the rest if they meet it.
     let is_complete = if python.is_empty() {
-        native_is_complete
+        native_is_complete && loops == 0
     } else {
         python_is_complete && (native_is_complete || loops > 0)
     };

@@ -87,6 +87,12 @@ const fn case(native: &'static str, python: &'static str, joined: &'static str) 
 const CASES: &[Case] = &[
     // No Python.
     case("cba", "", "abc"),
+    // The interpreter is there, and what it runs could not be read: the callers of the work are missing.
+    Case {
+        is_complete: false,
+        is_loose: true,
+        ..case("baEicE", "", "ab")
+    },
     // One run of three frames, with work above.
     case("baiEi", "CBA!", "ABCab"),
     // Work between two runs, the interpreter's frames folded.

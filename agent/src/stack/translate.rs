@@ -33,6 +33,7 @@ fn sample(raw: &SampleEvent, stack: Joined, reason: SampleReason) -> Event {
         thread: raw.ns_tid,
         time: KernelTime(raw.time_ns),
         reason,
+        next_ns: raw.next_ns,
         enclosing: enclosing(raw),
         parent: parent(&raw.parent),
         context: raw.context,

@@ -42,6 +42,7 @@ fn tally(stacks: &[(&[u32], u64)]) -> Tally {
                 thread: 1,
                 time: KernelTime(1),
                 reason: SampleReason::Timer(1),
+                next_ns: 0,
                 enclosing: None,
                 parent: ParentRead::None("no_active_span".to_owned()),
                 context: 0,

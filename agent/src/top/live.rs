@@ -5,8 +5,11 @@ use std::io;
 use hotspan_synth::{event::Event, time::KernelTime};
 use tokio::sync::oneshot;
 
-use super::{Board, Screen, Spotter, ThreadLook};
-use crate::run::{Onlooker, View};
+use super::{Board, Screen, Spotter, TaskLook, ThreadLook};
+use crate::{
+    kernel::SuspendedTask,
+    run::{Onlooker, View},
+};
 
 /// One picture needs samples of so long since the attach, and a look from user space that began after it.
 const SETTLED_AFTER_NS: u64 = 1_200_000_000;
@@ -30,6 +33,7 @@ pub struct Live {
     picture: Option<Picture>,
     spotter: Spotter,
     threads: Vec<ThreadLook>,
+    tasks: Vec<TaskLook>,
     /// When the look that they are from began.
     looked: Option<KernelTime>,
     /// When it was seen first that the target is armed.
@@ -49,6 +53,7 @@ impl Live {
             picture: Some(picture),
             spotter: Spotter::start()?,
             threads: Vec::new(),
+            tasks: Vec::new(),
             looked: None,
             attached: None,
         })
@@ -92,11 +97,21 @@ impl Onlooker for Live {
     fn look(&mut self, view: View) -> io::Result<()> {
         if let Some(looks) = self.spotter.take()? {
             (self.threads, self.looked) = (looks.threads, Some(looks.began));
+            self.tasks = looks.tasks;
             self.board.leave_out(looks.left_out);
         }
-        self.spotter.ask(view.now, view.targets)?;
+        // What was read of a task counts only if it has stood there ever since.
+        let stands = |task: &TaskLook| {
+            let is_it = |now: &SuspendedTask| {
+                (now.tgid, now.address, now.since_ns) == (task.target.0, task.address, task.since.0)
+            };
+            view.suspended.iter().any(is_it)
+        };
+        self.tasks.retain(stands);
+        self.spotter.ask(view.now, view.targets, view.suspended)?;
         self.board
             .look(view.now, &view.open, &view.off_cpu, &self.threads);
+        self.board.suspended(&self.tasks);
         if view.is_attached {
             let attached = *self.attached.get_or_insert(view.now);
             self.draw(view.now, attached)?;

@@ -12,7 +12,7 @@ mod spot;
 #[cfg(test)]
 mod tests;
 
-pub use board::{Board, Likely, Pool, Row, Serves, Standstill, ThreadLook, Waiting};
+pub use board::{Board, Likely, Pool, Row, Serves, Standstill, TaskLook, ThreadLook, Waiting};
 pub use keys::quit;
 pub use live::{Live, Picture};
 pub use render::render;

@@ -10,7 +10,7 @@ use hotspan_synth::{
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
-use super::{Board, Serves, Standstill, ThreadLook, Waiting, render};
+use super::{Board, Serves, Standstill, TaskLook, ThreadLook, Waiting, render};
 use crate::{run::OffCpu, terminal::style::Style};
 
 const MS: u64 = 1_000_000;
@@ -115,6 +115,7 @@ fn sample(thread: u32, time_ms: u64, number: u8) -> Event {
         thread,
         time: at(time_ms),
         reason: SampleReason::Timer(10 * MS),
+        next_ns: 0,
         enclosing: None,
         parent: parent(number, false),
         context: 0,
@@ -279,6 +280,28 @@ fn what_a_thread_served_is_over_when_it_serves_nobody() {
     board.look(at(1_500), &[], &[], &[idle(waits_for_events)]);
     assert_eq!(board.rows().len(), 1);
     board.look(at(1_600), &[], &[], &[idle(WaitEvidence::Unknown)]);
+    assert_eq!(board.rows(), []);
+}
+
+#[test]
+fn a_suspended_task_is_shown_as_long_as_it_is() {
+    let mut board = Board::default();
+    let task = TaskLook {
+        target: TargetId(7),
+        thread: 10,
+        address: 0x1000,
+        since: at(500),
+        span: span(1, 4_000),
+    };
+    for now in [1_000, 9_000] {
+        board.look(at(now), &[], &[], &[]);
+        board.suspended(std::slice::from_ref(&task));
+        let rows = board.rows();
+        assert_eq!(rows.len(), 1);
+        let wait = rows[0].waiting["await"];
+        assert_eq!(wait.longest_ns, (now - 500) * MS);
+    }
+    board.look(at(11_000), &[], &[], &[]);
     assert_eq!(board.rows(), []);
 }
 

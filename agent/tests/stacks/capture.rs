@@ -59,6 +59,7 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         flags: 0,
         time_ns: now(),
         period_or_end_ns: 10_000_000,
+        next_ns: 10_000_000,
         crossing: 0,
         context: 0,
         span_object: 0,

@@ -7,7 +7,7 @@
 
 use hotspan_common::{
     CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
-    SampleFlags, SampleReason, StackTop, Target,
+    SampleFlags, SampleReason, StackTop, Suspended, Target, Task,
 };
 
 use super::{
@@ -43,18 +43,6 @@ const OB_TYPE: u64 = 8;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
 
-/// A task of a process.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Task {
-    /// Its address.
-    pub address: u64,
-    /// Process id in the root pid namespace.
-    pub tgid: u32,
-    /// Zero.
-    pub reserved: u32,
-}
-
 /// A step begins, of the task that the function's first argument holds.
 #[inline(always)]
 pub fn resumed_in_wrapper(hit: &Hit) {
@@ -80,7 +68,11 @@ pub fn resumed(hit: &Hit, address: u64) {
     let task = key(worker, address);
     // SAFETY: the value is copied at once.
     let suspended = unsafe { LAST_STEPS.get(&task) }.copied();
-    let Some(suspended) = suspended else {
+    let Some(Suspended {
+        since_ns: suspended,
+        ..
+    }) = suspended
+    else {
         return;
     };
     // It was just found; nobody else removes it but the map itself, to make room.
@@ -101,7 +93,13 @@ fn step_ended(layout: &CoroutineLayout, worker: &mut Worker, now: u64) {
         if suspended_coroutine(layout, worker.task).is_some() {
             let task = key(worker, worker.task);
             // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
-            let _ = LAST_STEPS.insert(&task, &now, 0);
+            let suspended = Suspended {
+                since_ns: now,
+                context: worker.task_context,
+                ns_tid: worker.python.ns_tid,
+                reserved: 0,
+            };
+            let _ = LAST_STEPS.insert(&task, &suspended, 0);
         }
         worker.task = 0;
     }

@@ -6,6 +6,7 @@
 
 pub mod awaits;
 pub mod budget;
+pub mod density;
 mod enclosing;
 mod frames;
 pub mod region;

@@ -4,7 +4,7 @@ use hotspan_common::{
     Counter, RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, Target,
 };
 
-use super::{frames, registers::Registers, stack, work::Work, worker::Worker};
+use super::{density::Distances, frames, registers::Registers, stack, work::Work, worker::Worker};
 use crate::{
     counters::count,
     maps::{SAMPLES, WAKE_SAMPLES_AT_PART},
@@ -33,7 +33,7 @@ pub struct Tick<'a> {
     pub now: u64,
     /// `IN_KERNEL`, or nothing.
     pub flags: u32,
-    pub period_ns: u64,
+    pub distances: Distances,
 }
 
 /// Sends the stack of the current thread, with as many bytes of it as the target asks for.
@@ -105,7 +105,9 @@ fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
     );
     note(event, &tick.registers, &tick.work);
     event.flags |= tick.flags;
-    event.period_or_end_ns = tick.period_ns;
+    let tick_ns = tick.target.tick_ns;
+    event.period_or_end_ns = tick_ns * u64::from(tick.distances.before);
+    event.next_ns = tick_ns * u64::from(tick.distances.after);
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, python.state, event);
     }
@@ -128,6 +130,7 @@ pub fn describe(
     event.ns_tid = ns_tid;
     event.time_ns = now;
     event.period_or_end_ns = now;
+    event.next_ns = 0;
     event.python_len = 0;
     event.stack_len = 0;
     event.stack_holes = 0;

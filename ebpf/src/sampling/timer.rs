@@ -1,18 +1,15 @@
 //! Ticks of the sampler's timer, on each CPU.
 
-use aya_ebpf::{
-    helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns},
-    macros::perf_event,
-    programs::PerfEventContext,
-};
-use hotspan_common::{SampleFlags, Target};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::perf_event, programs::PerfEventContext};
+use hotspan_common::{SampleFlags, Target, TargetFlags};
 
 use super::{
+    density::Due,
     registers,
     send::{self, Tick},
     wait, work, worker,
 };
-use crate::{maps::TARGETS, threads};
+use crate::{counters::count, maps::TARGETS, threads};
 
 /// The privilege level in a code segment's selector: 0 in the kernel.
 const PRIVILEGE: u64 = 3;
@@ -22,34 +19,36 @@ const PRIVILEGE: u64 = 3;
 pub fn sample(ctx: PerfEventContext) -> u32 {
     let (tgid, tid) = threads::current();
     // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
-    if let Some(target) = unsafe { TARGETS.get(&tgid) }
-        && is_taken(target)
-    {
+    if let Some(target) = unsafe { TARGETS.get(&tgid) } {
         take(&ctx, target, tgid, tid);
     }
     0
 }
 
-/// By chance rather than by count, so that no rhythm of the target's is met again and again.
-#[inline(always)]
-fn is_taken(target: &Target) -> bool {
-    // SAFETY: a plain helper.
-    target.ticks_per_sample <= 1
-        || unsafe { bpf_get_prandom_u32() }.is_multiple_of(target.ticks_per_sample)
-}
-
 #[inline(always)]
 fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
-    // SAFETY: a plain helper.
-    let now = unsafe { bpf_ktime_get_ns() };
     let Some(worker) = worker::get_or_create(target, tgid, tid) else {
         return;
     };
+    let due = worker.density.tick(target);
+    if due == Due::Not {
+        return;
+    }
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
     wait::settle(worker, now);
     let Some(registers) = registers::of_current() else {
         return;
     };
-    let Some(work) = work::of_current(target, worker, tid, registers.sp, now) else {
+    let work = work::look(target, worker, tid, registers.sp, now);
+    if let Some(reason) = work::refusal(&work) {
+        count(reason);
+        worker.density.is_nobodys(target);
+        if target.flags & TargetFlags::SAMPLES_ALL == 0 {
+            return;
+        }
+    }
+    let Some(distances) = worker.density.takes(target, &work, due, tgid, now) else {
         return;
     };
     // SAFETY: the context of a perf event has the registers that it interrupted.
@@ -63,6 +62,6 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         tid,
         now,
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
-        period_ns: target.tick_ns * u64::from(target.ticks_per_sample.max(1)),
+        distances,
     });
 }

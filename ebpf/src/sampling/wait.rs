@@ -178,6 +178,9 @@ pub fn back(tid: u32, now: u64) {
         worker.runnable_ns
     };
     let was_preempted = worker.runnable_ns == worker.off_ns;
+    if !was_preempted {
+        worker.density.waited(now.saturating_sub(worker.off_ns));
+    }
     worker.off_ns = 0;
     worker.back_ns = now;
     if worker.wait_state != SEEN {

@@ -1,6 +1,6 @@
 //! Whether a thread works for a request at this instant, and for which.
 
-use hotspan_common::{ContextOutcome, Counter, Parent, ParentSource, SampleFlags, Target, TargetFlags};
+use hotspan_common::{ContextOutcome, Counter, Parent, ParentSource, SampleFlags, Target};
 
 use super::{enclosing, worker::Worker};
 use crate::{
@@ -29,26 +29,6 @@ pub struct Work {
     pub flags: u32,
 }
 
-/// What the current thread works for; `None` if it is nothing that becomes a span (counted), and only such
-/// work is asked for.
-#[inline(always)]
-pub fn of_current(
-    target: &Target,
-    worker: &mut Worker,
-    tid: u32,
-    sp: u64,
-    now: u64,
-) -> Option<Work> {
-    let work = look(target, worker, tid, sp, now);
-    match refusal(&work) {
-        None => Some(work),
-        Some(reason) => {
-            count(reason);
-            (target.flags & TargetFlags::SAMPLES_ALL != 0).then_some(work)
-        }
-    }
-}
-
 /// What the current thread works for, or the counter of why it is nothing that becomes a span.
 #[inline(always)]
 pub fn find(
@@ -67,7 +47,7 @@ pub fn find(
 
 /// What is known of the current thread's work.
 #[inline(always)]
-fn look(target: &Target, worker: &mut Worker, tid: u32, sp: u64, now: u64) -> Work {
+pub fn look(target: &Target, worker: &mut Worker, tid: u32, sp: u64, now: u64) -> Work {
     let active = active(target, worker, now);
     let around =
         threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
@@ -93,7 +73,7 @@ fn look(target: &Target, worker: &mut Worker, tid: u32, sp: u64, now: u64) -> Wo
 
 /// Why no span comes of it, if none does.
 #[inline(always)]
-fn refusal(work: &Work) -> Option<Counter> {
+pub fn refusal(work: &Work) -> Option<Counter> {
     if work.parent.source == ParentSource::None.wire() {
         return Some(if work.crossing == 0 {
             Counter::SamplesNotAtWork

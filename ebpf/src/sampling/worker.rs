@@ -2,7 +2,7 @@
 
 use hotspan_common::{Counter, PythonThread, SampleEvent, Target};
 
-use super::budget::Budget;
+use super::{budget::Budget, density::Density};
 use crate::{
     counters::count,
     maps::{NEW_WORKER, WORKERS},
@@ -30,6 +30,8 @@ pub struct Worker {
     pub back_ns: u64,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
+    /// When its next stack is due.
+    pub density: Density,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
     pub task: u64,
     /// The Python context of that step.

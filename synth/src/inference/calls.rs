@@ -9,8 +9,14 @@ use super::{
 };
 use crate::ids::FunctionId;
 
-/// Pieces that separate two calls of a function beyond doubt that it is one loop.
+/// Pieces that separate two calls of a function beyond doubt that it is one loop, if they last as long as a span.
 const APART_PIECES: usize = 2;
+
+/// Whether nothing but a framework was seen between two parts of a handler: it goes on with a task, and does not
+/// call it again.
+fn is_framework_between(node: &Node, between: &[Kid]) -> bool {
+    node.depth == 0 && between.iter().all(|kid| matches!(kid, Kid::Own))
+}
 
 impl Chooser<'_> {
     /// Whether calls of a function come so closely that they are its caller's loop.
@@ -24,7 +30,8 @@ impl Chooser<'_> {
             if let Some((before, past)) = last {
                 let between = siblings.get(before + 1..at).unwrap_or_default();
                 let is_apart = between.iter().any(|kid| self.separates(kid))
-                    || node.pieces.start - past >= APART_PIECES
+                    || self.lies_apart(past..node.pieces.start)
+                    || is_framework_between(node, between)
                     || between.is_empty();
                 if !is_apart {
                     return true;
@@ -33,6 +40,11 @@ impl Chooser<'_> {
             last = Some((at, node.pieces.end));
         }
         false
+    }
+
+    fn lies_apart(&self, between: Range<usize>) -> bool {
+        between.len() >= APART_PIECES
+            && self.of_pieces(String::new(), between).duration_ns() >= self.rules.min_span_ns
     }
 
     fn separates(&self, kid: &Kid) -> bool {

@@ -301,6 +301,7 @@ impl Chooser<'_> {
             gil_ns: summed_ns(Cause::Gil),
             native: Vec::new(),
             children: Vec::new(),
+            left_out: 0,
         }
     }
 

@@ -50,8 +50,6 @@ pub(super) struct Emitter<'a, 'm> {
     pub parent: Parent,
     pub thread: u32,
     pub exact: &'a [Exact],
-    /// Spans that the request may still have.
-    pub left: &'a mut u32,
     /// Makes ids of one run different from each other.
     pub serial: &'a mut u64,
 }
@@ -121,9 +119,6 @@ impl Emitter<'_, '_> {
     }
 
     fn admit(&mut self, above: Above) -> Result<(), NotInferred> {
-        if *self.left == 0 {
-            return Err(NotInferred::SpansPerRequest);
-        }
         let mut parent = self.parent.context();
         parent.span_id = above.span_id;
         let candidate = Candidate {
@@ -140,9 +135,7 @@ impl Emitter<'_, '_> {
         } = &mut *self.means;
         budget
             .admit(candidate, *now, &settings.limits, tally)
-            .map_err(NotInferred::from)?;
-        *self.left -= 1;
-        Ok(())
+            .map_err(NotInferred::from)
     }
 
     /// An instant as the spans of probes say it, if it is the side of one.
@@ -176,6 +169,9 @@ impl Emitter<'_, '_> {
         list.add_number("hotspan.error_ns", error_ns);
         if finding.samples > 0 {
             list.add_number("hotspan.samples", finding.samples.into());
+        }
+        if finding.left_out > 0 {
+            list.add_number("hotspan.left_out", finding.left_out.into());
         }
         if finding.is_merged {
             list.add("hotspan.merged", true);

@@ -51,6 +51,8 @@ pub(crate) struct Finding {
     /// Native functions of its chain that could have probes, outermost first.
     pub native: Vec<FunctionId>,
     pub children: Vec<Finding>,
+    /// Spans in it that were left out, as the request has too many.
+    pub left_out: u32,
 }
 
 impl Finding {

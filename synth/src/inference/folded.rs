@@ -18,7 +18,7 @@ impl FoldedStacks {
     /// Adds the samples of a lane, which must be sorted.
     pub fn lane(&mut self, request: Option<&str>, lane: &Lane, functions: &Functions) {
         for evidence in &lane.evidence {
-            let Kind::Sample { period_ns } = evidence.kind else {
+            let Kind::Sample { before_ns, .. } = evidence.kind else {
                 continue;
             };
             let around = lane
@@ -27,7 +27,7 @@ impl FoldedStacks {
                 .take_while(|exact| exact.entry <= evidence.start);
             let region = around.filter(|exact| exact.exit > evidence.start).last();
             let region = region.map(|exact| &*exact.name);
-            self.add(request, region, &evidence.stack, period_ns, functions);
+            self.add(request, region, &evidence.stack, before_ns, functions);
         }
     }
 

@@ -6,7 +6,8 @@ use super::{
     choose::Chooser,
     findings::{Finding, Origin},
     functions::{Functions, Layer},
-    timeline::{Bound, Edge, Evidence, Kind, lay_out},
+    thinning,
+    timeline::{Bound, Edge, Evidence, lay_out},
 };
 use crate::{
     event::Frame,
@@ -102,19 +103,9 @@ impl Lane {
             .sort_by_key(|exact| (exact.entry, std::cmp::Reverse(exact.exit), exact.key));
     }
 
-    /// Lets every other sample go; the rest stands for twice its time. Returns how many went.
+    /// Lets every other sample go; returns how many went.
     pub fn thin(&mut self) -> usize {
-        let before = self.evidence.len();
-        let mut odd = false;
-        self.evidence.retain_mut(|evidence| {
-            let Kind::Sample { period_ns } = &mut evidence.kind else {
-                return true;
-            };
-            *period_ns = period_ns.saturating_mul(2);
-            odd = !odd;
-            odd
-        });
-        before - self.evidence.len()
+        thinning::thin(&mut self.evidence)
     }
 
     /// Lets what comes from `until` on go; returns how many samples and waits that were.
@@ -139,10 +130,25 @@ impl Lane {
             inside: self.inside(),
         };
         let between = between.until(self.open);
-        let is_host = |exact: &Exact| !exact.is_folded && !self.evidence_of(exact).is_empty();
-        let hosts = (0..self.exact.len()).filter(|host| self.exact.get(*host).is_some_and(is_host));
+        // Without stacks and waits, nobody asked for more than the regions.
+        let is_sampled = !self.evidence.is_empty() || !self.entries.is_empty();
+        let holds = |host: usize| {
+            is_sampled
+                && lane
+                    .inside
+                    .get(host + 1)
+                    .is_some_and(|inside| !inside.is_empty())
+        };
+        let is_host = |host: usize, exact: &Exact| {
+            !exact.is_folded && (holds(host) || !self.evidence_of(exact).is_empty())
+        };
+        let hosts = self.exact.iter().enumerate();
+        let hosts: Vec<usize> = hosts
+            .filter(|(host, exact)| is_host(*host, exact))
+            .map(|(host, _)| host)
+            .collect();
         std::iter::once(None)
-            .chain(hosts.map(Some))
+            .chain(hosts.into_iter().map(Some))
             .map(|host| lane.found(host, &between))
             .collect()
     }
@@ -229,7 +235,7 @@ impl Sorted<'_> {
                 right: &right,
             };
             findings.extend(match exact {
-                Some(exact) => chooser.within(&exact.name, own.len()),
+                Some(exact) => chooser.region(&exact.name, own.len()),
                 None if left.region.is_some() || right.region.is_some() => chooser.phases(),
                 None => chooser.top(),
             });

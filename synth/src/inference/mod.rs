@@ -10,10 +10,12 @@ mod calls;
 mod choose;
 mod coverage;
 mod emit;
+mod end;
 mod findings;
 mod folded;
 mod functions;
 mod lane;
+mod longest;
 mod native;
 mod neighbours;
 mod nested;
@@ -21,6 +23,8 @@ mod phases;
 mod probeable;
 mod requests;
 mod rest;
+mod shapes;
+mod thinning;
 mod timeline;
 mod tree;
 mod waits;
@@ -31,13 +35,12 @@ pub(crate) use emit::Means;
 pub(crate) use findings::Origin;
 pub(crate) use lane::Exact;
 
-use emit::{Above, Emitter};
-use findings::Finding;
 use folded::FoldedStacks;
 use functions::Functions;
 use neighbours::Neighbours;
 use nested::Nested;
-use requests::{Request, RequestKey, Requests};
+use requests::{RequestKey, Requests};
+use shapes::Shapes;
 use timeline::{Evidence, Kind, handler_frames};
 use waits::Cause;
 
@@ -49,8 +52,8 @@ use crate::{
     parents::{Verdict, judge},
     settings::Inference as Rules,
     summary::{SampleUse, Tally},
-    synth::{NativeWork, Sink},
-    time::{KernelTime, UnixTime},
+    synth::Sink,
+    time::KernelTime,
 };
 
 /// All evidence that has not become spans yet.
@@ -60,6 +63,7 @@ pub(crate) struct Inference {
     requests: Requests,
     neighbours: Neighbours,
     nested: Nested,
+    shapes: Shapes,
     serial: u64,
     /// Only if asked for.
     folded: Option<FoldedStacks>,
@@ -116,7 +120,7 @@ impl Inference {
                 lane.evidence.push(Evidence {
                     start: sample.time,
                     end: sample.time,
-                    kind: Kind::Sample { period_ns },
+                    kind: Kind::sample(period_ns, sample.next_ns),
                     stack,
                     earliest: None,
                     latest: None,
@@ -288,98 +292,6 @@ impl Inference {
         inside.any(|key| is_open(key) || (waits && known.get(*key).is_none() && !has_ended(key)))
     }
 
-    /// Emits what is inferred of a request; of one that is not over, not beyond what was seen.
-    fn end(
-        &mut self,
-        key: RequestKey,
-        is_early: bool,
-        known: &KnownCrossings,
-        means: &mut Means<'_>,
-        out: &mut impl Sink,
-    ) {
-        let limit = means.settings.limits.traces;
-        let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
-            return;
-        };
-        for ((thread, _), lane) in &mut request.lanes {
-            for evidence in &mut lane.evidence {
-                self.neighbours.narrow(*thread, key, evidence);
-            }
-        }
-        let cut: usize = request.cut(known);
-        means.tally.evidence(SampleUse::InOpenCrossing, cut);
-        let name = self.requests.span(key).map(|span| span.name.as_str());
-        if let Some(folded) = &mut self.folded {
-            for lane in request.lanes.values() {
-                folded.lane(name, lane, &self.functions);
-            }
-        }
-        for (place, lane) in &mut request.lanes {
-            let at = (*place, lane);
-            self.nested
-                .strip(at, key, &self.requests, known, &self.functions);
-        }
-        let start = self.start(key, &request, means);
-        let start_unix = self.requests.span(key).map(|span| span.start);
-        let first = request
-            .lanes
-            .iter()
-            .min_by_key(|(key, lane)| (lane.first(), **key));
-        let first = first.map(|(key, _)| *key);
-        let mut left = means.settings.inference.spans_per_request;
-        let mut leaves = Vec::new();
-        for (lane_key, lane) in &request.lanes {
-            let start = start.filter(|_| Some(*lane_key) == first);
-            let between = request.between(start, is_early);
-            let between = request.between_of(lane_key.0, lane, between);
-            let mut found = lane.infer(&between, &self.functions, &means.settings.inference);
-            if request.resumed.is_some() {
-                lane::say_continued(&mut found);
-            }
-            coverage::leaves(lane, &found, &mut leaves);
-            let mut emitter = Emitter {
-                means,
-                functions: &self.functions,
-                target: key.0,
-                parent: request.parent,
-                thread: lane_key.0,
-                exact: &lane.exact,
-                left: &mut left,
-                serial: &mut self.serial,
-            };
-            for found in &found {
-                let above = match found.host.and_then(|host| lane.exact.get(host)) {
-                    Some(exact) => Above::crossing(exact),
-                    None => Above::target(&request.parent, start_unix.unwrap_or_default()),
-                };
-                for finding in &found.findings {
-                    emitter.emit(finding, above, out);
-                    // What lies in a region is exact enough: its outermost function has probes.
-                    if found.host.is_none() {
-                        tell(key.0, finding, out);
-                    }
-                }
-            }
-        }
-        if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
-            let is_new = request.resumed.is_none();
-            means
-                .tally
-                .coverage
-                .request(name, is_new, begun, last, leaves);
-        }
-    }
-
-    /// When the request began, if the target's own record says so and this is its first part.
-    fn start(&self, key: RequestKey, request: &Request, means: &Means<'_>) -> Option<KernelTime> {
-        if request.resumed.is_some() {
-            return None;
-        }
-        let start = means.clock.kernel_time(self.requests.span(key)?.start)?;
-        // The target's clock and the kernel's differ by less than a span may be off.
-        Some(start.min(request.first()?))
-    }
-
     /// Counts a sample that no request can be told for, by the outermost function with a name.
     fn nobodys(&self, sample: &Sample, tally: &mut Tally) {
         let mut names = sample.stack.iter().filter_map(|frame| {
@@ -389,40 +301,6 @@ impl Inference {
         });
         let outermost = names.next();
         tally.nobodys_sample(outermost.map(|function| (&*function.object, &*function.name)));
-    }
-}
-
-impl Above {
-    fn crossing(exact: &Exact) -> Self {
-        Self {
-            span_id: exact.span_id,
-            is_synthetic: true,
-            depth: exact.depth,
-            start: exact.start,
-            end: exact.end,
-        }
-    }
-
-    fn target(parent: &Parent, start: UnixTime) -> Self {
-        Self {
-            span_id: parent.span_id,
-            is_synthetic: false,
-            depth: 0,
-            start,
-            end: UnixTime(u64::MAX),
-        }
-    }
-}
-
-fn tell(target: TargetId, finding: &Finding, out: &mut impl Sink) {
-    let mut natives = Vec::new();
-    finding.natives(&mut natives);
-    for (functions, length_ns) in natives {
-        out.native(NativeWork {
-            target,
-            functions,
-            length_ns,
-        });
     }
 }
 

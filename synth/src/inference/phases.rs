@@ -5,7 +5,7 @@ use super::{
     findings::{Finding, Origin},
     functions::Layer,
     rest::Stretch,
-    timeline::{Bound, Edge, HOLE_NS, Piece},
+    timeline::{Bound, Edge, Piece},
 };
 use crate::{event::Frame, time::KernelTime};
 
@@ -39,6 +39,30 @@ impl Chooser<'_> {
         found
     }
 
+    /// The spans inside of a region, beside the regions in it. Where there are none, the segment is the region's
+    /// own work, between exact bounds.
+    pub fn region(&self, name: &str, depth: usize) -> Vec<Finding> {
+        let found = self.within(name, depth);
+        if !found.is_empty() {
+            return found;
+        }
+        self.own_work(name).into_iter().collect()
+    }
+
+    fn own_work(&self, name: &str) -> Option<Finding> {
+        let is_exact = self.left.bound == Bound::Exact && self.right.bound == Bound::Exact;
+        let beside = match (&self.left.region, &self.right.region) {
+            (_, Some(after)) => format!("{name}.before_{after}"),
+            (Some(before), None) => format!("{name}.after_{before}"),
+            (None, None) => return None,
+        };
+        let mut own = self.of_pieces(beside, 0..self.pieces.len());
+        (own.start, own.end) = (self.left.time, self.right.time);
+        own.error_ns = 0;
+        own.origin = Origin::Gap;
+        (is_exact && own.duration_ns() >= self.rules.min_phase_ns).then_some(own)
+    }
+
     /// A segment that nothing was seen in, if it is so short that nothing need have been.
     fn whole(&self) -> Option<Stretch> {
         let is_bound = self.left.bound != Bound::Open && self.right.bound != Bound::Open;
@@ -47,7 +71,7 @@ impl Chooser<'_> {
             end: self.right.time,
             pieces: 0..0,
         };
-        (is_bound && stretch.duration_ns() <= HOLE_NS).then_some(stretch)
+        (is_bound && stretch.duration_ns() <= self.rules.hole_ns).then_some(stretch)
     }
 
     /// What touches a crossing is bound by it.
@@ -181,17 +205,20 @@ impl Chooser<'_> {
         best
     }
 
+    /// The function that certainly held all of a stretch that nothing was seen in: between two regions the
+    /// innermost that called both, beside one the outermost, as those below it may have been entered just then.
     fn caller_of_region(&self) -> Option<Worker> {
-        let of = |edge: &Edge| {
-            let own = edge
-                .callers
-                .iter()
-                .rfind(|frame| self.is_named(**frame, Layer::User));
-            own.copied()
+        let is_own = |frame: &&Frame| self.is_named(**frame, Layer::User);
+        let (left, right) = (&self.left.callers, &self.right.callers);
+        let frame = if self.left.region.is_some() && self.right.region.is_some() {
+            let both = left.iter().zip(right);
+            let same = both.take_while(|(a, b)| a.function == b.function);
+            same.map(|(_, after)| after).filter(is_own).last()
+        } else {
+            right.iter().chain(left).find(is_own)
         };
-        let frame = of(self.right).or_else(|| of(self.left))?;
         Some(Worker {
-            frame,
+            frame: *frame?,
             holds_region: true,
             samples: 0,
         })

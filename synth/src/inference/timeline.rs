@@ -7,8 +7,6 @@ use crate::{event::Frame, ids::FunctionId, settings::Inference, time::KernelTime
 
 /// Sampling intervals without evidence after which nothing is said of the time between.
 const HOLE_INTERVALS: u64 = 3;
-/// The same where the interval is not known, in nanoseconds: three of 99 Hz.
-pub(super) const HOLE_NS: u64 = 30_303_030;
 /// Waits for a CPU and for the interpreter's lock that are shorter than a span and make up no more
 /// than this part of the time are summed and not shown: they hit whoever runs.
 const CONTENTION_PART: u64 = 10;
@@ -34,8 +32,23 @@ pub(crate) struct Evidence {
 /// What kind of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Sample { period_ns: u64 },
+    /// The thread had been looked at so long before, and was to be so long after, in nanoseconds.
+    Sample {
+        before_ns: u64,
+        after_ns: u64,
+    },
     Wait(Cause),
+}
+
+impl Kind {
+    /// A stack; 0 after it: as before it.
+    pub fn sample(before_ns: u64, after_ns: u64) -> Self {
+        let after_ns = if after_ns == 0 { before_ns } else { after_ns };
+        Self::Sample {
+            before_ns,
+            after_ns,
+        }
+    }
 }
 
 /// One side of a segment.
@@ -142,12 +155,12 @@ pub(super) fn lay_out(
         let before = index.checked_sub(1).and_then(|before| merged.get(before));
         let after = merged.get(index + 1);
         let (start, start_error_ns, after_hole) = match before {
-            Some(before) => between(before, here).start_of_second(here),
-            None => first(here, left),
+            Some(before) => between(before, here, rules).start_of_second(here),
+            None => first(here, left, rules),
         };
         let (end, end_error_ns) = match after {
-            Some(after) => between(here, after).end_of_first(here),
-            None => last(here, right),
+            Some(after) => between(here, after, rules).end_of_first(here),
+            None => last(here, right, rules),
         };
         let (wait, lost) = match here.kind {
             Kind::Sample { .. } => (None, None),
@@ -202,15 +215,9 @@ enum Between {
     Hole,
 }
 
-fn between(first: &Evidence, second: &Evidence) -> Between {
+fn between(first: &Evidence, second: &Evidence, rules: &Inference) -> Between {
     let distance = second.start.since(first.end);
-    let period = first.period_ns().max(second.period_ns());
-    let limit = if period == 0 {
-        HOLE_NS
-    } else {
-        period.saturating_mul(HOLE_INTERVALS)
-    };
-    if distance > limit {
+    if distance > first.after_hole_ns(rules).max(second.before_hole_ns(rules)) {
         return Between::Hole;
     }
     let at = match (first.kind, second.kind) {
@@ -230,7 +237,7 @@ impl Between {
         match (self, second.kind) {
             (_, Kind::Wait(_)) => (second.start, 0, matches!(self, Self::Hole)),
             (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns, false),
-            (Self::Hole, Kind::Sample { period_ns }) => (second.half_before(), period_ns, true),
+            (Self::Hole, Kind::Sample { before_ns, .. }) => (second.half_before(), before_ns, true),
         }
     }
 
@@ -238,7 +245,7 @@ impl Between {
         match (self, first.kind) {
             (_, Kind::Wait(_)) => (first.end, 0),
             (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns),
-            (Self::Hole, Kind::Sample { period_ns }) => (first.reach(), period_ns),
+            (Self::Hole, Kind::Sample { after_ns, .. }) => (first.reach(), after_ns),
         }
     }
 }
@@ -248,16 +255,19 @@ impl Evidence {
         matches!(self.kind, Kind::Wait(_))
     }
 
-    pub fn period_ns(&self) -> u64 {
+    fn distances_ns(&self) -> (u64, u64) {
         match self.kind {
-            Kind::Sample { period_ns } => period_ns,
-            Kind::Wait(_) => 0,
+            Kind::Sample {
+                before_ns,
+                after_ns,
+            } => (before_ns, after_ns),
+            Kind::Wait(_) => (0, 0),
         }
     }
 
     /// The earliest instant that it stands for.
     fn half_before(&self) -> KernelTime {
-        let half = KernelTime(self.start.0.saturating_sub(self.period_ns() / 2));
+        let half = KernelTime(self.start.0.saturating_sub(self.distances_ns().0 / 2));
         self.not_before(half)
     }
 
@@ -271,36 +281,50 @@ impl Evidence {
 
     /// The latest instant that it stands for.
     pub fn reach(&self) -> KernelTime {
-        self.not_after(KernelTime(self.end.0.saturating_add(self.period_ns() / 2)))
+        self.not_after(KernelTime(
+            self.end.0.saturating_add(self.distances_ns().1 / 2),
+        ))
     }
 
-    fn hole_ns(&self) -> u64 {
-        match self.kind {
-            Kind::Sample { period_ns } => period_ns.saturating_mul(HOLE_INTERVALS),
-            Kind::Wait(_) => HOLE_NS,
-        }
+    fn before_hole_ns(&self, rules: &Inference) -> u64 {
+        hole_ns(self.distances_ns().0, rules)
+    }
+
+    fn after_hole_ns(&self, rules: &Inference) -> u64 {
+        hole_ns(self.distances_ns().1, rules)
     }
 }
 
-fn first(here: &Evidence, left: &Edge) -> (KernelTime, u64, bool) {
+/// What may lie between two stacks, of which the one tells this distance.
+fn hole_ns(distance_ns: u64, rules: &Inference) -> u64 {
+    distance_ns
+        .saturating_mul(HOLE_INTERVALS)
+        .max(rules.hole_ns)
+}
+
+fn first(here: &Evidence, left: &Edge, rules: &Inference) -> (KernelTime, u64, bool) {
     let distance = here.start.since(left.time);
     match here.kind {
         Kind::Wait(_) => (here.start, 0, false),
-        Kind::Sample { .. } if left.bound != Bound::Open && distance <= here.hole_ns() => {
+        Kind::Sample { .. }
+            if left.bound != Bound::Open && distance <= here.before_hole_ns(rules) =>
+        {
             (here.not_before(left.time), distance, false)
         }
-        Kind::Sample { period_ns } => (here.half_before().max(left.time), period_ns, false),
+        Kind::Sample { before_ns, .. } => (here.half_before().max(left.time), before_ns, false),
     }
 }
 
-fn last(here: &Evidence, right: &Edge) -> (KernelTime, u64) {
+fn last(here: &Evidence, right: &Edge, rules: &Inference) -> (KernelTime, u64) {
     let distance = right.time.since(here.end);
     match here.kind {
         Kind::Wait(_) => (here.end, 0),
-        Kind::Sample { .. } if right.bound != Bound::Open && distance <= here.hole_ns() => {
+        Kind::Sample { .. }
+            if right.bound != Bound::Open && distance <= here.after_hole_ns(rules) =>
+        {
             (here.not_after(right.time), distance)
         }
-        Kind::Sample { period_ns } => (here.reach().min(right.time), period_ns),
+        Kind::Sample { after_ns, .. } => (here.reach().min(right.time), after_ns),
     }
 }
 

@@ -5,7 +5,8 @@
 //! `?:name` native without a symbol, `name:7`
 //! is at its line 7. A row whose label ends in one of these words holds stacks:
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
-//!   `@10` of 10 ms; ` late=9` behind it delivers them at that column;
+//!   `@10` of 10 ms; `@1>10`: each says how far those beside it are, the first 1 ms, the last 10 ms;
+//!   ` late=9` behind it delivers them at that column;
 //! - `1/a cut`: the same, of stacks that do not reach the thread's start;
 //! - `1/a entry`: the stack at the entry of the crossing that begins there;
 //! - `1/a EVIDENCE`: a run of a letter is a wait: `runqueue`, `gil`, `fault`, `suspended`, `unknown`,
@@ -129,7 +130,12 @@ pub struct Whose<'a> {
 /// What a row holds besides crossings.
 #[derive(Clone, Copy)]
 pub enum What<'a> {
-    Samples { period_ms: u64, is_complete: bool },
+    Samples {
+        period_ms: u64,
+        is_complete: bool,
+        /// The distance behind the last, where each tells its own.
+        last_ms: Option<u64>,
+    },
     Entries,
     Waits(&'a str),
 }
@@ -141,17 +147,26 @@ impl<'a> What<'a> {
             "@" => Self::Samples {
                 period_ms: 1,
                 is_complete: true,
+                last_ms: None,
             },
             "cut" => Self::Samples {
                 period_ms: 1,
                 is_complete: false,
+                last_ms: None,
             },
             "entry" => Self::Entries,
             word => match word.strip_prefix('@') {
-                Some(period) => Self::Samples {
-                    period_ms: period.parse().expect("an interval"),
-                    is_complete: true,
-                },
+                Some(periods) => {
+                    let (first, last) = match periods.split_once('>') {
+                        Some((first, last)) => (first, Some(last.parse().expect("an interval"))),
+                        None => (periods, None),
+                    };
+                    Self::Samples {
+                        period_ms: first.parse().expect("an interval"),
+                        is_complete: true,
+                        last_ms: last,
+                    }
+                }
                 None => Self::Waits(word),
             },
         }
@@ -182,7 +197,7 @@ pub fn events(
             None => around(at).map_or_else(|| read("-"), |around| around.parent.clone()),
         }
     };
-    let sample = |time: u64, reason, is_complete, letter| {
+    let sample = |time: u64, reason, next_ns, is_complete, letter| {
         (
             time,
             Event::Sample(Sample {
@@ -190,6 +205,7 @@ pub fn events(
                 thread: whose.thread,
                 time: KernelTime(time),
                 reason,
+                next_ns,
                 enclosing: around(time).map(|around| around.id),
                 parent: parent(time),
                 context: 0,
@@ -202,14 +218,31 @@ pub fn events(
         What::Samples {
             period_ms,
             is_complete,
-        } => (0..)
-            .zip(cells.chars())
-            .filter(|(_, letter)| *letter != ' ')
-            .map(|(column, letter): (u64, char)| {
-                let reason = SampleReason::Timer(period_ms * MS);
-                sample(column * MS + MS / 2, reason, is_complete, letter)
-            })
-            .collect(),
+            last_ms,
+        } => {
+            let drawn = (0..)
+                .zip(cells.chars())
+                .filter(|(_, letter)| *letter != ' ');
+            let drawn: Vec<(u64, char)> = drawn.collect();
+            let beside = |at: Option<usize>| at.and_then(|at| drawn.get(at));
+            let of = |(index, (column, letter)): (usize, &(u64, char))| {
+                let before = beside(index.checked_sub(1)).map(|(before, _)| column - before);
+                let after = beside(Some(index + 1)).map(|(after, _)| after - column);
+                let (before, after) = match last_ms {
+                    Some(last) => (before.unwrap_or(period_ms), after.unwrap_or(last)),
+                    None => (period_ms, 0),
+                };
+                let reason = SampleReason::Timer(before * MS);
+                sample(
+                    column * MS + MS / 2,
+                    reason,
+                    after * MS,
+                    is_complete,
+                    *letter,
+                )
+            };
+            drawn.iter().enumerate().map(of).collect()
+        }
         What::Entries => runs
             .into_iter()
             .map(|(run, letter)| {
@@ -217,6 +250,7 @@ pub fn events(
                 sample(
                     run.start * MS,
                     SampleReason::Entry(entered.id),
+                    0,
                     true,
                     letter,
                 )

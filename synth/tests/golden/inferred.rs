@@ -284,6 +284,29 @@ fn limits_bound_the_spans_of_a_request() {
 }
 
 #[test]
+fn of_too_many_spans_the_longest_stay() {
+    let mut case = Case {
+        shown: &["hotspan.left_out"],
+        ..Case::default()
+    };
+    case.inference.spans_per_request = 3;
+    case.check(
+        "
+        l     = fw:run handler load
+        b     = fw:run handler build
+        c     = fw:run handler check
+        1/a @ | lllbbbbbbcccc
+        ",
+        "
+        a
+          handler 0..13 left_out=1
+            build 3..9
+            check 9..13
+        ",
+    );
+}
+
+#[test]
 fn a_request_that_goes_on_for_long_is_made_in_parts() {
     let mut case = Case {
         shown: &["hotspan.continued"],

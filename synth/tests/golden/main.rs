@@ -1,5 +1,6 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
+mod density;
 mod devices;
 mod endings;
 mod engine;
@@ -89,6 +90,7 @@ impl Default for Case<'_> {
             // Drawings are narrow: a column is a millisecond.
             inference: Inference {
                 min_span_ns: 3 * MS,
+                hole_ns: 3 * MS,
                 settle_ns: 20 * MS,
                 ..Inference::default()
             },

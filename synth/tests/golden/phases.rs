@@ -29,6 +29,52 @@ fn a_request_that_no_sample_hits_has_its_phases_by_its_regions_caller() {
 }
 
 #[test]
+fn the_time_of_a_region_beside_those_in_it_is_its_own() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        span      | a
+        1/a       | SSSSSSSSSSSSS
+        1         |  PPP    LLL
+        1/a entry | e
+        ",
+        "
+        a
+          cpsat.solve 0..13 origin=probe error_ns=5000
+            cpsat.solve.before_cpsat.presolve 0..1 origin=gap error_ns=5000
+            cpsat.presolve 1..4 origin=probe error_ns=5000
+            cpsat.solve.before_cpsat.search 4..8 origin=gap error_ns=5000
+            cpsat.search 8..11 origin=probe error_ns=5000
+            cpsat.solve.after_cpsat.search 11..13 origin=gap error_ns=5000
+        ",
+    );
+}
+
+#[test]
+fn what_nothing_was_seen_of_is_named_after_the_function_that_held_all_of_it() {
+    check(
+        "
+        e         = fw:run handler service:7 solve_one:3 c:SolveCpModel
+        f         = fw:run handler service:7 solve_two:3 c:SolveCpModel
+        span      | a
+        1/a       |   SS   HH
+        1/a entry |   e    f
+        ",
+        "
+        a
+          handler.before_cpsat.solve 0..2
+          cpsat.solve 2..4
+          service.before_highs.run 4..7
+          highs.run 7..9
+        ",
+    );
+}
+
+#[test]
 fn phases_are_named_after_who_works_there() {
     Case {
         shown: SIDES,

@@ -1,6 +1,8 @@
 //! Waits and what they show.
 
-use crate::check;
+use hotspan_synth::settings::Inference;
+
+use crate::{check, timeline::MS};
 
 #[test]
 fn awaits_between_work_on_the_loop() {
@@ -60,6 +62,26 @@ fn causes_are_what_the_evidence_shows() {
             handler.after_wait.runqueue 40..42
             wait.unknown 42..45
             handler.after_wait.unknown 45..46
+        ",
+    );
+}
+
+#[test]
+fn a_framework_that_goes_on_with_a_task_does_not_call_it_again() {
+    check(
+        "
+        w             = fw:run handler asyncio:sleep
+        f             = fw:loop fw:step fw:run
+        s             = fw:loop fw:step fw:run handler score
+        1/a suspended | wwwwwwww         wwww
+        1/a @         |         fssssssss
+        ",
+        "
+        a
+          wait.sleep 0..8
+          handler 9..21
+            score 9..17
+            wait.sleep 17..21
         ",
     );
 }
@@ -136,7 +158,14 @@ fn the_handlers_bounds_are_as_uncertain_as_its_samples_are_far() {
 
 #[test]
 fn between_waits_the_function_around_them_ran() {
-    check(
+    crate::Case {
+        inference: Inference {
+            hole_ns: 5 * MS,
+            ..crate::Case::default().inference
+        },
+        ..crate::Case::default()
+    }
+    .check(
         "
         h            = fw:run handler c:f
         g            = fw:run handler c:g

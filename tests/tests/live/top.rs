@@ -199,6 +199,34 @@ fn what_a_python_function_waits_for_is_shown() {
 }
 
 #[test]
+fn an_await_that_hangs_is_shown_as_long_as_it_does() {
+    let Some(_turn) = require_bpf("top, of an await that hangs") else {
+        return;
+    };
+    let options = Options {
+        app: App::Dark,
+        ..Options::default()
+    };
+    let service = options.start().unwrap();
+    let pid = service.pid().to_string();
+    let mut top =
+        Process::start(Command::new(paths::agent().unwrap()).args(["top", "--pid", &pid])).unwrap();
+    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
+        .unwrap();
+    service.get("/dependency?seconds=6").unwrap();
+    // After its end, it is gone.
+    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
+        .unwrap();
+    top.signal(Signal::INT).unwrap();
+    top.wait(PATIENCE).unwrap();
+    let text = top.stdout();
+    let rows = rows(&text, "GET /dependency");
+    let awaits = |row: &&Row| row.doing.contains(": await");
+    let longest = rows.iter().filter(awaits).map(|row| row.seconds);
+    assert!(longest.fold(0.0, f64::max) > 5.0, "{text}");
+}
+
+#[test]
 fn a_request_that_hangs_since_before_is_shown() {
     let Some(_turn) = require_bpf("top, of a request that hangs since before") else {
         return;

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use hotspan_tests::{
     coverage::{self, Sides},
     http,
     load::quantile,
+    otlp::Span,
     service::{App, Options, Service},
     truth::Call,
 };
@@ -32,31 +34,65 @@ struct Kind {
 }
 
 /// How hotspan is attached.
-struct Setting {
-    name: &'static str,
-    arguments: Vec<OsString>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Setting {
+    /// With an empty catalogue.
+    Empty,
+    /// With an empty catalogue and without promotion.
+    NoPromotion,
+    /// With the built-in catalogue.
+    Catalogue,
 }
 
-/// Every endpoint with an empty catalogue, promotion on and off, and with the catalogue.
-pub fn run(requests: usize) -> Result<()> {
+const SETTINGS: &[Setting] = &[Setting::Empty, Setting::NoPromotion, Setting::Catalogue];
+
+/// What is measured.
+pub struct Plan<'a> {
+    /// Requests of each kind.
+    pub requests: usize,
+    /// Endpoints, by a part of their path; empty: all.
+    pub only: &'a [String],
+    /// Ways to attach; empty: all.
+    pub settings: &'a [Setting],
+    /// Whether phases that are not named right are shown.
+    pub explain: bool,
+}
+
+impl Setting {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty catalogue, promotion on",
+            Self::NoPromotion => "empty catalogue, promotion off",
+            Self::Catalogue => "built-in catalogue",
+        }
+    }
+
+    fn arguments(self, dir: &Path) -> Result<Vec<OsString>> {
+        let mut arguments = match self {
+            Self::Empty | Self::NoPromotion => catalogue::none(dir)?.to_vec(),
+            Self::Catalogue => Vec::new(),
+        };
+        if self == Self::NoPromotion {
+            arguments.push("--no-promotion".into());
+        }
+        Ok(arguments)
+    }
+}
+
+/// Every endpoint, attached to in every way.
+pub fn run(plan: &Plan<'_>) -> Result<()> {
     let dir = TempDir::new().context("failed to make a temporary folder")?;
-    let empty = catalogue::none(dir.path())?;
-    let settings = [
-        Setting {
-            name: "empty catalogue, promotion on",
-            arguments: empty.to_vec(),
-        },
-        Setting {
-            name: "empty catalogue, promotion off",
-            arguments: [&empty[..], &["--no-promotion".into()]].concat(),
-        },
-        Setting {
-            name: "built-in catalogue",
-            arguments: Vec::new(),
-        },
-    ];
-    for setting in &settings {
-        measure(setting, requests)?;
+    let settings = if plan.settings.is_empty() {
+        SETTINGS
+    } else {
+        plan.settings
+    };
+    let is_wanted =
+        |kind: &Kind| plan.only.is_empty() || plan.only.iter().any(|word| kind.path.contains(word));
+    let kinds: Vec<Kind> = kinds().into_iter().filter(is_wanted).collect();
+    for setting in settings {
+        println!("{}:", setting.name());
+        measure(setting.arguments(dir.path())?, &kinds, plan)?;
     }
     Ok(())
 }
@@ -88,15 +124,18 @@ fn kinds() -> Vec<Kind> {
             promised: Some(0.97),
         });
     }
-    kinds.push(Kind {
-        path: "/routing?ms=0&locations=4".to_owned(),
-        promised: None,
-    });
+    // About 7 ms, and one that ends with its first solution.
+    for ms in [6, 0] {
+        kinds.push(Kind {
+            path: format!("/routing?ms={ms}&locations=4"),
+            promised: None,
+        });
+    }
     kinds
 }
 
-fn measure(setting: &Setting, requests: usize) -> Result<()> {
-    println!("{}:", setting.name);
+fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<()> {
+    let requests = plan.requests;
     let receiver = Receiver::start()?;
     let service = Options {
         app: App::Dark,
@@ -104,25 +143,27 @@ fn measure(setting: &Setting, requests: usize) -> Result<()> {
         ..Options::default()
     }
     .start()?;
-    let agent = Attach::pid(service.pid())
-        .with(setting.arguments.clone())
-        .start()?;
+    let agent = Attach::pid(service.pid()).with(arguments).start()?;
     let client = http::client();
-    let kinds = kinds();
     for _ in 0..WARM_UP {
-        for kind in &kinds {
+        for kind in kinds {
             http::get(&client, service.port, &kind.path)?;
         }
     }
-    let warm = calls_after(&service, WARM_UP)?.len();
-    for kind in &kinds {
+    let in_background =
+        |times: usize| times * kinds.iter().filter(|kind| kind.path == BACKGROUND).count();
+    let warm = calls_after(&service, in_background(WARM_UP))?.len();
+    for kind in kinds {
         for _ in 0..requests {
             http::get(&client, service.port, &kind.path)?;
         }
     }
-    let calls = calls_after(&service, WARM_UP + requests)?.split_off(warm);
+    let calls = calls_after(&service, in_background(WARM_UP + requests))?.split_off(warm);
     let exported = receiver.wait_for_calls(&calls)?;
     let outcome = agent.stop()?;
+    if plan.explain {
+        println!("{}", outcome.stderr);
+    }
     drop(service.stop()?);
     let found = coverage::requests(&exported, &calls, &outcome.spans);
     let mut sides = Sides::default();
@@ -143,8 +184,20 @@ fn measure(setting: &Setting, requests: usize) -> Result<()> {
         );
         for request in of_kind {
             sides = sides.and(request.sides());
-            named += request.named_right();
+            let misnamed = request.misnamed();
+            named += request.phases.len() - misnamed.len();
             phases += request.phases.len();
+            let is_low = kind
+                .promised
+                .is_some_and(|share| request.coverage() < share);
+            if plan.explain {
+                for (phase, spans) in &misnamed {
+                    explain(request, phase, spans);
+                }
+            }
+            if plan.explain && is_low && misnamed.is_empty() {
+                explain_all(request);
+            }
         }
     }
     println!(
@@ -152,6 +205,48 @@ fn measure(setting: &Setting, requests: usize) -> Result<()> {
         sides.within, sides.all
     );
     Ok(())
+}
+
+/// Shows what lies where a phase is not named right, in milliseconds of the request.
+fn explain(request: &coverage::Request<'_>, phase: &Call, spans: &[&Span]) {
+    let root = request.root;
+    println!(
+        "    misnamed: {} {} of 0..{:.1}",
+        phase.region,
+        between(root, phase.start_ns, phase.end_ns),
+        (root.end_ns - root.start_ns) as f64 / 1e6
+    );
+    for span in spans {
+        println!("      {}", shown(root, span));
+    }
+}
+
+/// Shows all of a request of which too little has a name.
+fn explain_all(request: &coverage::Request<'_>) {
+    println!("    covered {:.3}:", request.coverage());
+    for phase in &request.phases {
+        let at = between(request.root, phase.start_ns, phase.end_ns);
+        println!("      did {} {at}", phase.region);
+    }
+    for span in request.spans() {
+        println!("      {}", shown(request.root, span));
+    }
+}
+
+fn shown(root: &Span, span: &Span) -> String {
+    format!(
+        "{} {} {} ±{:.1}",
+        span.text("hotspan.origin").unwrap_or_default(),
+        span.name,
+        between(root, span.start_ns, span.end_ns),
+        span.int("hotspan.error_ns").unwrap_or_default() as f64 / 1e6
+    )
+}
+
+/// In milliseconds from a request's start.
+fn between(root: &Span, start_ns: u64, end_ns: u64) -> String {
+    let ms = |at: u64| (at as f64 - root.start_ns as f64) / 1e6;
+    format!("{:.2}..{:.2}", ms(start_ns), ms(end_ns))
 }
 
 /// What the service did, once so many of its background tasks have ended: they outlive their answers.

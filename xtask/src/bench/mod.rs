@@ -17,6 +17,7 @@ mod watchers;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use hotspan_tests::paths;
 
 use crate::cargo;
 use watchers::Watcher;
@@ -39,6 +40,18 @@ pub struct Arguments {
     /// Who watches in the cost's figure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Watcher::ALL)]
     watchers: Vec<Watcher>,
+    /// Of the coverage's figure: only these endpoints, by a part of their path.
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
+    /// Of the coverage's figure: only these ways to attach.
+    #[arg(long, value_enum)]
+    setting: Vec<coverage::Setting>,
+    /// Of the coverage's figure: what lies where a phase is not named right.
+    #[arg(long)]
+    explain: bool,
+    /// The binary to measure, as it is, instead of one that is built for that.
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
     /// Catalogue files for the cost's figure, besides those built in.
     #[arg(long, value_name = "FILE")]
     regions: Vec<PathBuf>,
@@ -84,7 +97,12 @@ const ALL: &[What] = &[
 
 /// Measures.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    cargo::release_agent()?;
+    match &arguments.agent {
+        Some(agent) => paths::use_agent(agent.clone())?,
+        None => {
+            cargo::release_agent()?;
+        }
+    }
     let wanted = if arguments.what.is_empty() {
         ALL
     } else {
@@ -96,7 +114,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         match what {
             What::Parents => parents::run(arguments.requests)?,
             What::Cost => cost::run(arguments.rounds, &arguments.watchers, &arguments.regions)?,
-            What::Coverage => coverage::run(arguments.each)?,
+            What::Coverage => coverage::run(&coverage::Plan {
+                requests: arguments.each,
+                only: &arguments.only,
+                settings: &arguments.setting,
+                explain: arguments.explain,
+            })?,
             What::Lifecycle => lifecycle::run()?,
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,

@@ -120,6 +120,16 @@ impl InterpreterThreads {
     pub fn active_span(&self, state: u64) -> Result<Option<(SpanFacts, u64)>, HeapError> {
         let heap = Heap::new(&self.memory, self.heap);
         let context = heap.word(state.wrapping_add(u64::from(self.python.thread_context)))?;
+        Ok(self.span_in(context)?.map(|span| (span, context)))
+    }
+
+    /// The active span in a `PyContext`; `None` if there is none, or it is null. A task's context stands still
+    /// only while it is suspended.
+    ///
+    /// # Errors
+    /// Something on the way is not what it should be, or the span does not record.
+    pub fn span_in(&self, context: u64) -> Result<Option<SpanFacts>, HeapError> {
+        let heap = Heap::new(&self.memory, self.heap);
         if context == 0 || !self.knows_spans() {
             return Ok(None);
         }
@@ -139,7 +149,7 @@ impl InterpreterThreads {
             .into_iter()
             .find(|entry| entry.key == self.python.span_key);
         match span {
-            Some(span) => Ok(Some((read_span(&heap, span.value)?, context))),
+            Some(span) => read_span(&heap, span.value).map(Some),
             None => Ok(None),
         }
     }

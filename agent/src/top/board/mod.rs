@@ -50,6 +50,21 @@ pub struct ThreadLook {
     pub standstill: Option<Standstill>,
 }
 
+/// A task of an event loop that is suspended.
+#[derive(Clone, Debug)]
+pub struct TaskLook {
+    /// Target.
+    pub target: TargetId,
+    /// The loop's thread, in the target's own pid namespace.
+    pub thread: u32,
+    /// The task's address.
+    pub address: u64,
+    /// Since when.
+    pub since: KernelTime,
+    /// In whose service.
+    pub span: TargetSpan,
+}
+
 /// A thread that stood still at an instant.
 #[derive(Clone, Debug)]
 pub struct Standstill {
@@ -178,6 +193,33 @@ impl Board {
             self.off_cpu(off, threads);
         }
         self.forget();
+    }
+
+    /// Takes in which tasks have been suspended up to the last look, after it. What else their requests do
+    /// says more.
+    pub fn suspended(&mut self, tasks: &[TaskLook]) {
+        let now = self.now;
+        for task in tasks {
+            self.names.span(&task.span);
+            let key = Key {
+                target: task.target,
+                trace_id: task.span.trace_id,
+                span_id: task.span.span_id,
+            };
+            let request = self.request(key, task.since);
+            let works =
+                |(thread, state): (&u32, &Thread)| *thread != task.thread || !state.open.is_empty();
+            if request.threads.iter().any(works) {
+                continue;
+            }
+            let thread = request.threads.entry(task.thread).or_default();
+            thread.last = now;
+            thread.waiting = Some(Wait {
+                evidence: WaitEvidence::Suspended,
+                length_ns: now.since(task.since),
+                at_least: false,
+            });
+        }
     }
 
     /// Up to when samples have been heard: stacks are resolved one after the other.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hotspan_synth::ids::{SpanId, TraceId};
+use hotspan_synth::{
+    event::WaitEvidence,
+    ids::{SpanId, TraceId},
+};
 
 use super::{Board, Key, LooseThread, Request, Thread, pools::common_function};
 
@@ -107,7 +110,11 @@ fn waiting(request: &Request) -> BTreeMap<String, Waiting> {
     let mut waiting: BTreeMap<String, Waiting> = BTreeMap::new();
     let waits = request.threads.values();
     for wait in waits.filter_map(|thread| thread.waiting.as_ref()) {
-        let cause = wait.evidence.cause().to_owned();
+        let cause = match wait.evidence {
+            WaitEvidence::Suspended => "await",
+            ref evidence => evidence.cause(),
+        };
+        let cause = cause.to_owned();
         let so_far = waiting.entry(cause).or_default();
         let length = wait.length_ns;
         so_far.threads += 1;

@@ -21,13 +21,14 @@ use std::{
 use hotspan_synth::{ids::TargetId, time::KernelTime};
 
 use self::target::Spotted;
-use super::board::ThreadLook;
-use crate::{stack::Stacks, target::Process};
+use super::board::{TaskLook, ThreadLook};
+use crate::{kernel::SuspendedTask, stack::Stacks, target::Process};
 
 /// What is to be looked at.
 struct Job {
     now: KernelTime,
     targets: Vec<(TargetId, Arc<Process>)>,
+    suspended: Vec<SuspendedTask>,
 }
 
 /// What came of a job.
@@ -39,6 +40,8 @@ pub struct Looks {
     pub threads: Vec<ThreadLook>,
     /// so many that were too many.
     pub left_out: u64,
+    /// Suspended tasks, with what they serve.
+    pub tasks: Vec<TaskLook>,
 }
 
 /// The handle to the thread.
@@ -65,8 +68,18 @@ impl Spotter {
     ///
     /// # Errors
     /// The thread has ended.
-    pub fn ask(&self, now: KernelTime, targets: Vec<(TargetId, Arc<Process>)>) -> io::Result<()> {
-        match self.jobs.try_send(Job { now, targets }) {
+    pub fn ask(
+        &self,
+        now: KernelTime,
+        targets: Vec<(TargetId, Arc<Process>)>,
+        suspended: Vec<SuspendedTask>,
+    ) -> io::Result<()> {
+        let job = Job {
+            now,
+            targets,
+            suspended,
+        };
+        match self.jobs.try_send(job) {
             Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
             Err(TrySendError::Disconnected(_)) => Err(ended()),
         }
@@ -100,6 +113,7 @@ fn work(inbox: &Receiver<Job>, outbox: &SyncSender<Looks>) {
             began: job.now,
             threads: Vec::new(),
             left_out: 0,
+            tasks: Vec::new(),
         };
         for (id, process) in job.targets {
             let spotted = targets
@@ -107,6 +121,11 @@ fn work(inbox: &Receiver<Job>, outbox: &SyncSender<Looks>) {
                 .and_modify(|spotted| spotted.renew(&process, &mut stacks))
                 .or_insert_with(|| Spotted::new(id, Arc::clone(&process), &mut stacks));
             spotted.look(&mut looks, &mut stacks, &mut functions);
+            let own = |task: &&SuspendedTask| task.tgid == id.0;
+            let tasks = job.suspended.iter().filter(own);
+            looks
+                .tasks
+                .extend(tasks.filter_map(|task| spotted.task(task)));
         }
         if outbox.send(looks).is_err() {
             return;

@@ -53,6 +53,7 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             flags: SampleFlags::IN_KERNEL | gil,
             time_ns: whose.since.0,
             period_or_end_ns: whose.now.0,
+            next_ns: 0,
             crossing: 0,
             context: 0,
             span_object: 0,

@@ -24,11 +24,15 @@ use super::{
 use crate::{
     context::{
         memory::Memory,
-        python::threads::{InterpreterThread, InterpreterThreads},
+        python::{
+            span::SpanFacts,
+            threads::{InterpreterThread, InterpreterThreads},
+        },
     },
+    kernel::SuspendedTask,
     stack::{RawSample, Stacks},
     target::Process,
-    top::board::{Serves, Standstill, ThreadLook},
+    top::board::{Serves, Standstill, TaskLook, ThreadLook},
 };
 
 /// Threads of one process that are looked at.
@@ -106,6 +110,29 @@ impl Spotted {
                 name: task.name,
                 standstill,
             });
+        }
+    }
+
+    /// Whom a suspended task serves; `None` if that is nobody, or cannot be read.
+    pub fn task(&self, task: &SuspendedTask) -> Option<TaskLook> {
+        let interpreter = self.interpreter.as_ref()?;
+        let span = interpreter.span_in(task.context).ok()??;
+        Some(TaskLook {
+            target: self.id,
+            thread: task.ns_tid,
+            address: task.address,
+            since: KernelTime(task.since_ns),
+            span: self.span(span),
+        })
+    }
+
+    fn span(&self, span: SpanFacts) -> TargetSpan {
+        TargetSpan {
+            target: self.id,
+            trace_id: TraceId(span.trace_id),
+            span_id: SpanId(span.span_id),
+            name: span.name,
+            start: UnixTime(span.start_ns),
         }
     }
 
@@ -190,13 +217,7 @@ impl Spotted {
             Ok(Some((span, context))) => {
                 raw.event.context = context;
                 stack::fill(&mut raw, &standing.place, memory, interpreter, thread);
-                Serves::Span(TargetSpan {
-                    target: self.id,
-                    trace_id: TraceId(span.trace_id),
-                    span_id: SpanId(span.span_id),
-                    name: span.name,
-                    start: UnixTime(span.start_ns),
-                })
+                Serves::Span(self.span(span))
             }
             Ok(None) => Serves::Nobody,
             // A span that records nothing has neither name nor start, and no span of hotspan's either.

@@ -1,0 +1,228 @@
+//! How densely a thread's ticks are taken.
+//!
+//! The distance between the stacks of a request grows with its age: so a short one is known as well, for its
+//! length, as a long one. What that takes beyond the usual frequency is bounded by a budget; a request for
+//! which there is none when it begins is sampled as usual. Distances are counted in ticks at which the thread
+//! ran, and each stack says both of its own: how long ago the thread was looked at before, and when it will be
+//! again.
+
+use aya_ebpf::helpers::bpf_get_prandom_u32;
+use hotspan_common::{Counter, SampleFlags, Target};
+
+use super::work::Work;
+use crate::{
+    counters::count,
+    crossing::guard::Bucket,
+    maps::{RATES, YOUNG},
+};
+
+/// The distance between stacks is this part of the request's age.
+const AGE_PART: u64 = 12;
+/// Dense stacks that the budget must allow for when a request begins.
+const LEAST_GRANT: u64 = 20;
+/// In the keys of the guard's buckets, in place of a region's number.
+const DENSE: u64 = u32::MAX as u64 - 2;
+/// A thread that worked for nobody, and waited for so long, is looked at at its next tick.
+const LONG_WAIT_NS: u64 = 5_000_000;
+/// The most that a distance differs from the mean, in parts of it: what has a rhythm is not met in step with it.
+const JITTER_PART: u32 = 3;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// A thread's ticks.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Density {
+    /// The request at the last look; 0: none.
+    span: u64,
+    /// Since the last look.
+    ticks: u32,
+    /// At so many the next stack is due.
+    gap: u32,
+    /// 1 if it may have gone on to another request meanwhile.
+    is_fresh: u32,
+    /// Zero.
+    reserved: u32,
+}
+
+/// A request at its beginning.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Young {
+    /// When it was first met.
+    first_ns: u64,
+    /// 1 if it is sampled more densely than others.
+    is_dense: u64,
+}
+
+/// What becomes of a tick.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// A stack is taken.
+    Now,
+    /// One is taken if the thread has gone on to another request.
+    IfNew,
+    /// Nothing.
+    Not,
+}
+
+/// The distances of a stack to those before and after it, in ticks.
+#[derive(Clone, Copy)]
+pub struct Distances {
+    pub before: u32,
+    pub after: u32,
+}
+
+impl Density {
+    /// The thread ran at a tick.
+    #[inline(always)]
+    pub fn tick(&mut self, target: &Target) -> Due {
+        if target.ticks_per_sample <= 1 {
+            return Due::Now;
+        }
+        self.ticks = self.ticks.saturating_add(1);
+        if self.ticks >= self.gap {
+            Due::Now
+        } else if self.is_fresh != 0 {
+            Due::IfNew
+        } else {
+            Due::Not
+        }
+    }
+
+    /// The thread waited, and runs again.
+    #[inline(always)]
+    pub fn waited(&mut self, for_ns: u64) {
+        if self.span != 0 || for_ns >= LONG_WAIT_NS {
+            self.is_fresh = 1;
+        }
+    }
+
+    /// The thread works for nobody: it is looked at ever more seldom.
+    #[inline(always)]
+    pub fn is_nobodys(&mut self, target: &Target) {
+        self.gap = if self.span == 0 {
+            self.gap
+                .saturating_mul(2)
+                .clamp(1, target.ticks_per_sample.max(1))
+        } else {
+            1
+        };
+        self.span = 0;
+        self.ticks = 0;
+        self.is_fresh = 0;
+    }
+
+    /// The thread works for a request: whether a stack is taken at this tick.
+    #[inline(always)]
+    pub fn takes(
+        &mut self,
+        target: &Target,
+        work: &Work,
+        due: Due,
+        tgid: u32,
+        now: u64,
+    ) -> Option<Distances> {
+        if target.ticks_per_sample <= 1 {
+            return Some(Distances {
+                before: 1,
+                after: 1,
+            });
+        }
+        let span = u64::from_ne_bytes(work.parent.span_id);
+        self.is_fresh = 0;
+        if due == Due::IfNew && span == self.span {
+            return None;
+        }
+        let before = self.ticks.max(1);
+        self.span = span;
+        self.ticks = 0;
+        self.gap = gap(target, work, span, tgid, now);
+        Some(Distances {
+            before,
+            after: self.gap,
+        })
+    }
+}
+
+/// Ticks to the next stack.
+#[inline(always)]
+fn gap(target: &Target, work: &Work, span: u64, tgid: u32, now: u64) -> u32 {
+    let usual = target.ticks_per_sample;
+    if work.flags & SampleFlags::BY_LINEAGE != 0 {
+        return jittered(usual);
+    }
+    let Some(young) = YOUNG.get_ptr_mut(&span) else {
+        return begun(target, span, tgid, now);
+    };
+    // SAFETY: a live map value; the threads of a request may write it at once, and write the same.
+    let young = unsafe { &mut *young };
+    if young.is_dense == 0 {
+        return jittered(usual);
+    }
+    // A division that could be by zero would leave a panic in the program.
+    let age = now.saturating_sub(young.first_ns) / AGE_PART;
+    let gap = age.checked_div(target.tick_ns).unwrap_or(u64::MAX);
+    if gap >= u64::from(usual) {
+        young.is_dense = 0;
+        return jittered(usual);
+    }
+    if !allows(target, tgid, now, 1) {
+        young.is_dense = 0;
+        count(Counter::NotDense);
+        return jittered(usual);
+    }
+    count(Counter::SamplesDense);
+    jittered((gap as u32).max(1))
+}
+
+/// A request is met for the first time.
+#[inline(always)]
+fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
+    let is_dense = target.dense_per_s != 0 && allows(target, tgid, now, LEAST_GRANT);
+    let young = Young {
+        first_ns: now,
+        is_dense: u64::from(is_dense),
+    };
+    // The map forgets its oldest entries by itself; failing that, the request seems to begin again.
+    let _ = YOUNG.insert(&span, &young, 0);
+    if is_dense {
+        count(Counter::SamplesDense);
+        return 1;
+    }
+    if target.dense_per_s != 0 {
+        count(Counter::NotDense);
+    }
+    jittered(target.ticks_per_sample)
+}
+
+/// Takes a token of the target's bucket, if there are at least so many. It holds a second's worth.
+#[inline(always)]
+fn allows(target: &Target, tgid: u32, now: u64, least: u64) -> bool {
+    let key = u64::from(tgid) << 32 | DENSE;
+    let limit = u64::from(target.dense_per_s);
+    let Some(bucket) = RATES.get_ptr_mut(&key) else {
+        let full = Bucket {
+            tokens: limit * SECOND_NS,
+            since_ns: now,
+        };
+        // The map forgets its oldest entries by itself; failing that, this stack is not counted.
+        let _ = RATES.insert(&key, &full, 0);
+        return limit >= least;
+    };
+    // SAFETY: a live map value; two threads that write it at once lose a token.
+    let bucket = unsafe { &mut *bucket };
+    let passed = now.saturating_sub(bucket.since_ns).min(SECOND_NS);
+    let tokens = (bucket.tokens + passed * limit).min(limit * SECOND_NS);
+    bucket.since_ns = now;
+    let allows = tokens >= least * SECOND_NS;
+    bucket.tokens = if allows { tokens - SECOND_NS } else { tokens };
+    allows
+}
+
+#[inline(always)]
+fn jittered(mean: u32) -> u32 {
+    let most = mean / JITTER_PART;
+    // SAFETY: a plain helper.
+    let random = unsafe { bpf_get_prandom_u32() };
+    mean - most + random.checked_rem(2 * most + 1).unwrap_or(0)
+}
