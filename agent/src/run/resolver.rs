@@ -58,7 +58,7 @@ pub struct Outcomes {
     /// Functions that were asked for.
     pub located: Vec<Located>,
     /// Samples that are done with.
-    used: Vec<Box<RawSample>>,
+    used: Vec<Buffer>,
 }
 
 /// Where a native function begins in a target, or why nobody can tell.
@@ -87,8 +87,8 @@ pub struct Resolver {
     outcomes: mpsc::Receiver<Outcomes>,
     waiting: Arc<AtomicUsize>,
     /// Samples of this turn.
-    gathered: Vec<Box<RawSample>>,
-    spare: Vec<Box<RawSample>>,
+    gathered: Vec<Buffer>,
+    spare: Vec<Buffer>,
     dropped: u64,
     refused: u64,
     unnamed: u64,
@@ -98,7 +98,7 @@ enum Job {
     Adopt(u32, Arc<Process>),
     Mapped(u32),
     Forget(u32),
-    Samples(Vec<Box<RawSample>>),
+    Samples(Vec<Buffer>),
     Pass(Box<Event>),
     Locate(u32, FunctionId),
     Name(Box<CountedBurst>),
@@ -155,16 +155,16 @@ impl Resolver {
         }
         self.waiting.fetch_add(size, Ordering::Relaxed);
         let raw = match self.spare.pop() {
-            Some(mut raw) => {
+            Some(Buffer(mut raw)) => {
                 raw.event = *sample.event;
                 raw.stack.clear();
                 raw.stack.extend_from_slice(sample.stack);
-                raw
+                Buffer(raw)
             }
-            None => Box::new(RawSample {
+            None => Buffer(Box::new(RawSample {
                 event: *sample.event,
                 stack: sample.stack.into(),
-            }),
+            })),
         };
         self.gathered.push(raw);
     }
@@ -175,7 +175,10 @@ impl Resolver {
             return;
         }
         let samples = std::mem::take(&mut self.gathered);
-        let (count, size) = (samples.len(), samples.iter().map(|raw| held(raw)).sum());
+        let (count, size) = (
+            samples.len(),
+            samples.iter().map(|Buffer(raw)| held(raw)).sum(),
+        );
         if self.jobs.try_send(Job::Samples(samples)).is_err() {
             self.waiting.fetch_sub(size, Ordering::Relaxed);
             self.dropped += count as u64;
@@ -247,6 +250,9 @@ impl Resolver {
     }
 }
 
+/// A sample in memory that is used again. Samples are large: only their address goes from hand to hand.
+struct Buffer(Box<RawSample>);
+
 /// Bytes that a sample takes while it waits.
 fn held(sample: &RawSample) -> usize {
     size_of::<RawSample>() + sample.stack.len()
@@ -295,7 +301,7 @@ impl Worker {
             Job::Pass(event) => self.outcomes.events.push(*event),
             Job::Samples(samples) => {
                 for sample in samples {
-                    self.sample(&sample);
+                    self.sample(&sample.0);
                     self.outcomes.used.push(sample);
                 }
             }

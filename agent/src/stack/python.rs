@@ -106,8 +106,8 @@ pub(super) fn unknown_parts(event: &SampleEvent) -> Vec<PythonPart> {
 /// What was made of a code object.
 #[derive(Default)]
 pub(super) struct Numbered {
-    /// `None` in it: there are too many functions.
-    function: Option<Option<FunctionId>>,
+    /// `None`: not numbered yet, or there are too many functions.
+    function: Option<FunctionId>,
     /// By the lower half of the instruction, which tells those of one code object apart.
     lines: Vec<(u32, u32)>,
 }
@@ -119,8 +119,10 @@ impl Numbered {
         instruction: u64,
         functions: &mut FunctionTable,
     ) -> Option<Frame> {
-        let number = || functions.number(described(code));
-        let function = (*self.function.get_or_insert_with(number))?;
+        if self.function.is_none() {
+            self.function = functions.number(described(code));
+        }
+        let function = self.function?;
         let line = self.line(code, instruction);
         Some(Frame { function, line })
     }

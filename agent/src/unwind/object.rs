@@ -107,7 +107,7 @@ impl CodeObject {
     /// What covers an address; `None` if nothing does.
     pub fn covering(&self, address: u64) -> Option<Covering> {
         if let Some(known) = self.covering.borrow().at(address) {
-            return known;
+            return known.covering;
         }
         let row = self
             .unwind
@@ -141,20 +141,27 @@ impl CodeObject {
 /// What holds from where to where. Threads run at ever new addresses of few functions, most of which
 /// have one stretch for nearly all of their code.
 #[derive(Default)]
-struct Stretches(BTreeMap<u64, (u64, Option<Covering>)>);
+struct Stretches(BTreeMap<u64, Stretch>);
+
+#[derive(Clone, Copy)]
+struct Stretch {
+    end: u64,
+    covering: Option<Covering>,
+}
 
 impl Stretches {
     /// What holds at an address; `None`: not known.
-    fn at(&self, address: u64) -> Option<Option<Covering>> {
-        let (_, (end, covering)) = self.0.range(..=address).next_back()?;
-        (address < *end).then_some(*covering)
+    fn at(&self, address: u64) -> Option<Stretch> {
+        let (_, stretch) = self.0.range(..=address).next_back()?;
+        (address < stretch.end).then_some(*stretch)
     }
 
     fn learn(&mut self, extent: Range<u64>, covering: Option<Covering>) {
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }
-        self.0.insert(extent.start, (extent.end, covering));
+        let end = extent.end;
+        self.0.insert(extent.start, Stretch { end, covering });
     }
 }
 

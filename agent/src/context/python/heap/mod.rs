@@ -56,6 +56,7 @@ impl<'memory> Heap<'memory> {
     }
 
     /// The same, by what was read of other objects shortly before.
+    #[must_use]
     pub fn with(self, remembered: &'memory Remembered) -> Self {
         Self {
             remembered: Some(remembered),
