@@ -163,7 +163,7 @@ pub struct PythonFramesLayout {
     pub is_entry: u32,
     /// 1 if every frame is entered by a C call of the interpreter (up to 3.10).
     pub all_entries: u32,
-    /// Bits of the pointer to the code object that are no part of its address (3.14 on).
+    /// Bits of references in a frame that are no part of the address (3.14 on).
     pub code_tag: u64,
     /// Address of the type of code objects.
     pub code_type: u64,
@@ -184,11 +184,11 @@ pub struct PythonFramesLayout {
 wire_enum! {
     /// Where a suspended frame keeps the top of its stack of values, which is what it awaits.
     StackTop: u32 {
-        /// Up to 3.9: a pointer to the place above it.
+        /// Up to 3.9, and from 3.14 on: a pointer to the place above it.
         Pointer = 0,
         /// 3.10: a pointer to the lowest place, and a depth.
         Depth = 1,
-        /// 3.11 on: in the frame, from its local variables on, and a depth that includes them.
+        /// 3.11 to 3.13: in the frame, from its local variables on, and a depth that includes them.
         Inline = 2,
     }
 }
@@ -211,18 +211,18 @@ pub struct CoroutineLayout {
     pub state_in_frame: u32,
     /// 1 if it is an `int`, 0 if it is a `char`.
     pub state_is_int: u32,
-    /// Its value before the first step; later ones are greater.
+    /// Its value before the first step; those of a suspended coroutine are greater.
     pub created: i32,
+    /// Its least value while a step is under way and after the last; those of a suspended coroutine are less.
+    pub running: i32,
     /// A [`StackTop`].
     pub stack_top: u32,
     /// `f_stacktop`, `f_valuestack` or `localsplus`.
     pub stack: u32,
-    /// `f_stackdepth` or `stacktop`.
+    /// `f_stackdepth` or `stacktop`; for [`StackTop::Pointer`], how far below it the value lies, in bytes.
     pub stack_depth: u32,
     /// `TaskObj.task_coro`.
     pub task_coroutine: u32,
-    /// Zero.
-    pub reserved: u32,
     /// Address of the type of coroutines.
     pub coroutine_type: u64,
     /// Address of the type of generators.

@@ -77,6 +77,12 @@ wire_enum! {
         AwaitsUnseen = 49,
         /// Steps of asyncio's tasks that were seen.
         Resumes = 50,
+        /// Looks at a thread, at a tick or as it stopped running, whose active span could not be read: what it
+        /// does then is not told of.
+        WorkUnreadable = 53,
+        /// Threads that stopped or went on without the scheduler's tracepoint telling, seen at the next switch: what
+        /// they waited for is not told of. It happens when another tool begins or ends to trace the scheduler.
+        SwitchesMissed = 54,
     }
 }
 

@@ -73,30 +73,34 @@ pub fn usual() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The interpreter of a minor version (`3.8`), from pyenv or the system.
+/// The interpreter of a minor version (`3.8`): pyenv's, the system's, or the one that
+/// `tests/interpreters/from-debian` has unpacked.
 pub fn version(minor: &str) -> Option<PathBuf> {
-    let pyenv = std::env::var_os("PYENV_ROOT").map_or_else(
+    let unpacked = paths::build()
+        .ok()
+        .map(|build| build.join("interpreters").join(minor).join("bin/python3"));
+    let system = PathBuf::from(format!("/usr/bin/python{minor}"));
+    of_pyenv(minor)
+        .into_iter()
+        .chain([system])
+        .chain(unpacked)
+        .find(|path| path.exists())
+}
+
+/// The newest patch level that pyenv has.
+fn of_pyenv(minor: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("PYENV_ROOT").map_or_else(
         || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pyenv")),
         |root| Some(PathBuf::from(root)),
-    );
-    let installed = pyenv.and_then(|root| fs::read_dir(root.join("versions")).ok());
-    let mut found: Vec<PathBuf> = installed
-        .into_iter()
+    )?;
+    let prefix = format!("{minor}.");
+    fs::read_dir(root.join("versions"))
+        .ok()?
         .flatten()
-        .flatten()
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(&format!("{minor}."))
-        })
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
         .map(|entry| entry.path().join("bin/python3"))
         .filter(|path| path.exists())
-        .collect();
-    found.sort();
-    found.pop().or_else(|| {
-        Some(PathBuf::from(format!("/usr/bin/python{minor}"))).filter(|path| path.exists())
-    })
+        .max()
 }
 
 fn key(interpreter: &Path, requirements: &[u8]) -> String {

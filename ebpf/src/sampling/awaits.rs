@@ -38,8 +38,6 @@ const MAX_CHAIN: u32 = 32;
 const MAX_DEPTH: u64 = 1 << 16;
 /// `TaskStepMethWrapper.sw_task` and `TaskWakeupMethWrapper.ww_task`, the same in all versions.
 const WRAPPED: u64 = 16;
-/// `FRAME_EXECUTING`: states of suspended frames are less. Up to 3.9 an instruction is kept instead.
-const RUNNING: i32 = 0;
 /// `PyObject.ob_type`, the same in all versions.
 const OB_TYPE: u64 = 8;
 /// The W3C "sampled" flag.
@@ -206,7 +204,7 @@ fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unread
     } else {
         i32::from(Resident::read::<i8>(at)?)
     };
-    Ok(state > layout.created && (state < RUNNING || layout.state_is_int != 0))
+    Ok(state > layout.created && state < layout.running)
 }
 
 #[inline(always)]
@@ -314,7 +312,8 @@ impl Chain {
             // What it yields can lie where else there is what it awaits.
             return Ok(0);
         }
-        awaited(layout, &head).map_err(cut)
+        let awaited = awaited(layout, &head).map_err(cut)?;
+        Ok(awaited & !frames.code_tag)
     }
 
     #[inline(always)]
@@ -338,7 +337,7 @@ fn awaited(layout: &CoroutineLayout, frame: &frames::Head) -> Result<u64, Unread
         return if top == 0 {
             Ok(0)
         } else {
-            Resident::read(top.wrapping_sub(8))
+            Resident::read(top.wrapping_sub(u64::from(layout.stack_depth)))
         };
     }
     let depth = frame.field::<Resident, i32>(layout.stack_depth)?;

@@ -58,6 +58,9 @@ pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
 
 #[inline(always)]
 fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
+    if worker.off_ns != 0 {
+        count(Counter::SwitchesMissed);
+    }
     worker.off_ns = now;
     worker.runnable_ns = if how == Leave::Preempted { now } else { 0 };
     if how == Leave::Waits {
@@ -166,6 +169,7 @@ pub fn back(tid: u32, now: u64) {
         return;
     };
     if worker.off_ns == 0 {
+        count(Counter::SwitchesMissed);
         return;
     }
     let runnable = if worker.runnable_ns == 0 {

@@ -113,8 +113,11 @@ fn active(target: &Target, worker: &mut Worker, now: u64) -> Active {
         return active;
     }
     context::read_active_now(target, &mut worker.python, &mut active);
-    if active.parent.outcome == ContextOutcome::NotAPythonThread.wire() {
+    let outcome = active.parent.outcome;
+    if outcome == ContextOutcome::NotAPythonThread.wire() {
         worker.native_until_ns = now + NATIVE_FOR_NS;
+    } else if outcome > ContextOutcome::NotAPythonThread.wire() {
+        count(Counter::WorkUnreadable);
     }
     active
 }

@@ -14,6 +14,8 @@ const VERSIONS: &[(&str, &str)] = &[
     ("3.11", "sdk"),
     ("3.12", "sdk"),
     ("3.13", "sdk"),
+    ("3.14", "sdk"),
+    ("3.15", "sdk"),
 ];
 
 /// Spans to look at on each.
@@ -29,7 +31,9 @@ fn check(minor: &str) {
         .map(|(_, name)| *name)
         .unwrap();
     let Some(interpreter) = python::version(minor) else {
-        eprintln!("NOT COVERED: CPython {minor} is not installed here");
+        eprintln!(
+            "NOT COVERED: CPython {minor} is not installed here, nor unpacked by tests/interpreters/from-debian"
+        );
         return;
     };
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
@@ -66,4 +70,14 @@ fn cpython_3_12() {
 #[test]
 fn cpython_3_13() {
     check("3.13");
+}
+
+#[test]
+fn cpython_3_14() {
+    check("3.14");
+}
+
+#[test]
+fn cpython_3_15() {
+    check("3.15");
 }

@@ -31,6 +31,8 @@ const VERSIONS: &[(&str, &str, u64)] = &[
     ("3.11", "sdk", 120),
     ("3.12", "sdk", 120),
     ("3.13", "sdk", 120),
+    ("3.14", "sdk", 120),
+    ("3.15", "sdk", 120),
 ];
 /// Ticks a second; at this rate the ring holds all of a run.
 const FREQUENCY: NonZeroU32 = NonZeroU32::new(99).unwrap();
@@ -43,11 +45,37 @@ struct Named {
     names: Vec<String>,
 }
 
+impl Named {
+    fn describe(&self) -> String {
+        let SampleEvent {
+            time_ns,
+            period_or_end_ns,
+            flags,
+            ..
+        } = self.event;
+        format!(
+            "{time_ns}..{period_or_end_ns} flags {flags:#x} in {}",
+            self.names.join("<")
+        )
+    }
+}
+
+/// What was seen, and what there was.
+struct Run {
+    samples: Vec<Named>,
+    stretches: Vec<Stretch>,
+    /// Looks at leaving threads for which there was no time left, or that could not be read, and returns that
+    /// the kernel did not tell of: each may be a wait.
+    unseen: u64,
+}
+
 /// Has `stacks.py` do its rounds under the sampler.
-fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
+fn sampled(minor: &str) -> Option<Run> {
     let (_, requirements, name_offset) = VERSIONS.iter().find(|version| version.0 == minor)?;
     let Some(interpreter) = python::version(minor) else {
-        eprintln!("NOT COVERED: CPython {minor} is not installed here");
+        eprintln!(
+            "NOT COVERED: CPython {minor} is not installed here, nor unpacked by tests/interpreters/from-debian"
+        );
         return None;
     };
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
@@ -117,10 +145,18 @@ fn sampled(minor: &str) -> Option<(Vec<Named>, Vec<Stretch>)> {
             break;
         }
     }
-    assert_eq!(kernel.counters().unwrap().get("kernel.samples_lost"), 0);
+    let counters = kernel.counters().unwrap();
+    assert_eq!(counters.get("kernel.samples_lost"), 0);
     let stretches = stretches::read(&path).unwrap();
     batch.finish().unwrap();
-    Some((samples, stretches))
+    Some(Run {
+        samples,
+        stretches,
+        unseen: ["waits_unseen", "work_unreadable", "switches_missed"]
+            .map(|name| counters.get(&format!("kernel.{name}")))
+            .iter()
+            .sum(),
+    })
 }
 
 /// Arms the places where steps of tasks begin, as region 0.
@@ -170,12 +206,12 @@ fn check(minor: &str) {
     let Some(_turn) = require_bpf(minor) else {
         return;
     };
-    let Some((samples, stretches)) = sampled(minor) else {
+    let Some(run) = sampled(minor) else {
         return;
     };
-    check_timer(&samples, &stretches);
-    check_waits(&samples, &stretches);
-    check_awaits(&samples, &stretches);
+    check_timer(&run.samples, &run.stretches);
+    check_waits(&run);
+    check_awaits(&run.samples, &run.stretches);
 }
 
 /// Nearly all stacks within a stretch begin with its functions, and belong to its span.
@@ -210,15 +246,20 @@ fn check_timer(samples: &[Named], stretches: &[Stretch]) {
         .sum();
     let due = ran as f64 * f64::from(FREQUENCY.get()) / 1e9;
     eprintln!("  {due:.0} stacks were due");
+    // A stretch that is interrupted meets its ticks by chance: three standard deviations.
     assert!(
-        (due * 0.8..due * 1.2).contains(&(seen as f64)),
+        (seen as f64 - due).abs() < due.sqrt() * 3.0,
         "{seen} stacks where {due:.0} were due"
     );
     assert!(wrong.len() * 100 <= seen, "{}", wrong.join("\n"));
 }
 
-/// Each stretch in which a thread waited is nearly filled by a wait of that function.
-fn check_waits(samples: &[Named], stretches: &[Stretch]) {
+/// Each stretch in which a thread waited is nearly filled by a wait of that function, but for those that
+/// were counted as unseen.
+fn check_waits(run: &Run) {
+    let Run {
+        samples, stretches, ..
+    } = run;
     let waits: Vec<&Named> = samples
         .iter()
         .filter(|sample| sample.event.reason == SampleReason::Off.wire())
@@ -254,15 +295,31 @@ fn check_waits(samples: &[Named], stretches: &[Stretch]) {
             .map(|wait| wait.event.period_or_end_ns - wait.event.time_ns)
             .sum();
         if covered * 10 < (stretch.end_ns - stretch.start_ns) * 9 {
-            missing.push(format!("{} for {covered} ns of {stretch:?}", stretch.name));
+            let seen: Vec<String> = waits
+                .iter()
+                .filter(|wait| wait.event.ns_tid == stretch.tid)
+                .filter(|wait| wait.event.period_or_end_ns > stretch.start_ns)
+                .filter(|wait| wait.event.time_ns < stretch.end_ns)
+                .map(|wait| wait.describe())
+                .collect();
+            missing.push(format!(
+                "{} for {covered} ns of {stretch:?}, but: {}",
+                stretch.name,
+                seen.join("; ")
+            ));
         }
     }
     eprintln!(
-        "  {expected} waits, {} missing; {gil} for the interpreter's lock",
-        missing.len()
+        "  {expected} waits, {} missing, {} looks without an answer; {gil} for the interpreter's lock",
+        missing.len(),
+        run.unseen
     );
     assert!(expected >= 3 * ROUNDS);
-    assert!(missing.is_empty(), "{}", missing.join("\n"));
+    assert!(
+        missing.len() * 10 <= expected && missing.len() as u64 <= run.unseen,
+        "{}",
+        missing.join("\n")
+    );
     assert!(gil > 0, "no wait for the interpreter's lock");
 }
 
@@ -352,4 +409,14 @@ fn stacks_of_cpython_3_12() {
 #[test]
 fn stacks_of_cpython_3_13() {
     check("3.13");
+}
+
+#[test]
+fn stacks_of_cpython_3_14() {
+    check("3.14");
+}
+
+#[test]
+fn stacks_of_cpython_3_15() {
+    check("3.15");
 }

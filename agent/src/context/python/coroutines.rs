@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use hotspan_common::{CoroutineLayout, PointKind, StackTop};
 
-use super::{data::writable_data, runtime::Runtime, static_types::OB_TYPE};
+use super::{
+    data::{OB_TYPE, writable_data},
+    runtime::Runtime,
+};
 use crate::{
     context::{image::ImageFile, memory::Memory},
     target::mapping::Mapping,
@@ -146,8 +149,10 @@ fn layout(minor: u32) -> Option<CoroutineLayout> {
             state_in_frame: 1,
             state_is_int: 1,
             created: -1,
+            running: i32::MAX,
             stack_top: StackTop::Pointer.wire(),
             stack: 72,
+            stack_depth: 8,
             ..CoroutineLayout::default()
         },
         10 => CoroutineLayout {
@@ -170,6 +175,18 @@ fn layout(minor: u32) -> Option<CoroutineLayout> {
             stack_top: StackTop::Inline.wire(),
             stack: 72,
             stack_depth: 64,
+            ..CoroutineLayout::default()
+        },
+        14 | 15 => CoroutineLayout {
+            task_coroutine: 128,
+            frame: 72,
+            state: 67,
+            created: if minor == 14 { -3 } else { 0 },
+            running: if minor == 14 { 0 } else { 4 },
+            stack_top: StackTop::Pointer.wire(),
+            // _PyInterpreterFrame.stackpointer; from 3.15 on, SEND has another value above the receiver.
+            stack: 64,
+            stack_depth: if minor == 14 { 8 } else { 16 },
             ..CoroutineLayout::default()
         },
         _ => return None,

@@ -1,10 +1,13 @@
 //! The live data of an object, in which static tables are found by what they point to.
 
-use super::static_types::{OB_TYPE, TP_NAME};
 use crate::context::{
     image::Image,
     memory::{Memory, MemoryError},
 };
+
+/// `PyTypeObject.tp_name` and `PyObject.ob_type`, the same in all versions.
+const TP_NAME: u64 = 24;
+pub(super) const OB_TYPE: u64 = 8;
 
 /// A part of the live data.
 pub struct Part {

@@ -98,15 +98,17 @@ fn layout(minor: u32) -> Option<PythonFramesLayout> {
             argument_count: 56,
             ..PythonFramesLayout::default()
         },
-        12 | 13 => PythonFramesLayout {
+        12..=15 => PythonFramesLayout {
             thread_frame: if minor == 12 { 56 } else { 72 },
             in_cframe: u32::from(minor == 12),
             code: 0,
+            // Py_TAG_BITS of _PyStackRef.
+            code_tag: if minor >= 14 { 3 } else { 0 },
             previous: 8,
             instruction: 56,
             wide_instruction: 1,
-            owner: 70,
-            // FRAME_OWNED_BY_CSTACK.
+            owner: if minor >= 14 { 74 } else { 70 },
+            // FRAME_OWNED_BY_CSTACK, and from 3.14 on FRAME_OWNED_BY_INTERPRETER.
             first_c_owner: 3,
             first_line: 68,
             code_flags: 48,
@@ -161,7 +163,7 @@ fn gil(
         9 | 10 => runtime.address + 352,
         11 => runtime.address + 360,
         12 => memory.read_u64(interpreter + 384).ok()?,
-        13 => memory.read_u64(interpreter + 16).ok()?,
+        13..=15 => memory.read_u64(interpreter + 16).ok()?,
         _ => return None,
     };
     let interval = memory.read_u64(start).ok()?;

@@ -1,11 +1,11 @@
 //! The static type objects that the walk meets.
 
-use super::{ContextRefusal, data::writable_data, layout::Version};
+use super::{
+    ContextRefusal,
+    data::{OB_TYPE, writable_data},
+    layout::Version,
+};
 use crate::context::{image::Image, memory::Memory};
-
-/// `PyTypeObject.tp_name` and `PyObject.ob_type`, the same in all versions.
-pub(super) const TP_NAME: u64 = 24;
-pub(super) const OB_TYPE: u64 = 8;
 
 /// Addresses of types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

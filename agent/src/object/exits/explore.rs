@@ -9,7 +9,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, Mnemonic};
 
 use super::{
     ExitPoint, Exits, Function, Searched,
-    refusal::Refusal,
+    refusal::{MAX_LEVELS, Refusal},
     sweep::{self, Condition, Leave},
 };
 use crate::object::{
@@ -17,8 +17,6 @@ use crate::object::{
     unwind::FrameRows,
 };
 
-/// Levels of tail calls that are followed.
-pub(super) const MAX_LEVELS: u8 = 3;
 /// Exits, and pieces of code, that one region may have.
 const MAX_POINTS: usize = 512;
 

@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// Levels of tail calls that are followed; a function that needs more is refused.
+pub(super) const MAX_LEVELS: u8 = 3;
+
 /// A reason, for people. Addresses are those of the object file.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Refusal {
@@ -45,10 +48,7 @@ pub enum Refusal {
         name: String,
     },
     /// More levels of tail calls than are followed.
-    #[error(
-        "leaves by more than {} levels of tail jumps at {at:#x}",
-        super::explore::MAX_LEVELS
-    )]
+    #[error("leaves by more than {MAX_LEVELS} levels of tail jumps at {at:#x}")]
     TailTooDeep {
         /// The jump.
         at: u64,

@@ -60,7 +60,7 @@ impl CodeLayout {
             11 => Some(Self::with_locations(72, 56, 184)),
             12 => Some(Self::with_locations(68, 52, 192)),
             13 => Some(Self::with_locations(68, 52, 200)),
-            14 => Some(Self::with_locations(68, 52, 208)),
+            14 | 15 => Some(Self::with_locations(68, 52, 208)),
             _ => None,
         }
     }
