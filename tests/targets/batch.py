@@ -4,6 +4,8 @@ usage: batch.py KIND. Prints `ready PID`, then for each line `COUNT` on stdin do
 span each, and prints `done`. Ends with its input. KIND is one of the functions below.
 """
 
+import ctypes
+import os
 import sys
 import threading
 
@@ -15,6 +17,16 @@ import truth
 
 trace.set_tracer_provider(TracerProvider(resource=Resource.create({"service.name": "batch"})))
 tracer = trace.get_tracer("batch")
+
+
+# Mapped before the agent comes.
+_NATIVE = ctypes.CDLL(os.environ["NATIVE_LIBRARY"]) if "NATIVE_LIBRARY" in os.environ else None
+
+
+def native(number: int) -> None:
+    """A function of the library that the environment names."""
+    with truth.call("native.burn", "native"):
+        _NATIVE.hs_burn(ctypes.c_long(5_000))
 
 
 def regex(number: int) -> None:
@@ -116,9 +128,6 @@ def onnx_raises(number: int) -> None:
 
 def _cudart():
     """The runtime that the tests name: their stub, or the real one."""
-    import ctypes
-    import os
-
     runtime = ctypes.CDLL(os.environ["CUDART"])
     pointers = [ctypes.c_void_p] * 2
     runtime.cudaMemcpy.argtypes = [*pointers, ctypes.c_size_t, ctypes.c_int]
@@ -127,24 +136,21 @@ def _cudart():
         runtime.launch_many.restype = ctypes.c_ulong
     if "CUDA_DRIVER" in os.environ:
         assert runtime.use_driver(os.environ["CUDA_DRIVER"].encode()) == 0
-    return ctypes, runtime
+    return runtime
 
 
 def _cuda_driver():
     """The driver that the tests name."""
-    import ctypes
-    import os
-
     driver = ctypes.CDLL(os.environ["CUDA_DRIVER"])
     driver.cuMemAlloc_v2.argtypes = [ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t]
     driver.cuMemFree_v2.argtypes = [ctypes.c_uint64]
     driver.cuMemcpyHtoD_v2.argtypes = [ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t]
-    return ctypes, driver
+    return driver
 
 
 def cuda(number: int) -> None:
     """A forward pass: copy in, launches, wait, copy out."""
-    ctypes, runtime = _cudart()
+    runtime = _cudart()
     size = 1 << 20
     host, device = ctypes.create_string_buffer(size), ctypes.create_string_buffer(size)
     with truth.call("cuda.memcpy", "cuda") as facts:
@@ -160,9 +166,7 @@ def cuda(number: int) -> None:
 
 def cuda_at_rate(number: int) -> None:
     """Launches for half a second, so many a second."""
-    import os
-
-    _, runtime = _cudart()
+    runtime = _cudart()
     rate = int(os.environ["RATE"])
     with truth.call("cuda.launch", "cuda_at_rate") as facts:
         facts["count"] = rate // 2
@@ -171,8 +175,8 @@ def cuda_at_rate(number: int) -> None:
 
 def cuda_driver(number: int) -> None:
     """Launches by the runtime, which calls the driver, and by the driver alone, in turn."""
-    _, runtime = _cudart()
-    ctypes, driver = _cuda_driver()
+    runtime = _cudart()
+    driver = _cuda_driver()
     with truth.call("cuda.launch", "cuda_driver") as facts:
         by_runtime, by_driver = 0, 0
         for _ in range(20 + number):
@@ -196,7 +200,7 @@ def cuda_driver(number: int) -> None:
 
 def cuda_kinds(number: int) -> None:
     """Launches of several kernels: few kinds, and more than can be told apart."""
-    _, runtime = _cudart()
+    runtime = _cudart()
     with truth.call("cuda.launch", "few"):
         runtime.launch_kinds(3, 4, 10 + number)
     with truth.call("cuda.synchronize", "few"):
@@ -210,9 +214,7 @@ _HELD: list = [0]
 
 def cuda_memory(number: int) -> None:
     """A pass of a model that keeps some memory, and the driver's own allocations beside it."""
-    import os
-
-    ctypes, runtime = _cudart()
+    runtime = _cudart()
     runtime.app_pass.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_int]
     runtime.app_pass.restype = ctypes.c_long
     with truth.call("app.pass", "cuda_memory") as facts:
@@ -220,7 +222,7 @@ def cuda_memory(number: int) -> None:
         facts["held"] = _HELD[0]
     if "CUDA_DRIVER" not in os.environ:
         return
-    _, driver = _cuda_driver()
+    driver = _cuda_driver()
     address = ctypes.c_uint64()
     # By the driver alone; freed by the runtime.
     assert driver.cuMemAlloc_v2(ctypes.byref(address), 3 << 20) == 0
@@ -236,7 +238,7 @@ def cuda_memory(number: int) -> None:
 
 def cuda_real(number: int) -> None:
     """The real runtime: without a driver each call fails, and says so."""
-    ctypes, runtime = _cudart()
+    runtime = _cudart()
     host = ctypes.create_string_buffer(16)
     with truth.call("cuda.memcpy", "cuda_real") as facts:
         facts["error"] = runtime.cudaMemcpy(host, host, 16, 1)
@@ -246,7 +248,6 @@ def cuda_real(number: int) -> None:
 
 def llama(number: int) -> None:
     """A model is loaded in the request; each second one is cut short."""
-    import os
     import tempfile
 
     import llama_cpp
@@ -297,9 +298,6 @@ _ENGINE: list = []
 
 def _engine():
     """An engine with a thread of its own, which is there before the first request."""
-    import ctypes
-    import os
-
     engine = ctypes.CDLL(os.environ["ENGINE"])
     engine.engine_request.argtypes = [ctypes.c_int, ctypes.c_double, *[ctypes.POINTER(ctypes.c_double)] * 2]
     engine.engine_start()
@@ -308,7 +306,6 @@ def _engine():
 
 def engine(number: int) -> None:
     """Four requests at a time at an engine that computes one at a time."""
-    import ctypes
 
     where = number % 3
 
@@ -328,9 +325,6 @@ def engine(number: int) -> None:
 
 def _batching():
     """The engine that serves several requests with each step."""
-    import ctypes
-    import os
-
     class Phase(ctypes.Structure):
         """As in batching.cpp."""
 
@@ -370,7 +364,6 @@ _MODELS: list = []
 
 def _llama_model():
     """The model, loaded before the first call."""
-    import os
 
     import llama_cpp
 
@@ -387,9 +380,6 @@ def llama_decode(number: int) -> None:
 
 def memory(number: int) -> None:
     """Touches memory and lets it go, reads a file from the disk, and with `THRASH` one too large."""
-    import ctypes
-    import os
-
     class Used(ctypes.Structure):
         """As in memory.c."""
 
@@ -415,7 +405,6 @@ def memory(number: int) -> None:
 
 def cython(number: int) -> None:
     """A Cython module, from the folder that the test built it in."""
-    import os
 
     sys.path.insert(0, os.environ["SHOP"])
     import shop
@@ -460,9 +449,7 @@ def main() -> None:
         _batching()
     if sys.argv[1] == "memory":
         # Before the first call: one right after the loading would not be seen.
-        import ctypes
-        import os
-
+        
         ctypes.CDLL(os.environ["MEMORY"])
     if sys.argv[1].startswith("cuda"):
         _cudart()

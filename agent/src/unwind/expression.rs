@@ -1,6 +1,8 @@
-//! Unwind rules that are expressions: frames of signals, and functions that realign their stack.
+//! Frames that must be worked out each time: those of signals, of functions that realign their stack, and with an
+//! unusual frame pointer.
 //!
-//! framehop evaluates expressions without reading memory, which these need.
+//! framehop evaluates expressions without reading memory, which the first need; and where it fails at any of them it
+//! remembers a guess.
 
 use gimli::{
     CfaRule, EndianSlice, EvaluationResult, Expression, LittleEndian, Location, Piece,

@@ -25,9 +25,9 @@ const MEMORY_EACH: usize = 64;
 /// How a caller is found from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// By the stack or the frame pointer.
+    /// By a rule that framehop remembers: the stack pointer, or a usual frame pointer.
     Registers,
-    /// By an expression: a realigned stack, a signal's frame.
+    /// By what must be worked out each time: a realigned stack, a signal's frame, libffi's calls.
     Expression,
     /// There is none: the thread began here.
     Outermost,
@@ -176,33 +176,39 @@ fn covering(row: &Row<'_>) -> Covering {
 
 fn step(row: &Row<'_>) -> Step {
     let return_address = row.rules.register(X86_64::RA);
-    let frame_pointer = row.rules.register(X86_64::RBP);
-    let is_plain = |rule: &Option<RegisterRule<usize>>| {
-        matches!(
-            rule,
-            None | Some(
-                RegisterRule::Undefined | RegisterRule::SameValue | RegisterRule::Offset(_)
-            )
-        )
-    };
     match return_address {
         None | Some(RegisterRule::Undefined) => return Step::Outermost,
         Some(RegisterRule::Offset(_) | RegisterRule::Expression(_)) => {}
         Some(_) => return Step::Unsupported,
     }
     match row.rules.cfa() {
-        CfaRule::RegisterAndOffset { register, .. }
-            if *register == X86_64::RSP || *register == X86_64::RBP =>
-        {
-            if is_plain(&return_address) && is_plain(&frame_pointer) {
-                Step::Registers
-            } else {
-                Step::Expression
-            }
+        CfaRule::RegisterAndOffset { register, offset } if is_rule(row, *register, *offset) => {
+            Step::Registers
         }
-        CfaRule::RegisterAndOffset { .. } => Step::Unsupported,
-        CfaRule::Expression(_) => Step::Expression,
+        CfaRule::RegisterAndOffset { register, .. }
+            if *register != X86_64::RSP && *register != X86_64::RBP =>
+        {
+            Step::Unsupported
+        }
+        CfaRule::RegisterAndOffset { .. } | CfaRule::Expression(_) => Step::Expression,
     }
+}
+
+/// Whether framehop makes a rule of a row. The others it works out each time, and where that fails (a word that was
+/// not copied) it remembers a guess by the frame pointer instead, for all that the row covers.
+fn is_rule(row: &Row<'_>, register: gimli::Register, offset: i64) -> bool {
+    let saved = match row.rules.register(X86_64::RBP) {
+        None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => None,
+        Some(RegisterRule::Offset(saved)) => Some(saved),
+        Some(_) => return false,
+    };
+    let returns_usually = row.rules.register(X86_64::RA) == Some(RegisterRule::Offset(-8));
+    let has_usual_frame = if register == X86_64::RSP {
+        u16::try_from(offset / 8).is_ok()
+    } else {
+        register == X86_64::RBP && offset == 16 && saved == Some(-16)
+    };
+    returns_usually && has_usual_frame
 }
 
 /// A module at the file's own addresses: so one reader serves every process that maps the file.

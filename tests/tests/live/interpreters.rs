@@ -2,33 +2,41 @@
 
 use std::process::Command;
 
-use hotspan_tests::{agent::Attach, gate::require_bpf, paths, python};
+use hotspan_tests::{agent::Attach, gate::require_bpf, native, paths, python};
 
 use crate::scene;
 
-/// Minor version, requirements.
-const VERSIONS: &[(&str, &str)] = &[
-    ("3.8", "sdk-3.8"),
-    ("3.9", "sdk-3.9"),
-    ("3.10", "sdk"),
-    ("3.11", "sdk"),
-    ("3.12", "sdk"),
-    ("3.13", "sdk"),
-    ("3.14", "sdk"),
-    ("3.15", "sdk"),
+/// Minor version, requirements, and what of `batch.py` is done.
+const VERSIONS: &[(&str, &str, Work)] = &[
+    ("3.8", "sdk-3.8", Work::Regex),
+    ("3.9", "sdk-3.9", Work::Regex),
+    ("3.10", "sdk", Work::Regex),
+    ("3.11", "sdk", Work::Regex),
+    ("3.12", "sdk", Work::Regex),
+    ("3.13", "sdk", Work::Regex),
+    // Debian's builds are stripped: nothing tells where their regular expressions are.
+    ("3.14", "sdk", Work::Library),
+    ("3.15", "sdk", Work::Library),
 ];
 
 /// Spans to look at on each.
 const SPANS: usize = 30;
 
+#[derive(Clone, Copy, PartialEq)]
+enum Work {
+    /// The interpreter's own regular expressions.
+    Regex,
+    /// A function of a C library.
+    Library,
+}
+
 fn check(minor: &str) {
     let Some(_turn) = require_bpf(minor) else {
         return;
     };
-    let requirements = VERSIONS
+    let (_, requirements, work) = VERSIONS
         .iter()
-        .find(|(version, _)| *version == minor)
-        .map(|(_, name)| *name)
+        .find(|(version, ..)| *version == minor)
         .unwrap();
     let Some(interpreter) = python::version(minor) else {
         eprintln!(
@@ -38,8 +46,18 @@ fn check(minor: &str) {
     };
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
     let mut command = Command::new(venv.python());
-    command.arg(paths::targets().join("batch.py")).arg("regex");
-    scene::batch(&mut command, Attach::pid, SPANS).must_be_perfect(SPANS);
+    command.arg(paths::targets().join("batch.py"));
+    let scene = match work {
+        Work::Regex => scene::batch(command.arg("regex"), Attach::pid, SPANS),
+        Work::Library => {
+            command
+                .arg("native")
+                .env("NATIVE_LIBRARY", native::library().unwrap());
+            let regions = ["--regions".into(), native::catalogue("library")];
+            scene::batch(&mut command, |pid| Attach::pid(pid).with(regions), SPANS)
+        }
+    };
+    scene.must_be_perfect(SPANS);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn mistakes_are_named() {
             "t:3: memory: `address` is needed here",
         ),
         (
-            "memory = { effect = \"frees\", result = \"x\" }",
+            "memory = { effect = \"frees\", result = \"x\", address = \"at\" }",
             "t:6: no read fills slot `x`",
         ),
         (
