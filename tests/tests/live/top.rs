@@ -136,11 +136,8 @@ fn a_solve_that_begins_after_is_shown_with_its_threads_until_it_ends() {
         return;
     };
     let service = Options::default().start().unwrap();
-    let pid = service.pid().to_string();
-    let mut top =
-        Process::start(Command::new(paths::agent().unwrap()).args(["top", "--pid", &pid])).unwrap();
-    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
-        .unwrap();
+    let pid = service.pid();
+    let mut top = top_of_a_quiet_service(pid);
     service
         .get("/cpsat?workers=4&jobs=25&machines=25&limit=4")
         .unwrap();
@@ -171,6 +168,16 @@ fn a_solve_that_begins_after_is_shown_with_its_threads_until_it_ends() {
     assert!(searching.iter().filter(waits).count() > 0, "{text}");
 }
 
+/// `top`, once it has shown that nothing is in flight.
+fn top_of_a_quiet_service(pid: u32) -> Process {
+    let pid = pid.to_string();
+    let mut top =
+        Process::start(Command::new(paths::agent().unwrap()).args(["top", "--pid", &pid])).unwrap();
+    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
+        .unwrap();
+    top
+}
+
 #[test]
 fn what_a_python_function_waits_for_is_shown() {
     let Some(_turn) = require_bpf("top, of a function that sleeps") else {
@@ -181,11 +188,8 @@ fn what_a_python_function_waits_for_is_shown() {
         ..Options::default()
     };
     let service = options.start().unwrap();
-    let pid = service.pid().to_string();
-    let mut top =
-        Process::start(Command::new(paths::agent().unwrap()).args(["top", "--pid", &pid])).unwrap();
-    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
-        .unwrap();
+    let pid = service.pid();
+    let mut top = top_of_a_quiet_service(pid);
     service.get("/background").unwrap();
     wait_until("the end of the sleep", || {
         !service.truth().unwrap().is_empty()
@@ -208,11 +212,8 @@ fn an_await_that_hangs_is_shown_as_long_as_it_does() {
         ..Options::default()
     };
     let service = options.start().unwrap();
-    let pid = service.pid().to_string();
-    let mut top =
-        Process::start(Command::new(paths::agent().unwrap()).args(["top", "--pid", &pid])).unwrap();
-    top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
-        .unwrap();
+    let pid = service.pid();
+    let mut top = top_of_a_quiet_service(pid);
     service.get("/dependency?seconds=6").unwrap();
     // After its end, it is gone.
     top.wait_stdout(&format!("{pid} (uvicorn): no request"), PATIENCE)
