@@ -2,16 +2,13 @@
 
 use hotspan_synth::{
     Limits, Settings, Synth,
-    event::{Called, Crossing, Ending, Event, Parent, ParentRead, ParentSource},
-    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
+    event::{Called, Crossing, Event},
+    ids::{CrossingId, RegionId, TargetId},
     region::{MemoryEffect, MemoryRule, Region},
-    time::{ClockAnchor, KernelTime, UnixTime},
+    time::KernelTime,
 };
 
-use crate::{
-    timeline::{BASE, MS},
-    tree, unindented,
-};
+use crate::{crossing as plain, timeline::MS, tree, unindented};
 
 const PASS: RegionId = RegionId(1);
 const ALLOCATE: RegionId = RegionId(2);
@@ -63,30 +60,9 @@ fn regions() -> [Region; 5] {
 /// A crossing of milliseconds, in the pass that began at `around`, or in none.
 fn crossing(region: RegionId, from: u64, to: u64, around: u64, values: &[(u32, u64)]) -> Crossing {
     Crossing {
-        id: CrossingId(from),
-        target: TargetId(1),
-        region,
-        thread: 1,
         enclosing: (around != 0).then_some(CrossingId(around)),
-        entry: KernelTime(from * MS),
-        exit: KernelTime(to * MS),
-        proven: KernelTime(to * MS),
-        ending: Ending::Returned,
-        runqueue_ns: 0,
-        blocked_ns: 0,
-        parent: ParentRead::Found(Parent {
-            trace_id: TraceId([b'a'; 16]),
-            span_id: SpanId([b'a'; 8]),
-            sampled: true,
-            remote: false,
-            source: ParentSource::Python,
-            by_lineage: false,
-        }),
-        resources: None,
         values: values.to_vec(),
-        text: None,
-        called: None,
-        members: Vec::new(),
+        ..plain::crossing(region, from, to)
     }
 }
 
@@ -115,11 +91,7 @@ fn check(events: impl IntoIterator<Item = Event>, limits: Limits, expected: &str
         ..Settings::default()
     });
     let mut spans = Vec::new();
-    let clock = Event::Clock(ClockAnchor {
-        kernel: KernelTime(0),
-        unix: UnixTime(BASE),
-        error_ns: 0,
-    });
+    let clock = Event::Clock(plain::clock());
     let header = std::iter::once(clock).chain(regions().map(Event::Region));
     for event in header.chain(events) {
         synth.handle(event, &mut spans);

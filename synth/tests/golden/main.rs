@@ -1,5 +1,6 @@
 //! Timelines in, span trees out. See `timeline.rs` for how to draw.
 
+mod crossing;
 mod density;
 mod devices;
 mod endings;

@@ -2,16 +2,12 @@
 
 use hotspan_synth::{
     Settings, Synth,
-    event::{Crossing, Ending, Event, Parent, ParentRead, ParentSource, Resources},
-    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    time::{ClockAnchor, KernelTime, UnixTime},
+    event::{Crossing, Event, Resources},
+    ids::{CrossingId, RegionId},
+    time::KernelTime,
 };
 
-use crate::{
-    REGIONS, region,
-    timeline::{BASE, MS},
-    tree, unindented,
-};
+use crate::{REGIONS, crossing as plain, region, timeline::MS, tree, unindented};
 
 const SHOWN: &[&str] = &[
     "process.memory.rss_change_bytes",
@@ -35,30 +31,9 @@ fn used(major_faults: u64, stalled_ms: Option<u64>) -> Resources {
 /// A crossing of milliseconds, in another one or in none.
 fn crossing(letter: char, from: u64, to: u64, around: u64, used: Resources) -> Event {
     Event::Crossing(Crossing {
-        id: CrossingId(from),
-        target: TargetId(1),
-        region: RegionId(u32::from(letter)),
-        thread: 1,
         enclosing: (around != 0).then_some(CrossingId(around)),
-        entry: KernelTime(from * MS),
-        exit: KernelTime(to * MS),
-        proven: KernelTime(to * MS),
-        ending: Ending::Returned,
-        runqueue_ns: 0,
-        blocked_ns: 0,
-        parent: ParentRead::Found(Parent {
-            trace_id: TraceId([b'a'; 16]),
-            span_id: SpanId([b'a'; 8]),
-            sampled: true,
-            remote: false,
-            source: ParentSource::Python,
-            by_lineage: false,
-        }),
         resources: Some(used),
-        values: Vec::new(),
-        text: None,
-        called: None,
-        members: Vec::new(),
+        ..plain::crossing(RegionId(u32::from(letter)), from, to)
     })
 }
 
@@ -69,11 +44,7 @@ fn check(crossings: &[Event], expected: &str) {
         ..Settings::default()
     });
     let mut spans = Vec::new();
-    let clock = Event::Clock(ClockAnchor {
-        kernel: KernelTime(0),
-        unix: UnixTime(BASE),
-        error_ns: 0,
-    });
+    let clock = Event::Clock(plain::clock());
     let header = std::iter::once(clock).chain(REGIONS.iter().map(region));
     for event in header.chain(crossings.iter().cloned()) {
         synth.handle(event, &mut spans);

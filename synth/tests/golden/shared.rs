@@ -2,17 +2,14 @@
 
 use hotspan_synth::{
     Limits, Settings, Synth,
-    event::{Crossing, Ending, Event, Member, Parent, ParentRead, ParentSource},
-    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
+    event::{Crossing, Event, Member, ParentRead},
+    ids::{CrossingId, RegionId, TraceId},
     region::{AttributeRule, FoldRule, Opening, Rate, Region, ValueRule},
     span::Span,
-    time::{ClockAnchor, KernelTime, UnixTime},
+    time::KernelTime,
 };
 
-use crate::{
-    timeline::{BASE, MS},
-    tree, unindented,
-};
+use crate::{crossing as plain, timeline::MS, tree, unindented};
 
 const GENERATE: RegionId = RegionId(1);
 const STEP: RegionId = RegionId(2);
@@ -62,35 +59,15 @@ fn regions() -> [Region; 2] {
 fn crossing(region: RegionId, thread: u32, from: u64, to: u64, parent: ParentRead) -> Crossing {
     Crossing {
         id: CrossingId(from * 10 + u64::from(thread)),
-        target: TargetId(1),
-        region,
         thread,
-        enclosing: None,
-        entry: KernelTime(from * MS),
-        exit: KernelTime(to * MS),
-        proven: KernelTime(to * MS),
-        ending: Ending::Returned,
-        runqueue_ns: 0,
-        blocked_ns: 0,
         parent,
-        resources: None,
-        values: Vec::new(),
-        text: None,
-        called: None,
-        members: Vec::new(),
+        ..plain::crossing(region, from, to)
     }
 }
 
 /// A request of this letter that holds a sequence.
 fn generate(letter: u8, sequence: u64, from: u64, to: u64) -> Crossing {
-    let parent = ParentRead::Found(Parent {
-        trace_id: TraceId([letter; 16]),
-        span_id: SpanId([letter; 8]),
-        sampled: true,
-        remote: false,
-        source: ParentSource::Python,
-        by_lineage: false,
-    });
+    let parent = ParentRead::Found(plain::under(char::from(letter)));
     Crossing {
         values: vec![(SEQUENCE, sequence)],
         ..crossing(GENERATE, u32::from(letter), from, to, parent)
@@ -117,11 +94,7 @@ fn spans(crossings: &[Crossing], limits: Limits) -> (Vec<Span>, String) {
         ..Settings::default()
     });
     let mut spans = Vec::new();
-    let clock = Event::Clock(ClockAnchor {
-        kernel: KernelTime(0),
-        unix: UnixTime(BASE),
-        error_ns: 0,
-    });
+    let clock = Event::Clock(plain::clock());
     let header = std::iter::once(clock).chain(regions().map(Event::Region));
     for event in header.chain(crossings.iter().cloned().map(Event::Crossing)) {
         synth.handle(event, &mut spans);

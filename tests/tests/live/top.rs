@@ -11,7 +11,7 @@ use hotspan_tests::{
     gate::require_bpf,
     http, paths,
     process::{Process, descendants},
-    service::{App, Options},
+    service::{App, Options, Service},
     truth::Call,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -168,6 +168,14 @@ fn a_solve_that_begins_after_is_shown_with_its_threads_until_it_ends() {
     assert!(searching.iter().filter(waits).count() > 0, "{text}");
 }
 
+fn dark() -> Service {
+    let options = Options {
+        app: App::Dark,
+        ..Options::default()
+    };
+    options.start().unwrap()
+}
+
 /// `top`, once it has shown that nothing is in flight.
 fn top_of_a_quiet_service(pid: u32) -> Process {
     let pid = pid.to_string();
@@ -183,11 +191,7 @@ fn what_a_python_function_waits_for_is_shown() {
     let Some(_turn) = require_bpf("top, of a function that sleeps") else {
         return;
     };
-    let options = Options {
-        app: App::Dark,
-        ..Options::default()
-    };
-    let service = options.start().unwrap();
+    let service = dark();
     let pid = service.pid();
     let mut top = top_of_a_quiet_service(pid);
     service.get("/background").unwrap();
@@ -207,11 +211,7 @@ fn an_await_that_hangs_is_shown_as_long_as_it_does() {
     let Some(_turn) = require_bpf("top, of an await that hangs") else {
         return;
     };
-    let options = Options {
-        app: App::Dark,
-        ..Options::default()
-    };
-    let service = options.start().unwrap();
+    let service = dark();
     let pid = service.pid();
     let mut top = top_of_a_quiet_service(pid);
     service.get("/dependency?seconds=6").unwrap();
@@ -232,11 +232,7 @@ fn a_request_that_hangs_since_before_is_shown() {
     let Some(_turn) = require_bpf("top, of a request that hangs since before") else {
         return;
     };
-    let options = Options {
-        app: App::Dark,
-        ..Options::default()
-    };
-    let service = options.start().unwrap();
+    let service = dark();
     // So that the pool has its thread: it is the hang itself that is waited for below.
     service.get("/locked?seconds=0").unwrap();
     let (text, begin, end) = thread::scope(|scope| {
