@@ -19,10 +19,10 @@ pub fn kernel(runtime: &Runtime, frequency: Option<NonZeroU32>) -> anyhow::Resul
     Kernel::load(frequency).map_err(|error| refusal(error).into())
 }
 
-/// Loads them, as tracing would, and lets go of them.
+/// Loads them, as tracing and sampling would, and lets go of them.
 pub fn tried(runtime: &Runtime) -> KernelFeatures {
     let _inside = runtime.enter();
-    let mut features = features(Kernel::load(None).map(drop));
+    let mut features = features(Kernel::load(Some(NonZeroU32::MIN)).map(drop));
     features.uprobe_multi = Trial::of(kernel::uprobe_multi());
     features
 }

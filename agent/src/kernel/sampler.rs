@@ -21,7 +21,7 @@ use super::{
 };
 
 /// The program that runs at each tick.
-const SAMPLE: &str = "sample";
+pub(super) const SAMPLE: &str = "sample";
 const SECOND_NS: u64 = 1_000_000_000;
 /// Entries that one turn takes at the most.
 const TURN: usize = 4096;

@@ -40,7 +40,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let Some(registers) = registers::of_current() else {
         return;
     };
-    let work = work::look(target, worker, tid, registers.sp, now);
+    let work = work::look(target, worker, registers.sp, now);
     if let Some(reason) = work::refusal(&work) {
         count(reason);
         worker.density.is_nobodys(target);
@@ -48,7 +48,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
             return;
         }
     }
-    let Some(distances) = worker.density.takes(target, &work, due, tgid, now) else {
+    let Some(distances) = worker.density.takes(target, &work, due, now) else {
         return;
     };
     // SAFETY: the context of a perf event has the registers that it interrupted.

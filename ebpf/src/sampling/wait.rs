@@ -43,7 +43,7 @@ pub enum Leave {
 /// The current thread leaves the CPU.
 #[inline(always)]
 pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
-    if target.tick_ns == 0 {
+    if !super::is_on() || target.tick_ns == 0 {
         return;
     }
     let worker = match how {
@@ -103,7 +103,7 @@ fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
 /// Writes down what the thread does, if it is at work.
 #[inline(always)]
 fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> bool {
-    let Ok(work) = work::find(target, worker, tid, registers.sp, now) else {
+    let Ok(work) = work::find(target, worker, registers.sp, now) else {
         return false;
     };
     fill(target, worker, tid, registers, &work, now);
@@ -151,7 +151,7 @@ fn continues(target: &Target, worker: &mut Worker, registers: &Registers, now: u
 /// A thread can run again.
 #[inline(always)]
 pub fn woken(target: &Target, tid: u32, now: u64) {
-    if target.tick_ns == 0 {
+    if !super::is_on() || target.tick_ns == 0 {
         return;
     }
     if let Some(worker) = worker::get(tid)
@@ -165,6 +165,9 @@ pub fn woken(target: &Target, tid: u32, now: u64) {
 /// A thread runs again.
 #[inline(always)]
 pub fn back(tid: u32, now: u64) {
+    if !super::is_on() {
+        return;
+    }
     let Some(worker) = worker::get(tid) else {
         return;
     };
@@ -214,7 +217,8 @@ pub fn settle(worker: &mut Worker, now: u64) {
 /// The thread ends.
 #[inline(always)]
 pub fn ended(tid: u32) {
-    if let Some(worker) = worker::get(tid)
+    if super::is_on()
+        && let Some(worker) = worker::get(tid)
         && worker.wait_state == HELD
     {
         send_held(worker);
