@@ -13,7 +13,7 @@ use hotspan_common::{
 };
 use tokio::io::unix::AsyncFd;
 
-use super::{sampler::SAMPLE, tracefs, wire::Value};
+use super::{StackRules, sampler::SAMPLE, tracefs, wire::Value};
 use crate::context::task::{self, TaskUnknown};
 
 /// The kernel programs as `cargo xtask ebpf` built them.
@@ -95,21 +95,22 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads the programs and attaches those that follow the scheduler and processes. Probes come
-    /// with [`Kernel::arm`], ticks with [`Kernel::sample`], for which `frequency` makes room. Needs a tokio
-    /// runtime.
+    /// with [`Kernel::arm`], ticks with [`Kernel::sample`], for which `stacks` makes room. Needs a tokio runtime.
     ///
     /// # Errors
     /// What the kernel refused.
-    pub fn load(frequency: Option<NonZeroU32>) -> Result<Self, KernelError> {
+    pub fn load(stacks: Option<StackRules>) -> Result<Self, KernelError> {
         tracefs::ensure().map_err(KernelError::Tracefs)?;
         let types = Btf::from_sys_fs().map_err(KernelError::Types)?;
         let task = task::layout()?;
-        let samples_bytes = samples_bytes(frequency)?;
-        let is_sampling = u32::from(frequency.is_some());
+        let samples_bytes = samples_bytes(stacks.map(|stacks| stacks.frequency))?;
+        let is_sampling = u32::from(stacks.is_some());
+        let kernel_frames = u32::from(stacks.is_some_and(|stacks| stacks.kernel_frames));
         let mut programs = EbpfLoader::new()
             .btf(&types)
             .map_max_entries("SAMPLES", samples_bytes)
             .override_global("IS_SAMPLING", &is_sampling, true)
+            .override_global("KERNEL_FRAMES", &kernel_frames, true)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
             .override_global("TASK_MM", &task.resources.memory, true)
@@ -123,7 +124,7 @@ impl Kernel {
             .override_global("MM_RESIDENT_STEP", &task.resources.resident_step, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
-        load_programs(&mut programs, &types, frequency.is_some())?;
+        load_programs(&mut programs, &types, stacks.is_some())?;
         for (category, name) in TRACEPOINTS {
             attach_tracepoint(&mut programs, category, name)?;
         }

@@ -26,6 +26,15 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Entries that one turn takes at the most.
 const TURN: usize = 4096;
 
+/// What stacks are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackRules {
+    /// So many ticks a second on each CPU.
+    pub frequency: NonZeroU32,
+    /// They go on into the kernel.
+    pub kernel_frames: bool,
+}
+
 /// What makes the sampler tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {

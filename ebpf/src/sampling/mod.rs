@@ -23,6 +23,17 @@ pub mod worker;
 #[unsafe(no_mangle)]
 static IS_SAMPLING: u32 = 1;
 
+/// 1 if stacks go on into the kernel. The agent sets it, too.
+#[unsafe(no_mangle)]
+static KERNEL_FRAMES: u32 = 0;
+
+/// Whether stacks go on into the kernel.
+#[inline(always)]
+fn has_kernel_frames() -> bool {
+    // SAFETY: the static is what the agent has set, which the compiler cannot know.
+    unsafe { core::ptr::from_ref(&KERNEL_FRAMES).read_volatile() != 0 }
+}
+
 /// Whether stacks are wanted of any target.
 #[inline(always)]
 pub fn is_on() -> bool {

@@ -1,6 +1,8 @@
 //! Ticks of the sampler's timer, on each CPU.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::perf_event, programs::PerfEventContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::bpf_ktime_get_ns, macros::perf_event, programs::PerfEventContext,
+};
 use hotspan_common::{SampleFlags, Target, TargetFlags};
 
 use super::{
@@ -63,5 +65,6 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         now,
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
         distances,
+        program: ctx.as_ptr(),
     });
 }

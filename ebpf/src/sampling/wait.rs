@@ -3,6 +3,8 @@
 //! A thread's memory can be read only while it is the current one, so its frames are read when it leaves
 //! the CPU, before it is known how long for. That is bounded by a [`budget`].
 
+use core::ffi::c_void;
+
 use hotspan_common::{Counter, SampleEvent, SampleFlags, SampleReason, Target};
 
 use super::{
@@ -40,9 +42,9 @@ pub enum Leave {
     Blocked,
 }
 
-/// The current thread leaves the CPU.
+/// The current thread leaves the CPU. `program` is the program's context.
 #[inline(always)]
-pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
+pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
     if !super::is_on() || target.tick_ns == 0 {
         return;
     }
@@ -52,12 +54,19 @@ pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
         Leave::Preempted | Leave::Blocked => worker::get(tid),
     };
     if let Some(worker) = worker {
-        leave(target, worker, tid, how, now);
+        leave(program, target, worker, tid, how, now);
     }
 }
 
 #[inline(always)]
-fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
+fn leave(
+    program: *mut c_void,
+    target: &Target,
+    worker: &mut Worker,
+    tid: u32,
+    how: Leave,
+    now: u64,
+) {
     if worker.off_ns != 0 {
         count(Counter::SwitchesMissed);
     }
@@ -81,6 +90,7 @@ fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
         return;
     }
     if see(target, worker, tid, &registers, now) {
+        send::kernel_frames(&mut worker.wait, program);
         worker.wait_state = SEEN;
     }
     budget::spend(&mut worker.budget, now);

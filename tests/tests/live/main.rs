@@ -11,6 +11,7 @@ mod export;
 mod faults;
 mod guard;
 mod interpreters;
+mod kernel_frames;
 mod lifecycle;
 mod llama;
 mod memory;
