@@ -92,6 +92,8 @@ wire_enum! {
         /// Requests sampled no more densely than usual, from their beginning or from some point on, as there
         /// were too many of them.
         NotDense = 56,
+        /// Stacks that were to go on into the kernel, and of which the kernel told nothing.
+        KernelStacksUnread = 57,
     }
 }
 

@@ -41,6 +41,8 @@ pub const TEXT_LEN: usize = 64;
 pub const MAX_READS: usize = 16;
 /// Python frames that a sample carries; outer ones are cut off, and said to be.
 pub const MAX_PYTHON_FRAMES: usize = 128;
+/// Kernel addresses that a sample carries; outer ones are cut off.
+pub const MAX_KERNEL_FRAMES: usize = 32;
 /// The slot of a tally's count; the last, which reads can't fill there.
 pub const TALLY_SLOT: u32 = MAX_VALUES as u32 - 1;
 /// Tokens of a step that are looked at to know whom it serves.

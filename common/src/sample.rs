@@ -1,6 +1,6 @@
 //! Stacks and waits, as the kernel programs send them.
 
-use crate::{MAX_PYTHON_FRAMES, Parent, wire_enum};
+use crate::{MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, wire_enum};
 
 wire_enum! {
     /// Why a stack was taken.
@@ -137,10 +137,12 @@ pub struct SampleEvent {
     /// Pages of it that were not in memory, and are zeros here: bit n is the n-th page from the stack pointer's
     /// on. What reserves a large frame need not touch all of it.
     pub stack_holes: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Kernel addresses in use.
+    pub kernel_len: u32,
     /// The parent in whose service the thread is.
     pub parent: Parent,
+    /// Where the thread was in the kernel, innermost first, if that was asked for.
+    pub kernel: [u64; MAX_KERNEL_FRAMES],
     /// Python frames, innermost first.
     pub python: [PythonFrame; MAX_PYTHON_FRAMES],
 }
@@ -148,4 +150,6 @@ pub struct SampleEvent {
 const _: () = assert!(size_of::<Task>() == 16);
 const _: () = assert!(size_of::<Suspended>() == 24);
 const _: () = assert!(size_of::<PythonFrame>() == 24);
-const _: () = assert!(size_of::<SampleEvent>() == 24 + 88 + 16 + 32 + 24 * MAX_PYTHON_FRAMES);
+const _: () = assert!(
+    size_of::<SampleEvent>() == 24 + 88 + 16 + 32 + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+);

@@ -42,13 +42,31 @@ impl Access for Faulting {
         if unsafe { Resident::read_into(into, length, address) }.is_ok() {
             return Ok(());
         }
-        // SAFETY: the same.
-        if unsafe { bpf_copy_from_user(into.cast(), length, address as *const c_void) } == 0 {
-            count(Counter::ReadFaulted);
-            return Ok(());
+        if fault_in(address, length) != 0 {
+            return Err(Unreadable);
         }
-        Err(Unreadable)
+        // SAFETY: the same.
+        unsafe { Resident::read_into(into, length, address) }
     }
+}
+
+/// Makes the pages of a read resident; 0 if they are. No read is longer than a page, so its first and its last
+/// byte are on all of its pages. A function of its own to the verifier, which would follow each of the many
+/// reads through it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fault_in(address: u64, length: u32) -> u32 {
+    let mut byte = 0u8;
+    let into = (&raw mut byte).cast();
+    let last = address.wrapping_add(u64::from(length)).wrapping_sub(1);
+    for at in [address, last] {
+        // SAFETY: there is room for the byte.
+        if unsafe { bpf_copy_from_user(into, 1, at as *const c_void) } != 0 {
+            return 1;
+        }
+    }
+    count(Counter::ReadFaulted);
+    0
 }
 
 impl Access for Resident {

@@ -1,7 +1,7 @@
 //! What a thread and its process use besides time, from the kernel's own account of them.
 
 use aya_ebpf::helpers::generated::bpf_get_current_task_btf;
-use hotspan_common::{MAX_DEPTH, Resources, ThreadState};
+use hotspan_common::{Resources, ThreadState};
 
 use crate::{
     crossing::stack,
@@ -76,13 +76,10 @@ pub fn stops(task: Task, state: &mut ThreadState, now: u64) {
     if state.open == 0 || flags == 0 || task.word(flags) & MEMORY_STALL == 0 {
         return;
     }
-    for slot in 0..MAX_DEPTH as u32 {
-        if !stack::is_open(state, slot) {
-            continue;
-        }
+    stack::for_each_open(state, |state, slot| {
         let resources = &mut stack::frame(state, slot).event.resources;
         if resources.stalled_ns == 0 {
             resources.stalled_ns = now;
         }
-    }
+    });
 }

@@ -2,7 +2,10 @@
 //!
 //! These run at every switch of every process, so whether it is a target's is asked first.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::bpf_ktime_get_ns, macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
 
 use hotspan_common::{Target, ThreadState};
 
@@ -30,7 +33,7 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(target) = from {
-        leaves(target, Task::argument(&ctx, 1), how(preempted, state), now);
+        leaves(&ctx, target, how(preempted, state), now);
     }
     if to.is_some() {
         returns(next.pid(), now);
@@ -84,14 +87,14 @@ fn how(preempted: u64, state: u64) -> Leave {
 
 /// The current thread leaves the CPU.
 #[inline(always)]
-fn leaves(target: &Target, task: Task, how: Leave, now: u64) {
+fn leaves(ctx: &BtfTracePointContext, target: &Target, how: Leave, now: u64) {
     let (tgid, tid) = threads::current();
     if let Some(thread) = threads::get(tid) {
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
-        resources::stops(task, thread, now);
+        resources::stops(Task::argument(ctx, 1), thread, now);
     }
-    wait::left(target, tgid, tid, how, now);
+    wait::left(ctx.as_ptr(), target, tgid, tid, how, now);
 }
 
 /// The thread takes the CPU.

@@ -7,6 +7,7 @@ It knows nothing of hotspan. Each request writes its phases: the functions that 
 import asyncio
 import hashlib
 import heapq
+import os
 import random
 import re
 import threading
@@ -109,6 +110,14 @@ def blur_image(ms: float) -> int:
     return image.getpixel((0, 0))
 
 
+def draw_keys(ms: float) -> int:
+    """The kernel's work, by system calls."""
+    end, drawn = _until(ms), 0
+    while time.perf_counter_ns() < end:
+        drawn += len(os.getrandom(1 << 20))
+    return drawn
+
+
 def evolve(ms: float) -> int:
     """A genetic algorithm."""
     end, population = _until(ms), [[_rng.randint(0, 1) for _ in range(32)] for _ in range(16)]
@@ -136,6 +145,7 @@ _WORK = {
     "graph": (load_orders, search_graph),
     "image": (blur_image,),
     "genetic": (evolve,),
+    "kernel": (draw_keys,),
 }
 
 

@@ -1,6 +1,6 @@
 //! Command lines as typed, and what they are read as.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, error::ErrorKind};
 
@@ -64,13 +64,16 @@ fn every_option_of_attach() {
     );
     assert!(args.trace.no_rate_guard);
     assert_eq!(args.trace.seed, Some(7));
-    assert_eq!(args.trace.sampling().map(NonZeroU32::get), Some(49));
+    assert_eq!(
+        args.trace.stacks().map(|stacks| stacks.frequency.get()),
+        Some(49)
+    );
 }
 
 #[test]
 fn stacks_are_taken_unless_told_otherwise() {
     let sampling = |line: &str| match read(line) {
-        Command::Attach(args) => args.trace.sampling().map(NonZeroU32::get),
+        Command::Attach(args) => args.trace.stacks().map(|stacks| stacks.frequency.get()),
         _ => panic!("not attach"),
     };
     assert_eq!(sampling("attach --pid 3"), Some(99));

@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::Args;
 
+use crate::kernel::StackRules;
+
 /// How to trace.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracing")]
@@ -27,6 +29,10 @@ pub struct TraceArgs {
     /// Take no stacks: only the regions of the catalogue become spans.
     #[arg(long, conflicts_with = "frequency")]
     pub no_sampling: bool,
+    /// Follow stacks into the kernel: what it did for a thread that was sampled, or waited, there. Its functions stand in
+    /// the `code.stacktrace` of waits, as of `[kernel]`, and in folded stacks, with `_[k]` behind their names.
+    #[arg(long, conflicts_with = "no_sampling")]
+    pub kernel_frames: bool,
     /// Probe only what the catalogue names. Else a native function that stacks find at work again and again
     /// gets probes, and loses them when it is called too often.
     #[arg(long)]
@@ -37,9 +43,12 @@ pub struct TraceArgs {
 }
 
 impl TraceArgs {
-    /// How often stacks are taken; `None`: never.
-    pub fn sampling(&self) -> Option<NonZeroU32> {
-        (!self.no_sampling).then_some(self.frequency)
+    /// The stacks that are taken; `None`: none.
+    pub fn stacks(&self) -> Option<StackRules> {
+        (!self.no_sampling).then_some(StackRules {
+            frequency: self.frequency,
+            kernel_frames: self.kernel_frames,
+        })
     }
 
     /// Whether native functions that stacks find again and again get probes.

@@ -7,22 +7,26 @@ use tokio::runtime::Runtime;
 use crate::{
     args::AgentError,
     doctor::{KernelFeatures, Report, System, Trial, check_host},
-    kernel::{self, Kernel, KernelError},
+    kernel::{self, Kernel, KernelError, StackRules},
 };
 
-/// Loads them, for so many samples a second and CPU.
+/// Loads them, for these stacks.
 ///
 /// # Errors
 /// What `doctor` would say of this host.
-pub fn kernel(runtime: &Runtime, frequency: Option<NonZeroU32>) -> anyhow::Result<Kernel> {
+pub fn kernel(runtime: &Runtime, stacks: Option<StackRules>) -> anyhow::Result<Kernel> {
     let _inside = runtime.enter();
-    Kernel::load(frequency).map_err(|error| refusal(error).into())
+    Kernel::load(stacks).map_err(|error| refusal(error).into())
 }
 
-/// Loads them, as tracing would, and lets go of them.
+/// Loads them, as tracing and sampling would, and lets go of them.
 pub fn tried(runtime: &Runtime) -> KernelFeatures {
     let _inside = runtime.enter();
-    let mut features = features(Kernel::load(None).map(drop));
+    let stacks = StackRules {
+        frequency: NonZeroU32::MIN,
+        kernel_frames: true,
+    };
+    let mut features = features(Kernel::load(Some(stacks)).map(drop));
     features.uprobe_multi = Trial::of(kernel::uprobe_multi());
     features
 }

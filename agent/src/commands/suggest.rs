@@ -14,6 +14,7 @@ use crate::{
     args::{AgentError, Exit, RegionsArgs},
     catalogue::{Catalogue, Report, Source, State},
     doctor::regions_of,
+    kernel::StackRules,
     run::{self, ArmingRules, Begin, Plan, SamplingRules, Stop, Surveyor},
     suggest::{Listener, Suggestion, Tally, choose},
     target::{Process, mapping::Mapping},
@@ -62,7 +63,11 @@ fn sample(
 ) -> anyhow::Result<()> {
     let surveyor = Surveyor::start(Catalogue::load(&args.regions)?)?;
     let runtime = trace::runtime()?;
-    let kernel = load::kernel(&runtime, Some(args.frequency))?;
+    let stacks = Some(StackRules {
+        frequency: args.frequency,
+        kernel_frames: false,
+    });
+    let kernel = load::kernel(&runtime, stacks)?;
     let plan = Plan {
         surveyor,
         rules: ArmingRules {
@@ -70,7 +75,7 @@ fn sample(
             rate_guard: true,
         },
         sampling: SamplingRules {
-            frequency: Some(args.frequency),
+            stacks,
             all_threads: true,
         },
         promotes: false,

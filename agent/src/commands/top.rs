@@ -13,6 +13,7 @@ use super::{exports, load, trace};
 use crate::{
     args::{AgentError, Exit, TopArgs},
     catalogue::Catalogue,
+    kernel::StackRules,
     run::{self, ArmingRules, Begin, Plan, SamplingRules, Stop, Surveyor},
     top::{self, Live, Picture},
 };
@@ -33,7 +34,11 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
         surveyor.warm(Arc::clone(process));
     }
     let runtime = trace::runtime()?;
-    let kernel = load::kernel(&runtime, Some(args.frequency))?;
+    let stacks = Some(StackRules {
+        frequency: args.frequency,
+        kernel_frames: false,
+    });
+    let kernel = load::kernel(&runtime, stacks)?;
     let (tell, drawn) = oneshot::channel();
     let picture = if args.once {
         Picture::Still(tell)
@@ -48,7 +53,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
         },
         promotes: false,
         sampling: SamplingRules {
-            frequency: Some(args.frequency),
+            stacks,
             all_threads: true,
         },
         settings: Settings::default(),

@@ -64,7 +64,7 @@ pub(super) fn observe(
         onlooker: None,
     };
     let begin = Begin::Running(family(Arc::clone(process))?);
-    let kernel = load::kernel(runtime, plan.sampling.frequency)?;
+    let kernel = load::kernel(runtime, plan.sampling.stacks)?;
     let outcome = runtime.block_on(async {
         let stop = stop(Some(length))?;
         run::trace(kernel, plan, begin, stop).await
@@ -77,7 +77,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let surveyor = Surveyor::start(Catalogue::load(&args.trace.regions)?)?;
     surveyor.look_ahead(startup::files(&args.command));
     let runtime = runtime()?;
-    let kernel = load::kernel(&runtime, args.trace.sampling())?;
+    let kernel = load::kernel(&runtime, args.trace.stacks())?;
     let child = spawn::hold(&args.command)?;
     let exporters = exports::start(&args.export, Some(&child.process()))?;
     let plan = plan(&args.trace, surveyor, exporters, None)?;
@@ -106,7 +106,7 @@ fn watch(
         surveyor.warm(Arc::clone(process));
     }
     let runtime = runtime()?;
-    let kernel = load::kernel(&runtime, args.sampling())?;
+    let kernel = load::kernel(&runtime, args.stacks())?;
     let exporters = exporters(&processes[0])?;
     let plan = plan(args, surveyor, exporters, recording)?;
     let begin = Begin::Running(processes);
@@ -175,7 +175,7 @@ fn plan(
             rate_guard: !args.no_rate_guard,
         },
         sampling: SamplingRules {
-            frequency: args.sampling(),
+            stacks: args.stacks(),
             ..SamplingRules::default()
         },
         promotes: args.promotes(),

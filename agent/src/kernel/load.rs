@@ -1,11 +1,11 @@
 //! Loading the kernel programs.
 
-use std::{io, num::NonZeroU32};
+use std::{io, num::NonZeroU32, thread};
 
 use aya::{
     Btf, BtfError, Ebpf, EbpfLoader,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, TracePoint, UProbe},
+    programs::{BtfTracePoint, Program, TracePoint},
     util::online_cpus,
 };
 use hotspan_common::{
@@ -13,7 +13,7 @@ use hotspan_common::{
 };
 use tokio::io::unix::AsyncFd;
 
-use super::{tracefs, wire::Value};
+use super::{StackRules, sampler::SAMPLE, tracefs, wire::Value};
 use crate::context::task::{self, TaskUnknown};
 
 /// The kernel programs as `cargo xtask ebpf` built them.
@@ -95,19 +95,22 @@ pub struct Kernel {
 
 impl Kernel {
     /// Loads the programs and attaches those that follow the scheduler and processes. Probes come
-    /// with [`Kernel::arm`], ticks with [`Kernel::sample`], for which `frequency` makes room. Needs a tokio
-    /// runtime.
+    /// with [`Kernel::arm`], ticks with [`Kernel::sample`], for which `stacks` makes room. Needs a tokio runtime.
     ///
     /// # Errors
     /// What the kernel refused.
-    pub fn load(frequency: Option<NonZeroU32>) -> Result<Self, KernelError> {
+    pub fn load(stacks: Option<StackRules>) -> Result<Self, KernelError> {
         tracefs::ensure().map_err(KernelError::Tracefs)?;
         let types = Btf::from_sys_fs().map_err(KernelError::Types)?;
         let task = task::layout()?;
-        let samples_bytes = samples_bytes(frequency)?;
+        let samples_bytes = samples_bytes(stacks.map(|stacks| stacks.frequency))?;
+        let is_sampling = u32::from(stacks.is_some());
+        let kernel_frames = u32::from(stacks.is_some_and(|stacks| stacks.kernel_frames));
         let mut programs = EbpfLoader::new()
             .btf(&types)
             .map_max_entries("SAMPLES", samples_bytes)
+            .override_global("IS_SAMPLING", &is_sampling, true)
+            .override_global("KERNEL_FRAMES", &kernel_frames, true)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
             .override_global("TASK_MM", &task.resources.memory, true)
@@ -121,12 +124,12 @@ impl Kernel {
             .override_global("MM_RESIDENT_STEP", &task.resources.resident_step, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
-        load_probe(&mut programs)?;
+        load_programs(&mut programs, &types, stacks.is_some())?;
         for (category, name) in TRACEPOINTS {
             attach_tracepoint(&mut programs, category, name)?;
         }
         for name in FREQUENT {
-            attach_frequent(&mut programs, name, &types)?;
+            attach_frequent(&mut programs, name)?;
         }
         Ok(Self {
             targets: map(&mut programs, "TARGETS")?,
@@ -169,21 +172,52 @@ const TURNS_PER_S: u32 = 10;
 /// The name of the one program that sits on armed instructions.
 pub(super) const CROSSING: &str = "crossing";
 
-fn load_probe(programs: &mut Ebpf) -> Result<(), KernelError> {
-    let program: &mut UProbe = program(programs, CROSSING)?;
-    program.load().map_err(refused(CROSSING))
+/// Loads them on two threads: the verifier takes about as long for the one that sits on armed instructions as
+/// for all others.
+fn load_programs(programs: &mut Ebpf, types: &Btf, is_sampling: bool) -> Result<(), KernelError> {
+    let mut crossing = None;
+    let mut others = Vec::new();
+    for (name, program) in programs.programs_mut() {
+        match name {
+            CROSSING => crossing = Some(program),
+            SAMPLE if !is_sampling => {}
+            _ => others.push((name, program)),
+        }
+    }
+    let crossing = crossing.ok_or_else(|| KernelError::Foreign(format!("program {CROSSING}")))?;
+    thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let mut others = others.into_iter();
+            others.try_for_each(|(name, program)| load_program(name, program, types))
+        });
+        let crossing = load_program(CROSSING, crossing, types);
+        let others = others
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        crossing.and(others)
+    })
+}
+
+fn load_program(name: &str, program: &mut Program, types: &Btf) -> Result<(), KernelError> {
+    let loaded = match program {
+        Program::UProbe(program) => program.load(),
+        Program::TracePoint(program) => program.load(),
+        Program::BtfTracePoint(program) => program.load(name, types),
+        // Should the kernel refuse, spans of regions go on: `Kernel::sample` tries again, and says why.
+        Program::PerfEvent(program) => program.load().or(Ok(())),
+        _ => return Err(KernelError::Foreign(format!("use for the program {name}"))),
+    };
+    loaded.map_err(refused(name))
 }
 
 fn attach_tracepoint(programs: &mut Ebpf, category: &str, name: &str) -> Result<(), KernelError> {
     let program: &mut TracePoint = program(programs, name)?;
-    program.load().map_err(refused(name))?;
     program.attach(category, name).map_err(refused(name))?;
     Ok(())
 }
 
-fn attach_frequent(programs: &mut Ebpf, name: &str, types: &Btf) -> Result<(), KernelError> {
+fn attach_frequent(programs: &mut Ebpf, name: &str) -> Result<(), KernelError> {
     let program: &mut BtfTracePoint = program(programs, name)?;
-    program.load(name, types).map_err(refused(name))?;
     program.attach().map_err(refused(name))?;
     Ok(())
 }

@@ -18,6 +18,6 @@ pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use off_cpu::OffCpu;
 pub use probes::{Armed, ProbePoint};
-pub use sampler::{Clock, SampleView, Sampler, Taken};
+pub use sampler::{Clock, SampleView, Sampler, StackRules, Taken};
 pub use suspended::SuspendedTask;
 pub use sweep::OpenFrame;

@@ -21,10 +21,19 @@ use super::{
 };
 
 /// The program that runs at each tick.
-const SAMPLE: &str = "sample";
+pub(super) const SAMPLE: &str = "sample";
 const SECOND_NS: u64 = 1_000_000_000;
 /// Entries that one turn takes at the most.
 const TURN: usize = 4096;
+
+/// What stacks are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackRules {
+    /// So many ticks a second on each CPU.
+    pub frequency: NonZeroU32,
+    /// They go on into the kernel.
+    pub kernel_frames: bool,
+}
 
 /// What makes the sampler tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::{
     say,
 };
 use crate::{
-    kernel::{Kernel, Sampler},
+    kernel::{Kernel, Sampler, StackRules},
     stack::FIRST_SIZE,
     target::Process,
 };
@@ -29,10 +29,17 @@ const MOST_TICKS: u32 = 999;
 /// How targets are sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SamplingRules {
-    /// Ticks a second on each CPU; `None`: no sampling.
-    pub frequency: Option<NonZeroU32>,
+    /// The stacks that are taken; `None`: none.
+    pub stacks: Option<StackRules>,
     /// Stacks are also taken of threads that work for nobody known.
     pub all_threads: bool,
+}
+
+impl SamplingRules {
+    /// Ticks a second on each CPU; `None`: no sampling.
+    pub fn frequency(&self) -> Option<NonZeroU32> {
+        self.stacks.map(|stacks| stacks.frequency)
+    }
 }
 
 /// The sampler and the resolver.
@@ -50,7 +57,7 @@ impl Sampling {
     /// # Errors
     /// No more threads.
     pub fn new(rules: SamplingRules) -> io::Result<Self> {
-        let resolver = rules.frequency.map(|_| Resolver::start()).transpose()?;
+        let resolver = rules.stacks.map(|_| Resolver::start()).transpose()?;
         Ok(Self {
             rules,
             sampler: None,
@@ -62,7 +69,7 @@ impl Sampling {
 
     /// Begins, if it has not. A kernel that refuses is told of once; spans of regions go on.
     pub fn start(&mut self, kernel: &mut Kernel) {
-        let Some(frequency) = self.rules.frequency else {
+        let Some(frequency) = self.rules.frequency() else {
             return;
         };
         if self.sampler.is_some() || self.refused {
@@ -83,7 +90,7 @@ impl Sampling {
 
     /// Whether stacks are to be taken.
     pub fn is_wanted(&self) -> bool {
-        self.rules.frequency.is_some() && !self.refused
+        self.rules.frequency().is_some() && !self.refused
     }
 
     /// Ends it: nothing is added to the ring any more.
@@ -93,7 +100,7 @@ impl Sampling {
 
     /// What the kernel programs are told about sampling a target.
     pub fn configure(&self, target: &mut Target) {
-        let Some(frequency) = self.rules.frequency else {
+        let Some(frequency) = self.rules.frequency() else {
             return;
         };
         let each = self.ticks_per_sample(frequency);
@@ -124,7 +131,7 @@ impl Sampling {
 
     /// For people: how often, or that it is off.
     pub fn label(&self) -> String {
-        match (&self.sampler, self.rules.frequency) {
+        match (&self.sampler, self.rules.frequency()) {
             (Some(_), Some(frequency)) => {
                 let ticks = frequency.saturating_mul(self.ticks_per_sample(frequency));
                 if ticks == frequency {

@@ -91,7 +91,7 @@ pub async fn trace(
     if plan.promotes {
         pipeline.keep_native();
     }
-    if plan.sampling.frequency.is_some() {
+    if plan.sampling.stacks.is_some() {
         pipeline.keep_shapes();
     }
     let arming = Arming::new(plan.rules);

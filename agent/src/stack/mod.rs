@@ -9,6 +9,7 @@ mod adapt;
 mod functions;
 mod interpreter;
 mod join;
+mod kernel;
 mod native;
 mod places;
 mod python;

@@ -8,6 +8,7 @@ use hotspan_synth::{event::Event, ids::FunctionId};
 use super::{
     functions::FunctionTable,
     join::{NativePart, PythonPart, join},
+    kernel::KernelFrames,
     native::{self, FrameNames},
     places::{NativePlace, NoPlace},
     python,
@@ -51,6 +52,7 @@ pub struct Stacks {
     names: FrameNames,
     codes: CodeCache<python::Numbered>,
     functions: FunctionTable,
+    kernel: KernelFrames,
     spans: Spans,
     stops: StopCounts,
     counts: Counts,
@@ -75,6 +77,7 @@ impl Default for Stacks {
             names: FrameNames::new(SYMBOL_BYTES),
             codes: CodeCache::default(),
             functions: FunctionTable::default(),
+            kernel: KernelFrames::default(),
             spans: Spans::default(),
             stops: StopCounts::default(),
             counts: Counts::default(),
@@ -121,12 +124,13 @@ impl Stacks {
         events.extend(span.map(Event::Span));
         let python = self.python(event);
         let (native, end) = self.native(raw);
-        let stack = join(
+        let mut stack = join(
             &native,
             end.is_some_and(|end| end.stop == Stop::Start),
             &python,
             event.flags & (SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN) == 0,
         );
+        (stack.frames).extend(self.kernel.of(event, &mut self.functions));
         self.counts.loose += u64::from(stack.is_loose && comes_with_stack(event));
         events.extend(self.functions.announced().map(Event::Function));
         match translate::event(event, stack) {
@@ -196,6 +200,7 @@ impl Stacks {
                 self.names.symbols.evicted(),
             ),
             ("stacks.target_spans_unread", self.spans.unread),
+            ("stacks.kernel_frames_unnamed", self.kernel.unnamed),
         ];
         self.stops
             .named()

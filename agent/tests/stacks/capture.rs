@@ -2,7 +2,8 @@
 
 use hotspan::{context::memory::Memory, stack::RawSample};
 use hotspan_common::{
-    MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags, SampleReason,
+    MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
+    SampleReason,
 };
 use nix::{
     sys::{
@@ -71,8 +72,9 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         python_len: 0,
         stack_len: 0,
         stack_holes: 0,
-        reserved: 0,
+        kernel_len: 0,
         parent: Parent::default(),
+        kernel: [0; MAX_KERNEL_FRAMES],
         python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
     }
 }

@@ -78,26 +78,20 @@ fn size<M: Access>(layout: &PythonLayout, object: u64) -> Walk<(u64, bool)> {
     })
 }
 
-/// Only as many digits as the object says are its own: what follows is another object. Nearly all
-/// trace ids have five, nearly all span ids three.
+/// Only as many digits as the object says are its own: what follows is another object.
 #[inline(always)]
 fn digits<M: Access>(object: u64, count: u64) -> Walk<[u64; 5]> {
-    let first = object.wrapping_add(DIGITS);
-    let mut digits = [0; 5];
-    if count >= 5 {
-        digits = M::read::<[u32; 5]>(first)?;
-    } else if count == 4 {
-        let [d0, d1, d2, d3] = M::read::<[u32; 4]>(first)?;
-        digits = [d0, d1, d2, d3, 0];
-    } else if count == 3 {
-        let [d0, d1, d2] = M::read::<[u32; 3]>(first)?;
-        digits = [d0, d1, d2, 0, 0];
-    } else if count == 2 {
-        let [d0, d1] = M::read::<[u32; 2]>(first)?;
-        digits = [d0, d1, 0, 0, 0];
-    } else if count == 1 {
-        digits = [M::read::<u32>(first)?, 0, 0, 0, 0];
-    }
+    let mut digits = [0u32; 5];
+    // Without a branch for each length, as the verifier follows each through all that comes after.
+    let bytes = 4 * count.min(5) as u32;
+    // SAFETY: there is room for five digits.
+    unsafe {
+        M::read_into(
+            digits.as_mut_ptr().cast(),
+            bytes,
+            object.wrapping_add(DIGITS),
+        )?
+    };
     Ok(digits.map(u64::from))
 }
 

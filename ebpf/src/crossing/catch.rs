@@ -1,6 +1,6 @@
 //! `__cxa_begin_catch`: an exception was caught, so every frame below the catcher's is gone.
 
-use hotspan_common::{Ending, MAX_DEPTH};
+use hotspan_common::Ending;
 
 use super::{Hit, emit, stack};
 use crate::{context, threads};
@@ -15,13 +15,10 @@ pub fn run(hit: &Hit) {
         return;
     }
     let context = context::context_pointer(hit.target, &mut state.python);
-    for slot in 0..MAX_DEPTH as u32 {
-        if !stack::is_open(state, slot) {
-            continue;
-        }
+    stack::for_each_open(state, |state, slot| {
         let frame = stack::frame(state, slot);
         if frame.sp <= hit.sp && stack::comparable(hit, frame, context) {
             emit::close(slot, Ending::Caught, hit.now, hit.now);
         }
-    }
+    });
 }

@@ -90,16 +90,28 @@ pub extern "C" fn read_values(region: u32, when: u8, of_note: u32) -> u64 {
         }
         // SAFETY: there are eight bases.
         let base = unsafe { *bases.add(usize::from(read.base & 7)) };
-        match one(&mut frame.event, read, base) {
-            Ok(()) => {}
-            Err(Unread::NullPointer) => count(Counter::ReadNull),
-            Err(Unread::Unreadable) => count(Counter::ReadFailed),
-        }
+        read_value(&raw mut frame.event, read, base);
     }
     0
 }
 
-/// One read, into its slot.
+/// One read, into its slot. Another function of its own: its outcomes would be followed on through the loop.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn read_value(event: *mut CrossingEvent, read: *const ReadSpec, base: u64) -> u64 {
+    if event.is_null() || read.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the caller's references are valid.
+    let (event, read) = unsafe { (&mut *event, &*read) };
+    match one(event, read, base) {
+        Ok(()) => {}
+        Err(Unread::NullPointer) => count(Counter::ReadNull),
+        Err(Unread::Unreadable) => count(Counter::ReadFailed),
+    }
+    0
+}
+
 #[inline(always)]
 fn one(event: &mut CrossingEvent, read: &ReadSpec, base: u64) -> Result<(), Unread> {
     let slot = read.slot & (MAX_VALUES as u32 - 1);

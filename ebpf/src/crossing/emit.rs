@@ -76,10 +76,7 @@ pub fn discard(state: &mut ThreadState, slot: u32) {
 /// Closes all that a thread has open.
 #[inline(always)]
 pub fn close_all(state: &mut ThreadState, ending: Ending, now: u64) {
-    for slot in 0..MAX_DEPTH as u32 {
-        if !stack::is_open(state, slot) {
-            continue;
-        }
+    stack::for_each_open(state, |state, slot| {
         let frame = stack::frame(state, slot);
         let proven = frame.event.proven_ns;
         if frame.flags & FrameFlags::BURST != 0 {
@@ -87,7 +84,7 @@ pub fn close_all(state: &mut ThreadState, ending: Ending, now: u64) {
         } else {
             close(slot, ending, proven, now);
         }
-    }
+    });
 }
 
 /// Threads born under this crossing descend from nothing once it is over.
@@ -141,15 +138,12 @@ fn mark_enclosing(state: &mut ThreadState, enclosing: u64) {
     if enclosing == 0 {
         return;
     }
-    for slot in 0..MAX_DEPTH as u32 {
-        if !stack::is_open(state, slot) {
-            continue;
-        }
+    stack::for_each_open(state, |state, slot| {
         let frame = stack::frame(state, slot);
         if frame.event.id == enclosing {
             frame.flags |= FrameFlags::HAS_CHILDREN;
         }
-    }
+    });
 }
 
 /// The agent reads the ring at its own pace; it is woken only when the ring fills up.

@@ -1,7 +1,9 @@
 //! An exit: the crossing with this region and stack pointer ends.
 
 use aya_ebpf::bindings::pt_regs;
-use hotspan_common::{Base, Counter, Ending, FrameFlags, ReadWhen, RegionFlags, TargetFlags, ThreadState};
+use hotspan_common::{
+    Base, Counter, Ending, FrameFlags, ReadWhen, RegionFlags, TargetFlags, ThreadState,
+};
 
 use super::{Hit, decode, emit, stack};
 use crate::{context, counters::count, sampling::region, threads};

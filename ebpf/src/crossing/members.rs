@@ -3,7 +3,10 @@
 use hotspan_common::{CrossingEvent, MAX_TOKENS};
 
 use super::{Hit, counts};
-use crate::memory::{Access as _, Faulting, Unreadable};
+use crate::{
+    memory::{Access as _, Faulting, Unreadable},
+    repeat::{CONTINUE, STOP, repeat},
+};
 
 /// A result of this token is wanted, in the counts.
 const WANTED: u64 = 1 << 32;
@@ -36,17 +39,35 @@ pub extern "C" fn read_members(id: u64, sp: u64, places: u64) -> u64 {
     if list == 0 {
         return 0;
     }
-    for index in 0..MAX_TOKENS as u64 {
-        if index as i64 >= i64::from(count) {
-            return 0;
-        }
-        read_member(id, list.wrapping_add(8 * index), wanted, index);
-    }
+    let mut members = Members {
+        id,
+        list,
+        wanted,
+        count: i64::from(count),
+    };
+    repeat(MAX_TOKENS as u32, look_at, &mut members);
     let rest = i64::from(count) - MAX_TOKENS as i64;
     if rest > 0 {
         counts::count_key(id, 0, rest as u64);
     }
     0
+}
+
+/// A walk through a step's tokens.
+struct Members {
+    id: u64,
+    list: u64,
+    wanted: u64,
+    count: i64,
+}
+
+extern "C" fn look_at(index: u64, members: &mut Members) -> u64 {
+    if index as i64 >= members.count {
+        return STOP;
+    }
+    let place = members.list.wrapping_add(8 * index);
+    read_member(members.id, place, members.wanted, index);
+    CONTINUE
 }
 
 /// Counts one token. Another function of its own: its outcomes would be followed on through the loop.

@@ -37,9 +37,9 @@ pub fn of_another(hit: &Hit) -> bool {
         return false;
     }
     let is_burst = frame.flags & FrameFlags::BURST != 0;
-    let made_it = !is_burst || Faulting::read::<u64>(sp).is_ok_and(|caller| {
-        (frame.code_start..frame.code_end).contains(&caller)
-    });
+    let made_it = !is_burst
+        || Faulting::read::<u64>(sp)
+            .is_ok_and(|caller| (frame.code_start..frame.code_end).contains(&caller));
     if made_it {
         count(Counter::PartOfAnother);
     }

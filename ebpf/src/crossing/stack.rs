@@ -12,6 +12,7 @@ use crate::{
     counters::count,
     maps::REGIONS,
     memory::{Access as _, Faulting},
+    repeat::{CONTINUE, repeat},
 };
 
 /// Two stack pointers further apart than this are on different stacks: the usual limit of a
@@ -58,14 +59,17 @@ pub fn is_open(state: &ThreadState, slot: u32) -> bool {
     open & (1 << slot) != 0
 }
 
+/// A walk through the open crossings.
+struct Visit<V> {
+    state: *mut ThreadState,
+    with: V,
+}
+
 /// The open crossing with the smallest key; crossings without a key are passed over.
 #[inline(always)]
 pub fn pick(state: &mut ThreadState, key: impl Fn(&Frame) -> Option<u64>) -> Option<u32> {
     note_best(state, u64::MAX, NO_SLOT);
-    for slot in 0..MAX_DEPTH as u32 {
-        if !is_open(state, slot) {
-            continue;
-        }
+    for_each_open(state, |state, slot| {
         // SAFETY: the field lives in the map; see `ThreadState::search_key` for why it does.
         let best = unsafe { (&raw const state.search_key).read_volatile() };
         if let Some(key) = key(frame(state, slot))
@@ -73,20 +77,32 @@ pub fn pick(state: &mut ThreadState, key: impl Fn(&Frame) -> Option<u64>) -> Opt
         {
             note_best(state, key, u64::from(slot));
         }
-    }
+    });
     best_slot(state)
+}
+
+/// Calls `with` for each slot that is open.
+#[inline(always)]
+pub fn for_each_open<V: FnMut(&mut ThreadState, u32)>(state: &mut ThreadState, with: V) {
+    if state.open != 0 {
+        repeat(MAX_DEPTH as u32, visit::<V>, &mut Visit { state, with });
+    }
+}
+
+extern "C" fn visit<V: FnMut(&mut ThreadState, u32)>(slot: u64, visit: &mut Visit<V>) -> u64 {
+    // SAFETY: the caller's reference outlives the walk.
+    let state = unsafe { &mut *visit.state };
+    if is_open(state, slot as u32) {
+        (visit.with)(state, slot as u32);
+    }
+    CONTINUE
 }
 
 /// A slot that is not open.
 #[inline(always)]
-pub fn free_slot(state: &mut ThreadState) -> Option<u32> {
-    note_best(state, 0, NO_SLOT);
-    for slot in 0..MAX_DEPTH as u32 {
-        if !is_open(state, slot) {
-            note_best(state, 0, u64::from(slot));
-        }
-    }
-    best_slot(state)
+pub fn free_slot(state: &ThreadState) -> Option<u32> {
+    let slot = state.open.trailing_ones();
+    (slot < MAX_DEPTH as u32).then_some(slot)
 }
 
 const NO_SLOT: u64 = MAX_DEPTH as u64;
@@ -135,19 +151,16 @@ pub fn enclosing(state: &mut ThreadState, sp: u64, context: u64) -> Option<u32> 
 #[inline(always)]
 pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
     let mut ambiguous = false;
-    for slot in 0..MAX_DEPTH as u32 {
-        if !is_open(state, slot) {
-            continue;
-        }
+    for_each_open(state, |state, slot| {
         let old = frame(state, slot);
         let (sp, proven) = (old.sp, old.event.proven_ns);
         if is_disarmed(old) {
             emit::close(slot, Ending::Disarmed, proven, hit.now);
-            continue;
+            return;
         }
         if old.flags & FrameFlags::BURST != 0 {
             emit::close(slot, Ending::Returned, proven, proven);
-            continue;
+            return;
         }
         if !comparable(hit, old, context) {
             // Another coroutine's, unless the context says otherwise: equal places are a riddle.
@@ -160,16 +173,16 @@ pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
         } else if is_gone(old) {
             emit::close(slot, Ending::Unwound, proven, hit.now);
         }
-    }
+    });
     ambiguous
 }
 
 /// At the exit of the crossing in `outer`: those that its frame encloses are over too.
 #[inline(always)]
 pub fn close_inner(state: &mut ThreadState, hit: &Hit, outer: u32, context: u64) {
-    for slot in 0..MAX_DEPTH as u32 {
-        if slot == outer || !is_open(state, slot) {
-            continue;
+    for_each_open(state, |state, slot| {
+        if slot == outer {
+            return;
         }
         let inner = frame(state, slot);
         if inner.flags & FrameFlags::BURST != 0 {
@@ -179,7 +192,7 @@ pub fn close_inner(state: &mut ThreadState, hit: &Hit, outer: u32, context: u64)
             let proven = inner.event.proven_ns;
             emit::close(slot, Ending::Unwound, proven, hit.now);
         }
-    }
+    });
 }
 
 /// Whether `hit.sp` and the crossing's are known to be of one stack.

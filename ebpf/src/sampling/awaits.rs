@@ -55,6 +55,9 @@ pub fn resumed_in_wrapper(hit: &Hit) {
 #[inline(always)]
 pub fn resumed(hit: &Hit, address: u64) {
     count(Counter::Resumes);
+    if !super::is_on() {
+        return;
+    }
     let target = hit.target;
     if target.coroutines.enabled == 0 || target.tick_ns == 0 {
         return;
@@ -162,8 +165,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
         parent: active.parent,
         span: active.span,
         context: active.context,
-        crossing: 0,
-        flags: 0,
+        ..Work::default()
     };
     send::note(event, &registers, &work);
     sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
@@ -260,11 +262,13 @@ extern "C" fn sampling_awaits(
     0
 }
 
-extern "C" fn look_at(_: u64, chain: &mut Chain) -> u64 {
+/// Each turn but the last writes one frame. Its number is the turn's: one that is counted here would be another
+/// state of the program each time, and the verifier would follow them all.
+extern "C" fn look_at(turn: u64, chain: &mut Chain) -> u64 {
     if chain.at == 0 {
         return STOP;
     }
-    match chain.next() {
+    match chain.next(turn) {
         Ok(awaited) => {
             chain.at = awaited;
             CONTINUE
@@ -291,7 +295,7 @@ extern "C" fn turn_round(index: u64, chain: &mut Chain) -> u64 {
 impl Chain {
     /// Writes down where the coroutine is suspended; returns what it awaits, 0 if that is no coroutine.
     #[inline(always)]
-    fn next(&mut self) -> Result<u64, u32> {
+    fn next(&mut self, turn: u64) -> Result<u64, u32> {
         // SAFETY: the pointers are those of references that outlive the walk.
         let (frames, layout) = unsafe { (&*self.frames, &*self.layout) };
         let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
@@ -304,8 +308,8 @@ impl Chain {
             return Ok(0);
         }
         let head = frames::Head::at::<Resident>(frame).map_err(cut)?;
-        *self.slot(self.count) = frames::described::<Resident>(frames, &head)?.frame;
-        self.count += 1;
+        *self.slot(turn) = frames::described::<Resident>(frames, &head)?.frame;
+        self.count = turn + 1;
         if class == layout.generator_type {
             // What it yields can lie where else there is what it awaits.
             return Ok(0);

@@ -14,6 +14,7 @@ use crate::{
     counters::count,
     crossing::guard::Bucket,
     maps::{RATES, YOUNG},
+    threads,
 };
 
 /// The distance between stacks is this part of the request's age.
@@ -114,14 +115,7 @@ impl Density {
 
     /// The thread works for a request: whether a stack is taken at this tick.
     #[inline(always)]
-    pub fn takes(
-        &mut self,
-        target: &Target,
-        work: &Work,
-        due: Due,
-        tgid: u32,
-        now: u64,
-    ) -> Option<Distances> {
+    pub fn takes(&mut self, target: &Target, work: &Work, due: Due, now: u64) -> Option<Distances> {
         if target.ticks_per_sample <= 1 {
             return Some(Distances {
                 before: 1,
@@ -136,7 +130,11 @@ impl Density {
         let before = self.ticks.max(1);
         self.span = span;
         self.ticks = 0;
-        self.gap = gap(target, work, span, tgid, now);
+        self.gap = if work.flags & SampleFlags::BY_LINEAGE != 0 {
+            jittered(target.ticks_per_sample)
+        } else {
+            sampling_gap(target, span, now)
+        };
         Some(Distances {
             before,
             after: self.gap,
@@ -144,13 +142,17 @@ impl Density {
     }
 }
 
-/// Ticks to the next stack.
-#[inline(always)]
-fn gap(target: &Target, work: &Work, span: u64, tgid: u32, now: u64) -> u32 {
-    let usual = target.ticks_per_sample;
-    if work.flags & SampleFlags::BY_LINEAGE != 0 {
-        return jittered(usual);
+/// Ticks to the next stack. A global function, which the verifier checks once and on its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
+    if target.is_null() {
+        return 1;
     }
+    // SAFETY: not null, and the caller's reference is valid.
+    let target = unsafe { &*target };
+    let (tgid, _) = threads::current();
+    let usual = target.ticks_per_sample;
     let Some(young) = YOUNG.get_ptr_mut(&span) else {
         return begun(target, span, tgid, now);
     };

@@ -46,8 +46,6 @@ struct Walk {
     event: *mut SampleEvent,
     /// The frame to look at next; 0: the walk is over.
     frame: u64,
-    /// Frames written.
-    count: u64,
     /// [`SampleFlags`].
     flags: u32,
     /// Set if the last frame is of code that runs once.
@@ -68,11 +66,11 @@ fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut S
     }
     // SAFETY: not null, and the callers' references are valid.
     let (frames, sample) = unsafe { (&*layout, &mut *event) };
+    sample.python_len = 0;
     let mut walk = Walk {
         layout,
         event,
         frame: 0,
-        count: 0,
         flags: 0,
         runs_once: 0,
     };
@@ -89,7 +87,6 @@ fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut S
     } else if walk.flags & SampleFlags::PYTHON_CUT != 0 {
         count(Counter::PythonFramesCut);
     }
-    sample.python_len = walk.count as u32;
     sample.flags |= walk.flags;
     0
 }
@@ -105,7 +102,7 @@ fn current<M: Access>(layout: &PythonFramesLayout, thread: u64) -> Result<u64, U
 }
 
 extern "C" fn step<M: Access>(_: u64, walk: &mut Walk) -> u64 {
-    if walk.frame == 0 || walk.count >= MAX_PYTHON_FRAMES as u64 {
+    if walk.frame == 0 || walk.count() >= MAX_PYTHON_FRAMES as u32 {
         return STOP;
     }
     match walk.next::<M>() {
@@ -136,8 +133,10 @@ impl Walk {
             return Ok(previous);
         }
         let described = described::<M>(layout, &frame)?;
-        *self.slot(self.count) = described.frame;
-        self.count += 1;
+        let count = self.count();
+        *self.slot(count) = described.frame;
+        // SAFETY: the pointer is that of a reference that outlives the walk.
+        unsafe { (&raw mut (*self.event).python_len).write_volatile(count + 1) };
         // The program's own body is the outermost frame, and stays.
         self.flags |= self.runs_once;
         self.runs_once = if described.flags & OF_FUNCTIONS == 0 {
@@ -151,14 +150,23 @@ impl Walk {
     /// The last frame was entered by the C call that the interpreter's own frame stands for.
     #[inline(always)]
     fn mark_entry(&mut self) {
-        if self.count != 0 {
-            self.slot(self.count - 1).is_entry = 1;
+        let count = self.count();
+        if count != 0 {
+            self.slot(count - 1).is_entry = 1;
         }
     }
 
+    /// Frames written. In the event: kept in a register, each would be another state of the program, and the
+    /// verifier would follow them all.
     #[inline(always)]
-    fn slot(&mut self, index: u64) -> &mut PythonFrame {
-        let index = (index & (MAX_PYTHON_FRAMES as u64 - 1)) as usize;
+    fn count(&self) -> u32 {
+        // SAFETY: the pointer is that of a reference that outlives the walk.
+        unsafe { (&raw const (*self.event).python_len).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn slot(&mut self, index: u32) -> &mut PythonFrame {
+        let index = (index & (MAX_PYTHON_FRAMES as u32 - 1)) as usize;
         // SAFETY: in bounds by the mask. A slice index would leave a panic in the program.
         unsafe {
             &mut *(&raw mut (*self.event).python)

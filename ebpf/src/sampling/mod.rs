@@ -17,3 +17,26 @@ mod timer;
 pub mod wait;
 mod work;
 pub mod worker;
+
+/// 1 if stacks are wanted. The agent sets it before the programs are loaded: where it is 0, the verifier passes
+/// over what only stacks need.
+#[unsafe(no_mangle)]
+static IS_SAMPLING: u32 = 1;
+
+/// 1 if stacks go on into the kernel. The agent sets it, too.
+#[unsafe(no_mangle)]
+static KERNEL_FRAMES: u32 = 0;
+
+/// Whether stacks go on into the kernel.
+#[inline(always)]
+fn has_kernel_frames() -> bool {
+    // SAFETY: the static is what the agent has set, which the compiler cannot know.
+    unsafe { core::ptr::from_ref(&KERNEL_FRAMES).read_volatile() != 0 }
+}
+
+/// Whether stacks are wanted of any target.
+#[inline(always)]
+pub fn is_on() -> bool {
+    // SAFETY: the static is what the agent has set, which the compiler cannot know.
+    unsafe { core::ptr::from_ref(&IS_SAMPLING).read_volatile() != 0 }
+}

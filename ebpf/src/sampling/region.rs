@@ -25,7 +25,11 @@ const SAMPLED: u8 = 1;
 #[inline(always)]
 pub fn caller(hit: &Hit, state: &mut ThreadState) {
     let (python, ns_tid) = (state.python, state.ns_tid);
-    if hit.target.tick_ns == 0 || hit.target.frames.enabled == 0 || python.state == 0 {
+    if !super::is_on()
+        || hit.target.tick_ns == 0
+        || hit.target.frames.enabled == 0
+        || python.state == 0
+    {
         return;
     }
     let frame = stack::staged(state);
@@ -67,10 +71,9 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
     };
     let work = Work {
         parent: event.parent,
-        span: 0,
         context: frame.context,
         crossing: event.id,
-        flags: 0,
+        ..Work::default()
     };
     send::note(sample, &registers, &work);
     frames::read_now(&hit.target.frames, python.state, sample);

@@ -1,7 +1,11 @@
 //! Stacks to the agent.
 
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_get_stack;
 use hotspan_common::{
-    Counter, RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, Target,
+    Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason,
+    Target,
 };
 
 use super::{density::Distances, frames, registers::Registers, stack, work::Work, worker::Worker};
@@ -34,6 +38,8 @@ pub struct Tick<'a> {
     /// `IN_KERNEL`, or nothing.
     pub flags: u32,
     pub distances: Distances,
+    /// The program's context.
+    pub program: *mut c_void,
 }
 
 /// Sends the stack of the current thread, with as many bytes of it as the target asks for.
@@ -111,6 +117,26 @@ fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, python.state, event);
     }
+    if tick.flags & SampleFlags::IN_KERNEL != 0 {
+        kernel_frames(event, tick.program);
+    }
+}
+
+/// Where the thread is in the kernel, if that is asked for. `program` is the program's context.
+#[inline(always)]
+pub fn kernel_frames(event: &mut SampleEvent, program: *mut c_void) {
+    if !super::has_kernel_frames() {
+        return;
+    }
+    const WORD: usize = size_of::<u64>();
+    let room = (WORD * MAX_KERNEL_FRAMES) as u32;
+    // SAFETY: there is that much room, and the context is this program's.
+    let read = unsafe { bpf_get_stack(program, event.kernel.as_mut_ptr().cast(), room, 0) };
+    if read > 0 {
+        event.kernel_len = read as u32 / WORD as u32;
+    } else {
+        count(Counter::KernelStacksUnread);
+    }
 }
 
 /// Writes down which thread it is, and when.
@@ -134,7 +160,7 @@ pub fn describe(
     event.python_len = 0;
     event.stack_len = 0;
     event.stack_holes = 0;
-    event.reserved = 0;
+    event.kernel_len = 0;
 }
 
 /// Writes down where the thread is, and for whom.

@@ -1,6 +1,8 @@
 //! Ticks of the sampler's timer, on each CPU.
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::perf_event, programs::PerfEventContext};
+use aya_ebpf::{
+    EbpfContext as _, helpers::bpf_ktime_get_ns, macros::perf_event, programs::PerfEventContext,
+};
 use hotspan_common::{SampleFlags, Target, TargetFlags};
 
 use super::{
@@ -40,7 +42,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let Some(registers) = registers::of_current() else {
         return;
     };
-    let work = work::look(target, worker, tid, registers.sp, now);
+    let work = work::look(target, worker, registers.sp, now);
     if let Some(reason) = work::refusal(&work) {
         count(reason);
         worker.density.is_nobodys(target);
@@ -48,7 +50,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
             return;
         }
     }
-    let Some(distances) = worker.density.takes(target, &work, due, tgid, now) else {
+    let Some(distances) = worker.density.takes(target, &work, due, now) else {
         return;
     };
     // SAFETY: the context of a perf event has the registers that it interrupted.
@@ -63,5 +65,6 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         now,
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
         distances,
+        program: ctx.as_ptr(),
     });
 }

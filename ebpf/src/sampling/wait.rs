@@ -3,6 +3,8 @@
 //! A thread's memory can be read only while it is the current one, so its frames are read when it leaves
 //! the CPU, before it is known how long for. That is bounded by a [`budget`].
 
+use core::ffi::c_void;
+
 use hotspan_common::{Counter, SampleEvent, SampleFlags, SampleReason, Target};
 
 use super::{
@@ -40,10 +42,10 @@ pub enum Leave {
     Blocked,
 }
 
-/// The current thread leaves the CPU.
+/// The current thread leaves the CPU. `program` is the program's context.
 #[inline(always)]
-pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
-    if target.tick_ns == 0 {
+pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
+    if !super::is_on() || target.tick_ns == 0 {
         return;
     }
     let worker = match how {
@@ -52,12 +54,19 @@ pub fn left(target: &Target, tgid: u32, tid: u32, how: Leave, now: u64) {
         Leave::Preempted | Leave::Blocked => worker::get(tid),
     };
     if let Some(worker) = worker {
-        leave(target, worker, tid, how, now);
+        leave(program, target, worker, tid, how, now);
     }
 }
 
 #[inline(always)]
-fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
+fn leave(
+    program: *mut c_void,
+    target: &Target,
+    worker: &mut Worker,
+    tid: u32,
+    how: Leave,
+    now: u64,
+) {
     if worker.off_ns != 0 {
         count(Counter::SwitchesMissed);
     }
@@ -81,6 +90,7 @@ fn leave(target: &Target, worker: &mut Worker, tid: u32, how: Leave, now: u64) {
         return;
     }
     if see(target, worker, tid, &registers, now) {
+        send::kernel_frames(&mut worker.wait, program);
         worker.wait_state = SEEN;
     }
     budget::spend(&mut worker.budget, now);
@@ -103,7 +113,7 @@ fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
 /// Writes down what the thread does, if it is at work.
 #[inline(always)]
 fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> bool {
-    let Ok(work) = work::find(target, worker, tid, registers.sp, now) else {
+    let Ok(work) = work::find(target, worker, registers.sp, now) else {
         return false;
     };
     fill(target, worker, tid, registers, &work, now);
@@ -151,7 +161,7 @@ fn continues(target: &Target, worker: &mut Worker, registers: &Registers, now: u
 /// A thread can run again.
 #[inline(always)]
 pub fn woken(target: &Target, tid: u32, now: u64) {
-    if target.tick_ns == 0 {
+    if !super::is_on() || target.tick_ns == 0 {
         return;
     }
     if let Some(worker) = worker::get(tid)
@@ -165,6 +175,9 @@ pub fn woken(target: &Target, tid: u32, now: u64) {
 /// A thread runs again.
 #[inline(always)]
 pub fn back(tid: u32, now: u64) {
+    if !super::is_on() {
+        return;
+    }
     let Some(worker) = worker::get(tid) else {
         return;
     };
@@ -214,7 +227,8 @@ pub fn settle(worker: &mut Worker, now: u64) {
 /// The thread ends.
 #[inline(always)]
 pub fn ended(tid: u32) {
-    if let Some(worker) = worker::get(tid)
+    if super::is_on()
+        && let Some(worker) = worker::get(tid)
         && worker.wait_state == HELD
     {
         send_held(worker);

@@ -15,7 +15,8 @@ const NATIVE_FOR_NS: u64 = 100_000_000;
 const SAMPLED: u8 = 1;
 
 /// What a thread works for.
-#[derive(Clone, Copy)]
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
 pub struct Work {
     /// The parent in whose service it is.
     pub parent: Parent,
@@ -27,18 +28,14 @@ pub struct Work {
     pub crossing: u64,
     /// `BY_LINEAGE`, or nothing.
     pub flags: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// What the current thread works for, or the counter of why it is nothing that becomes a span.
 #[inline(always)]
-pub fn find(
-    target: &Target,
-    worker: &mut Worker,
-    tid: u32,
-    sp: u64,
-    now: u64,
-) -> Result<Work, Counter> {
-    let work = look(target, worker, tid, sp, now);
+pub fn find(target: &Target, worker: &mut Worker, sp: u64, now: u64) -> Result<Work, Counter> {
+    let work = look(target, worker, sp, now);
     match refusal(&work) {
         None => Ok(work),
         Some(reason) => Err(reason),
@@ -47,28 +44,46 @@ pub fn find(
 
 /// What is known of the current thread's work.
 #[inline(always)]
-pub fn look(target: &Target, worker: &mut Worker, tid: u32, sp: u64, now: u64) -> Work {
+pub fn look(target: &Target, worker: &mut Worker, sp: u64, now: u64) -> Work {
+    let mut work = Work::default();
+    sampling_work(target, worker, sp, now, &raw mut work);
+    work
+}
+
+/// A global function, which the verifier checks once and on its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_work(
+    target: *const Target,
+    worker: *mut Worker,
+    sp: u64,
+    now: u64,
+    work: *mut Work,
+) -> u32 {
+    if target.is_null() || worker.is_null() || work.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the caller's references are valid.
+    let (target, worker, work) = unsafe { (&*target, &mut *worker, &mut *work) };
     let active = active(target, worker, now);
+    work.parent = active.parent;
+    work.span = active.span;
+    work.context = active.context;
+    let (_, tid) = threads::current();
     let around =
         threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
-    let mut work = Work {
-        parent: active.parent,
-        span: active.span,
-        context: active.context,
-        crossing: 0,
-        flags: 0,
+    let Some(around) = around else {
+        return 0;
     };
-    if let Some(around) = around {
-        work.crossing = around.id;
-        if around.by_lineage {
-            work.flags = SampleFlags::BY_LINEAGE;
-        }
-        // A callback may have begun a span of its own within the crossing: what is active now is nearer.
-        if work.parent.source == ParentSource::None.wire() {
-            work.parent = around.parent;
-        }
+    work.crossing = around.id;
+    if around.by_lineage {
+        work.flags = SampleFlags::BY_LINEAGE;
     }
-    work
+    // A callback may have begun a span of its own within the crossing: what is active now is nearer.
+    if work.parent.source == ParentSource::None.wire() {
+        work.parent = around.parent;
+    }
+    0
 }
 
 /// Why no span comes of it, if none does.

@@ -316,6 +316,7 @@ impl Chooser<'_> {
         finding.origin = Origin::Wait;
         finding.frame = self.caller(&piece.frames);
         finding.stack.clone_from(&piece.frames);
+        finding.stack.extend(&piece.kernel);
         Some(finding)
     }
 

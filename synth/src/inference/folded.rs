@@ -8,6 +8,9 @@ use crate::event::Frame;
 /// Different stacks held; the time of more is summed by request and region.
 const STACKS: usize = 20_000;
 
+/// How flame graphs mark the kernel's frames.
+const OF_THE_KERNEL: &str = "_[k]";
+
 /// Sampled time by folded stack, in nanoseconds.
 #[derive(Debug, Default)]
 pub(crate) struct FoldedStacks {
@@ -27,7 +30,9 @@ impl FoldedStacks {
                 .take_while(|exact| exact.entry <= evidence.start);
             let region = around.filter(|exact| exact.exit > evidence.start).last();
             let region = region.map(|exact| &*exact.name);
-            self.add(request, region, &evidence.stack, before_ns, functions);
+            let mut stack = evidence.stack.clone();
+            stack.extend(&evidence.kernel);
+            self.add(request, region, &stack, before_ns, functions);
         }
     }
 
@@ -51,6 +56,9 @@ impl FoldedStacks {
             folded.push(';');
             folded
                 .push_str(&known.map_or("?".to_owned(), |known| clean(&known.function.qualified)));
+            if functions.is_kernel(frame.function) {
+                folded.push_str(OF_THE_KERNEL);
+            }
         }
         if !self.by_stack.contains_key(&folded) && self.by_stack.len() >= STACKS {
             folded.truncate(place);

@@ -41,7 +41,7 @@ use neighbours::Neighbours;
 use nested::Nested;
 use requests::{RequestKey, Requests};
 use shapes::Shapes;
-use timeline::{Evidence, Kind, handler_frames};
+use timeline::{Evidence, Kind, handler_frames, kernel_frames};
 use waits::Cause;
 
 use crate::{
@@ -122,6 +122,7 @@ impl Inference {
                     end: sample.time,
                     kind: Kind::sample(period_ns, sample.next_ns),
                     stack,
+                    kernel: kernel_frames(&sample.stack, &self.functions),
                     earliest: None,
                     latest: None,
                 });
@@ -177,6 +178,7 @@ impl Inference {
             end: wait.end,
             kind: Kind::Wait(cause),
             stack,
+            kernel: kernel_frames(&wait.stack, &self.functions),
             earliest: None,
             latest: None,
         });
@@ -230,7 +232,8 @@ impl Inference {
         if let (Some(folded), SampleReason::Timer(period_ns)) = (&mut self.folded, sample.reason) {
             let span = self.requests.span((sample.target, parent.context()));
             let name = span.map(|span| span.name.as_str());
-            let stack = handler_frames(&sample.stack, &self.functions);
+            let mut stack = handler_frames(&sample.stack, &self.functions);
+            stack.extend(kernel_frames(&sample.stack, &self.functions));
             folded.add(name, Some("(workers)"), &stack, period_ns, &self.functions);
         }
     }

@@ -45,6 +45,7 @@ mod tests {
             end: KernelTime(0),
             kind: Kind::sample(before_ns, after_ns),
             stack: Vec::new(),
+            kernel: Vec::new(),
             earliest: None,
             latest: None,
         }

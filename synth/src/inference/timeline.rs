@@ -23,6 +23,8 @@ pub(crate) struct Evidence {
     pub kind: Kind,
     /// Outermost first, from where the chain above the handler ends.
     pub stack: Vec<Frame>,
+    /// Where it was in the kernel, outermost first, if that is known.
+    pub kernel: Vec<Frame>,
     /// When the thread last served another request before it.
     pub earliest: Option<KernelTime>,
     /// When it next did.
@@ -102,6 +104,8 @@ pub(super) struct Piece {
     /// A wait that does not.
     pub lost: Option<Cause>,
     pub frames: Vec<Frame>,
+    /// Where the thread was in the kernel.
+    pub kernel: Vec<Frame>,
     /// Nothing is known of the time before it.
     pub after_hole: bool,
     /// It lies between waits: the thread ran, and both of them show where.
@@ -135,6 +139,7 @@ impl Piece {
             wait: None,
             lost: None,
             frames: common.map(|(frame, _)| *frame).collect(),
+            kernel: Vec::new(),
             after_hole: false,
             is_between: true,
         }
@@ -184,6 +189,7 @@ pub(super) fn lay_out(
             wait,
             lost,
             frames: here.stack.clone(),
+            kernel: here.kernel.clone(),
             after_hole,
             is_between: false,
         });
@@ -202,6 +208,12 @@ pub(super) fn handler_frames(stack: &[Frame], functions: &Functions) -> Vec<Fram
         .take(MAX_FRAMES)
         .copied()
         .collect()
+}
+
+/// Those of the kernel, which stand below all others.
+pub(super) fn kernel_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
+    let of_kernel = |frame: &&Frame| functions.is_kernel(frame.function);
+    stack.iter().filter(of_kernel).copied().collect()
 }
 
 /// Frames of a stack that are looked at; what lies deeper is no span of its own.

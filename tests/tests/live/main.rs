@@ -12,6 +12,7 @@ mod faults;
 mod guard;
 mod hardship;
 mod interpreters;
+mod kernel_frames;
 mod lifecycle;
 mod llama;
 mod memory;

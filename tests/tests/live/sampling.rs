@@ -10,7 +10,7 @@ use std::{
 
 use hotspan::{
     context::{self, memory::Memory, python::StepPoint},
-    kernel::{Armed, Kernel, ProbePoint},
+    kernel::{Armed, Kernel, ProbePoint, StackRules},
     target::Process,
 };
 use hotspan_common::{Cookie, RegionSpec, SampleEvent, SampleFlags, SampleReason, Target};
@@ -98,7 +98,11 @@ fn sampled(minor: &str) -> Option<Run> {
         .unwrap();
     let _inside = runtime.enter();
     let started = Instant::now();
-    let mut kernel = Kernel::load(Some(FREQUENCY)).unwrap();
+    let mut kernel = Kernel::load(Some(StackRules {
+        frequency: FREQUENCY,
+        kernel_frames: false,
+    }))
+    .unwrap();
     let loaded = started.elapsed();
     kernel
         .set_target(

@@ -1,8 +1,8 @@
 //! The stack of a thread that stands still, in the form in which the kernel programs send one.
 
 use hotspan_common::{
-    MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES, SampleEvent, SampleFlags,
-    SampleReason,
+    MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
+    SampleEvent, SampleFlags, SampleReason,
 };
 use hotspan_synth::time::KernelTime;
 
@@ -65,8 +65,9 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             python_len: 0,
             stack_len: 0,
             stack_holes: 0,
-            reserved: 0,
+            kernel_len: 0,
             parent: Parent::default(),
+            kernel: [0; MAX_KERNEL_FRAMES],
             python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
         },
         stack: Vec::new(),
