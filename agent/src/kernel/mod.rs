@@ -14,7 +14,7 @@ mod wire;
 
 pub use counters::KernelCounters;
 pub(crate) use counters::snake;
-pub use events::{Batch, Control, KernelEvent};
+pub use events::{Batch, Control, KernelEvent, Woken};
 pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use off_cpu::OffCpu;

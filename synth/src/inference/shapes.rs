@@ -11,17 +11,21 @@ use super::{findings::Origin, lane::Found};
 use crate::ids::TargetId;
 
 /// Requests of one shape after which it is known.
-const KNOWN_AFTER: u32 = 50;
-/// Shapes that are remembered; of more, the latest that came up.
-const SHAPES: usize = 4_096;
+const KNOWN_AFTER: u32 = 12;
+/// Requests of one name after which all of its shapes are: stacks show other functions each time, and make
+/// shapes that nobody meets again.
+const NAME_KNOWN_AFTER: u32 = 2 * KNOWN_AFTER;
+/// Shapes and names that are remembered; of more, the latest that came up.
+const REMEMBERED: usize = 4_096;
 
-type Shape = (TargetId, u64);
+/// A shape, or a name, of a target's requests.
+type Kind = (TargetId, u64);
 
-/// How often each shape was met.
+/// How often each shape, and each name, was met.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    met: FxHashMap<Shape, u32>,
-    order: VecDeque<Shape>,
+    met: FxHashMap<Kind, u32>,
+    order: VecDeque<Kind>,
 }
 
 impl Shapes {
@@ -34,24 +38,32 @@ impl Shapes {
     ) -> bool {
         let mut hasher = FxHasher::default();
         name.hash(&mut hasher);
+        let of_name = self.meet((target, hasher.finish()));
         for finding in found.flat_map(|found| &found.findings) {
             // Waits come as they will.
             if finding.origin != Origin::Wait {
                 finding.name.hash(&mut hasher);
             }
         }
-        let shape = (target, hasher.finish());
-        let met = self.met.entry(shape).or_insert_with(|| {
-            self.order.push_back(shape);
+        // Tells a request without spans from its name.
+        hasher.write_u8(1);
+        let of_shape = self.meet((target, hasher.finish()));
+        of_shape > KNOWN_AFTER || of_name > NAME_KNOWN_AFTER
+    }
+
+    /// How often it was met, this time included.
+    fn meet(&mut self, kind: Kind) -> u32 {
+        let met = self.met.entry(kind).or_insert_with(|| {
+            self.order.push_back(kind);
             0
         });
         *met = met.saturating_add(1);
-        let is_known = *met > KNOWN_AFTER;
-        if self.order.len() > SHAPES
+        let met = *met;
+        if self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
             self.met.remove(&oldest);
         }
-        is_known
+        met
     }
 }
