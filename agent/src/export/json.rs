@@ -26,7 +26,7 @@ type Attributes = [(String, Value)];
 /// `opentelemetry.proto.trace.v1.Span`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Span<'a> {
+pub(super) struct SpanRecord<'a> {
     trace_id: TraceId,
     span_id: SpanId,
     trace_state: &'static str,
@@ -34,10 +34,8 @@ pub(super) struct Span<'a> {
     flags: u32,
     name: &'a str,
     kind: u32,
-    #[serde(serialize_with = "text")]
-    start_time_unix_nano: u64,
-    #[serde(serialize_with = "text")]
-    end_time_unix_nano: u64,
+    start_time_unix_nano: AsText<u64>,
+    end_time_unix_nano: AsText<u64>,
     #[serde(serialize_with = "attributes")]
     attributes: &'a Attributes,
     dropped_attributes_count: u32,
@@ -53,8 +51,7 @@ pub(super) struct Span<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EventRecord<'a> {
-    #[serde(serialize_with = "text")]
-    time_unix_nano: u64,
+    time_unix_nano: AsText<u64>,
     name: &'a str,
     #[serde(serialize_with = "attributes")]
     attributes: &'a Attributes,
@@ -87,7 +84,7 @@ struct KeyValue<'a> {
 
 struct AnyValue<'a>(&'a Value);
 
-impl<'a> From<&'a span::Span> for Span<'a> {
+impl<'a> From<&'a span::Span> for SpanRecord<'a> {
     fn from(span: &'a span::Span) -> Self {
         Self {
             trace_id: span.trace_id,
@@ -97,8 +94,8 @@ impl<'a> From<&'a span::Span> for Span<'a> {
             flags: FLAGS,
             name: &span.name,
             kind: INTERNAL,
-            start_time_unix_nano: span.start.0,
-            end_time_unix_nano: span.end.0,
+            start_time_unix_nano: AsText(span.start.0),
+            end_time_unix_nano: AsText(span.end.0),
             attributes: &span.attributes,
             dropped_attributes_count: span.dropped.attributes,
             events: &span.events,
@@ -147,10 +144,6 @@ impl<T: Display> Serialize for AsText<T> {
     }
 }
 
-fn text<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(number)
-}
-
 fn attributes<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(attributes.iter().map(|(key, value)| KeyValue {
         key,
@@ -160,7 +153,7 @@ fn attributes<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S
 
 fn events<S: Serializer>(events: &[SpanEvent], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(events.iter().map(|event| EventRecord {
-        time_unix_nano: event.time.0,
+        time_unix_nano: AsText(event.time.0),
         name: &event.name,
         attributes: &event.attributes,
         dropped_attributes_count: 0,
@@ -200,7 +193,7 @@ mod tests {
         for span in [sample::full_span(1, 1), unset] {
             let message: Message = encode::span_data(&span, &encode::scope()).into();
             assert_eq!(
-                serde_json::to_string(&super::Span::from(&span)).expect("JSON"),
+                serde_json::to_string(&super::SpanRecord::from(&span)).expect("JSON"),
                 serde_json::to_string(&message).expect("JSON")
             );
         }

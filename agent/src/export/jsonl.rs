@@ -24,6 +24,9 @@ use super::{
     worker::Worker,
 };
 
+/// Spans whose lines are written at once: about 100 KiB. The memory for more would come from the kernel each time.
+const AT_ONCE: usize = 64;
+
 /// Opens the destination and starts the exporter's thread.
 pub(super) fn start(
     destination: &JsonlDestination,
@@ -42,7 +45,9 @@ pub(super) fn start(
     Worker::start(name.clone(), queue, open, async |mut output, queue| {
         let mut lines = Lines::default();
         while let Some(batch) = queue.next().await {
-            output.put(lines.of(&batch), batch.len());
+            for part in batch.chunks(AT_ONCE) {
+                output.put(lines.of(part), part.len());
+            }
         }
     })
 }
@@ -61,25 +66,26 @@ fn open(destination: &JsonlDestination) -> io::Result<Box<dyn Write + Send>> {
 struct Lines {
     /// The last span's, with its target.
     last: Option<(Arc<Target>, Around)>,
+    text: Vec<u8>,
 }
 
 impl Lines {
-    fn of(&mut self, batch: &[Queued]) -> io::Result<Vec<u8>> {
-        let mut lines = Vec::new();
-        for queued in batch {
+    fn of(&mut self, spans: &[Queued]) -> io::Result<&[u8]> {
+        self.text.clear();
+        for queued in spans {
             let target = queued.target.target();
             let last = self.last.take();
             let around = match last.filter(|(known, _)| Arc::ptr_eq(known, &target)) {
                 Some((_, around)) => around,
                 None => Around::of(&target, &queued.span)?,
             };
-            lines.extend_from_slice(&around.before);
-            serde_json::to_writer(&mut lines, &json::Span::from(&*queued.span))?;
-            lines.extend_from_slice(&around.after);
-            lines.push(b'\n');
+            self.text.extend_from_slice(&around.before);
+            serde_json::to_writer(&mut self.text, &json::SpanRecord::from(&*queued.span))?;
+            self.text.extend_from_slice(&around.after);
+            self.text.push(b'\n');
             self.last = Some((target, around));
         }
-        Ok(lines)
+        Ok(&self.text)
     }
 }
 

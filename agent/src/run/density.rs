@@ -15,7 +15,7 @@ const GIVEN_BACK: u32 = 10;
 /// Hotspan's share of one core, in all, in thousandths.
 const SHARE: u64 = 20;
 /// Of the last 64 requests, so many that are not known make a target new.
-const NEW: u32 = 8;
+const NEW: u32 = 16;
 
 /// The last requests of each target, and what is left for the dense stacks of all.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ mod tests {
     fn a_target_is_new_until_most_of_its_requests_are_known() {
         let mut densities = Densities::default();
         assert_eq!(densities.per_s(1), WHILE_NEW);
-        for _ in 0..56 {
+        for _ in 0..48 {
             assert_eq!(densities.per_s(1), WHILE_NEW);
             densities.saw(1, true);
         }
@@ -135,7 +135,7 @@ mod tests {
     fn new_kinds_make_it_new_again() {
         let mut densities = Densities::default();
         (0..64).for_each(|_| densities.saw(1, true));
-        (0..7).for_each(|_| densities.saw(1, false));
+        (0..15).for_each(|_| densities.saw(1, false));
         assert_eq!(densities.per_s(1), ONCE_KNOWN);
         densities.saw(1, false);
         assert_eq!(densities.per_s(1), WHILE_NEW);

@@ -57,13 +57,12 @@ impl Heap<'_> {
             what: "a string in an unknown state",
         })?;
         let length = length as usize * state.kind as usize;
-        let bytes = match self.text_place(state) {
-            Some(offset) => self.part(&head, offset, length)?,
+        let bytes = if let Some(offset) = self.text_place(state) {
+            self.part(&head, offset, length)?
+        } else {
             // Instances of derived types point to their text.
-            None => {
-                let data = self.word(object.wrapping_add(self.layout.compact_text))?;
-                self.vector(data, length)?.into()
-            }
+            let data = self.word(object.wrapping_add(self.layout.compact_text))?;
+            self.vector(data, length)?.into()
         };
         Ok(decode(&bytes, state.kind))
     }
