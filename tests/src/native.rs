@@ -80,6 +80,20 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "hardship",
+        compiler: "c++",
+        source: "hardship.cpp",
+        flags: &["-rdynamic"],
+        with_library: false,
+    },
+    Recipe {
+        output: "hardship-stripped",
+        compiler: "c++",
+        source: "hardship.cpp",
+        flags: &["-s", "-Wl,--export-dynamic-symbol=otel_thread_ctx_v1"],
+        with_library: false,
+    },
+    Recipe {
         output: "coroutines",
         compiler: "c++",
         source: "coroutines.cpp",

@@ -1,6 +1,6 @@
 //! From what a survey found to armed probes.
 
-use std::{collections::BTreeSet, num::NonZeroU32, path::Path, time::Instant};
+use std::{collections::BTreeSet, path::Path, time::Instant};
 
 use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
@@ -26,6 +26,7 @@ pub struct Arming {
     rules: ArmingRules,
     refused: u64,
     numberless: u64,
+    ended: u64,
 }
 
 /// What was armed in one go.
@@ -54,6 +55,7 @@ impl Arming {
             rules,
             refused: 0,
             numberless: 0,
+            ended: 0,
         }
     }
 
@@ -88,7 +90,7 @@ impl Arming {
             if plans.is_empty() {
                 continue;
             }
-            let numbers = self.arm(kernel, &place, &object.file, plans);
+            let numbers = self.arm(kernel, watched, &place, &object.file, plans);
             if !analysis.regions.is_empty() && !numbers.is_empty() {
                 armed.objects.push(object.name());
             }
@@ -108,9 +110,12 @@ impl Arming {
         &mut self,
         kernel: &mut Kernel,
         target: u32,
-        pid: NonZeroU32,
+        watched: &Watched,
         steps: &[StepPoint],
     ) {
+        let Some(pid) = watched.pid() else {
+            return;
+        };
         let objects: BTreeSet<&Path> = steps.iter().map(|step| step.object.as_path()).collect();
         for object in objects {
             // One that is gone was the interpreter of a process that is ending.
@@ -130,6 +135,7 @@ impl Arming {
             // By a link of its own: busy event loops trip its guard.
             self.arm(
                 kernel,
+                watched,
                 &place,
                 object,
                 vec![Plan {
@@ -162,7 +168,7 @@ impl Arming {
         let mut plan = self.plan(found);
         plan.spec.limit_per_s = found.limit_per_s;
         plan.apart = Some(format!("{}@{:x}", found.name, found.address));
-        let numbers = self.arm(kernel, &place, &at.file, vec![plan]);
+        let numbers = self.arm(kernel, watched, &place, &at.file, vec![plan]);
         numbers.into_iter().next().flatten()
     }
 
@@ -202,6 +208,7 @@ impl Arming {
         [
             ("agent.regions_refused_by_kernel", self.refused),
             ("agent.regions_beyond_limit", self.numberless),
+            ("agent.ended_while_looked_at", self.ended),
         ]
         .into_iter()
         .filter(|(_, total)| *total != 0)
@@ -210,6 +217,7 @@ impl Arming {
     fn arm(
         &mut self,
         kernel: &mut Kernel,
+        watched: &Watched,
         place: &Place,
         object: &Path,
         plans: Vec<Plan>,
@@ -220,10 +228,19 @@ impl Arming {
                 numbers
             }
             Err(error) => {
-                self.refuse(&error);
+                if watched.process.is_running() {
+                    self.refuse(&error);
+                } else {
+                    self.has_ended();
+                }
                 Vec::new()
             }
         }
+    }
+
+    /// A process ended while it was searched or armed: children that live for a moment do.
+    pub(super) fn has_ended(&mut self) {
+        self.ended += 1;
     }
 
     fn refuse(&mut self, error: &crate::kernel::KernelError) {

@@ -100,8 +100,11 @@ impl Engine {
         };
         let is_stale = watched.search.end();
         if let Some(reason) = failed {
-            // As a rule it has ended, which is heard of elsewhere.
-            say::line(&format!("process {target} could not be searched: {reason}"));
+            if watched.process.is_running() {
+                say::line(&format!("process {target} could not be searched: {reason}"));
+            } else {
+                self.arming.has_ended();
+            }
         }
         watched.learn_objects(&objects);
         self.kernel.set_target(target, watched.wire)?;
@@ -139,12 +142,9 @@ impl Engine {
         let held = std::mem::take(&mut watched.held);
         let steps = &context.coroutines.steps;
         let follows = self.sampling.is_wanted() && !steps.is_empty();
-        if follows
-            && !std::mem::replace(&mut watched.follows_coroutines, true)
-            && let Some(pid) = watched.pid()
-        {
+        if follows && !std::mem::replace(&mut watched.follows_coroutines, true) {
             self.arming
-                .arm_coroutines(&mut self.kernel, target, pid, steps);
+                .arm_coroutines(&mut self.kernel, target, watched, steps);
         }
         self.arm(target, &held)?;
         self.announce(target, None, Vec::new());

@@ -10,6 +10,7 @@ mod examples;
 mod export;
 mod faults;
 mod guard;
+mod hardship;
 mod interpreters;
 mod lifecycle;
 mod llama;
