@@ -201,11 +201,11 @@ fn round(service: &Service) -> Result<Round> {
     Ok(Round { load, cpu })
 }
 
-/// The CPU time that a service takes for a block of requests.
-fn block(service: &Service) -> Result<f64> {
-    let before = usage::cpu(service.pid())?;
-    load::send(service.port, BLOCK, OF_EACH, load::mixed)?;
-    let cpu = usage::cpu(service.pid())?.saturating_sub(before);
+/// The CPU time that a service takes for a block of requests, in seconds.
+fn block(pid: u32, port: u16) -> Result<f64> {
+    let before = usage::cpu(pid)?;
+    load::send(port, BLOCK, OF_EACH, load::mixed)?;
+    let cpu = usage::cpu(pid)?.saturating_sub(before);
     Ok(cpu.as_secs_f64())
 }
 
@@ -245,10 +245,11 @@ impl Place<'_> {
 
     /// A block of requests to both services at the same time; the watched one's CPU time to the other's.
     fn pair(&self) -> Result<f64> {
-        let [watched, other] = [self.watched, 1 - self.watched].map(|which| &self.services[which]);
+        let (watched, other) = (self.service(), &self.services[1 - self.watched]);
+        let (pid, port) = (other.pid(), other.port);
         let (watched, other) = thread::scope(|scope| {
-            let other = scope.spawn(|| block(other));
-            (block(watched), other.join())
+            let other = scope.spawn(move || block(pid, port));
+            (block(watched.pid(), watched.port), other.join())
         });
         let other = other.map_err(|_| anyhow!("a load thread panicked"))??;
         Ok(watched? / other)
