@@ -65,7 +65,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
     };
     let outcome = runtime.block_on(async {
         let stop = stop(args, drawn)?;
-        run::trace(kernel, plan, Begin::Running(processes), stop).await
+        Box::pin(run::trace(kernel, plan, Begin::Running(processes), stop)).await
     });
     let outcome = match outcome {
         // `top | head`: who reads no further has seen enough.

@@ -37,6 +37,15 @@ impl Memory {
             })
     }
 
+    /// Fills `buffer` from `address` on as far as there is memory; how far that is.
+    pub fn read_some(&self, address: u64, buffer: &mut [u8]) -> Result<usize, MemoryError> {
+        let read = self.0.read_at(buffer, address);
+        read.ok().filter(|read| *read > 0).ok_or(MemoryError {
+            address,
+            length: buffer.len(),
+        })
+    }
+
     /// `N` bytes.
     pub fn bytes<const N: usize>(&self, address: u64) -> Result<[u8; N], MemoryError> {
         let mut bytes = [0; N];

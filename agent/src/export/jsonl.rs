@@ -10,21 +10,22 @@ use std::{
     sync::Arc,
 };
 
-use hotspan_synth::event::Target;
-use opentelemetry::InstrumentationScope;
+use hotspan_synth::{event::Target, span::Span};
 use opentelemetry_proto::{
     tonic::trace::v1::TracesData, transform::trace::tonic::group_spans_by_resource_and_scope,
 };
-use opentelemetry_sdk::trace::SpanData;
 
 use super::{
     ExportError, Say,
     config::JsonlDestination,
-    encode,
+    encode, json,
     output::Output,
     queue::{Queue, Queued},
     worker::Worker,
 };
+
+/// Spans whose lines are written at once: about 100 KiB. The memory for more would come from the kernel each time.
+const AT_ONCE: usize = 64;
 
 /// Opens the destination and starts the exporter's thread.
 pub(super) fn start(
@@ -42,9 +43,11 @@ pub(super) fn start(
         Err(error) => Err(ExportError::new(name.clone(), &error)),
     };
     Worker::start(name.clone(), queue, open, async |mut output, queue| {
-        let mut lines = Lines::new();
+        let mut lines = Lines::default();
         while let Some(batch) = queue.next().await {
-            output.put(lines.of(&batch), batch.len());
+            for part in batch.chunks(AT_ONCE) {
+                output.put(lines.of(part), part.len());
+            }
         }
     })
 }
@@ -59,67 +62,67 @@ fn open(destination: &JsonlDestination) -> io::Result<Box<dyn Write + Send>> {
 }
 
 /// Makes lines of spans. What is around a span is the same for all of a target's.
+#[derive(Default)]
 struct Lines {
-    scope: InstrumentationScope,
     /// The last span's, with its target.
-    last: Option<(Arc<Target>, TracesData)>,
+    last: Option<(Arc<Target>, Around)>,
+    text: Vec<u8>,
 }
 
 impl Lines {
-    fn new() -> Self {
-        Self {
-            scope: encode::scope(),
-            last: None,
+    fn of(&mut self, spans: &[Queued]) -> io::Result<&[u8]> {
+        self.text.clear();
+        for queued in spans {
+            let target = queued.target.target();
+            let last = self.last.take();
+            let around = match last.filter(|(known, _)| Arc::ptr_eq(known, &target)) {
+                Some((_, around)) => around,
+                None => Around::of(&target, &queued.span)?,
+            };
+            self.text.extend_from_slice(&around.before);
+            serde_json::to_writer(&mut self.text, &json::SpanRecord::from(&*queued.span))?;
+            self.text.extend_from_slice(&around.after);
+            self.text.push(b'\n');
+            self.last = Some((target, around));
         }
-    }
-
-    fn of(&mut self, batch: &[Queued]) -> io::Result<Vec<u8>> {
-        let mut lines = Vec::new();
-        for queued in batch {
-            serde_json::to_writer(&mut lines, self.traces_data(queued))?;
-            lines.push(b'\n');
-        }
-        Ok(lines)
-    }
-
-    /// A span as OTLP's message.
-    fn traces_data(&mut self, queued: &Queued) -> &TracesData {
-        let target = queued.target.target();
-        let span = encode::span_data(&queued.span, &self.scope);
-        let last = self.last.take();
-        let data = match last.filter(|(known, _)| Arc::ptr_eq(known, &target)) {
-            Some((_, data)) => replaced(data, span),
-            None => traces_data(&target, span),
-        };
-        &self.last.insert((target, data)).1
+        Ok(&self.text)
     }
 }
 
-fn traces_data(target: &Target, span: SpanData) -> TracesData {
+/// A line but for its span.
+struct Around {
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+impl Around {
+    /// That of a target's spans, such as this one.
+    fn of(target: &Target, span: &Span) -> io::Result<Self> {
+        /// Within a text of the resource, its quotes would be escaped.
+        const SPANS: &[u8] = b"\"spans\":[";
+        let mut before = serde_json::to_vec(&without_spans(target, span))?;
+        let place = before.windows(SPANS.len()).rposition(|at| at == SPANS);
+        let place = place.ok_or_else(|| io::Error::other("OTLP's JSON has no place for spans"))?;
+        let after = before.split_off(place + SPANS.len());
+        Ok(Self { before, after })
+    }
+}
+
+/// As the SDK groups spans.
+fn without_spans(target: &Target, span: &Span) -> TracesData {
     let resource = encode::resource(target);
+    let span = encode::span_data(span, &encode::scope());
     let mut resource_spans = group_spans_by_resource_and_scope(vec![span], &(&resource).into());
-    // The SDK keeps a resource in a hash map.
-    for resource in resource_spans
-        .iter_mut()
-        .filter_map(|spans| spans.resource.as_mut())
-    {
-        resource.attributes.sort_by(|a, b| a.key.cmp(&b.key));
+    for spans in &mut resource_spans {
+        // The SDK keeps a resource in a hash map.
+        if let Some(resource) = &mut spans.resource {
+            resource.attributes.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        for scope in &mut spans.scope_spans {
+            scope.spans.clear();
+        }
     }
     TracesData { resource_spans }
-}
-
-/// The same with another span of the same target.
-fn replaced(mut data: TracesData, span: SpanData) -> TracesData {
-    let mut spans = data
-        .resource_spans
-        .iter_mut()
-        .flat_map(|resource| &mut resource.scope_spans)
-        .map(|scope| &mut scope.spans);
-    if let Some(spans) = spans.next() {
-        spans.clear();
-        spans.push(span.into());
-    }
-    data
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod config;
 mod counts;
 mod encode;
 mod folded;
+mod json;
 mod jsonl;
 mod otlp;
 mod output;

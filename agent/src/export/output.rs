@@ -38,9 +38,9 @@ impl Output {
 
     /// Writes a text that shows so many spans, in one call, so that readers of a growing file see
     /// whole lines. A failure loses it, and is said unless the text before failed too.
-    pub(super) fn put(&mut self, text: io::Result<Vec<u8>>, spans: usize) {
+    pub(super) fn put(&mut self, text: io::Result<&[u8]>, spans: usize) {
         let written = text.and_then(|text| {
-            self.writer.write_all(&text)?;
+            self.writer.write_all(text)?;
             self.writer.flush()
         });
         match written {

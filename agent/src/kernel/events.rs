@@ -36,6 +36,17 @@ pub struct Control {
     pub time_ns: u64,
 }
 
+/// Which ring asks to be read.
+#[derive(Debug)]
+pub enum Woken {
+    /// That of control events; these were in it.
+    Control(Vec<Control>),
+    /// That of crossings fills up.
+    Crossings,
+    /// That of stacks fills up, or what one of them names will soon be gone.
+    Samples,
+}
+
 /// What one turn at the ring brought.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -90,11 +101,11 @@ impl Kernel {
         }
     }
 
-    /// Waits until one of the rings asks to be read; control events, if there are any.
+    /// Waits until one of the rings asks to be read.
     ///
     /// # Errors
     /// A ring's descriptor cannot be polled.
-    pub async fn woken(&mut self) -> io::Result<Vec<Control>> {
+    pub async fn woken(&mut self) -> io::Result<Woken> {
         let Self {
             crossings,
             control,
@@ -106,10 +117,10 @@ impl Kernel {
                 let mut ready = ready?;
                 let events = drain(ready.get_inner_mut());
                 ready.clear_ready();
-                Ok(events)
+                Ok(Woken::Control(events))
             }
-            filling = clear(crossings) => filling.map(|()| Vec::new()),
-            filling = clear(samples) => filling.map(|()| Vec::new()),
+            filling = clear(crossings) => filling.map(|()| Woken::Crossings),
+            filling = clear(samples) => filling.map(|()| Woken::Samples),
         }
     }
 }

@@ -13,7 +13,7 @@ mod tracefs;
 mod wire;
 
 pub use counters::KernelCounters;
-pub use events::{Batch, Control, KernelEvent};
+pub use events::{Batch, Control, KernelEvent, Woken};
 pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use off_cpu::OffCpu;

@@ -7,19 +7,51 @@ use super::engine::Engine;
 
 /// Stacks a second beyond the usual frequency, while requests are new.
 pub const WHILE_NEW: u32 = 600;
-/// The same once most are known.
-pub const ONCE_KNOWN: u32 = 100;
+/// The same once most are known, at the most and at the least: it is less as long as hotspan takes more than its share.
+const ONCE_KNOWN: u32 = 100;
+const ONCE_KNOWN_LEAST: u32 = 20;
+/// What is given back in a second that hotspan keeps to its share.
+const GIVEN_BACK: u32 = 10;
+/// Hotspan's share of one core, in all, in thousandths.
+const SHARE: u64 = 20;
 /// Of the last 64 requests, so many that are not known make a target new.
-const NEW: u32 = 8;
+const NEW: u32 = 16;
 
-/// The last requests of each target.
-#[derive(Debug, Default)]
+/// The last requests of each target, and what is left for the dense stacks of all.
+#[derive(Debug)]
 pub struct Densities {
     /// A bit for each, the latest lowest; 1: its kind was known.
     known: HashMap<u32, u64>,
+    once_known: u32,
+    /// Hotspan's CPU time, and when it was read, in nanoseconds.
+    spent: Option<(u64, u64)>,
+}
+
+impl Default for Densities {
+    fn default() -> Self {
+        Self {
+            known: HashMap::new(),
+            once_known: ONCE_KNOWN,
+            spent: None,
+        }
+    }
 }
 
 impl Densities {
+    /// Hotspan has taken `cpu_ns` of CPU time up to `now_ns`.
+    pub fn spent(&mut self, cpu_ns: u64, now_ns: u64) {
+        let Some((cpu_before, before)) = self.spent.replace((cpu_ns, now_ns)) else {
+            return;
+        };
+        let taken = cpu_ns.saturating_sub(cpu_before).saturating_mul(1_000);
+        let is_over = taken > now_ns.saturating_sub(before).saturating_mul(SHARE);
+        self.once_known = if is_over {
+            (self.once_known / 2).max(ONCE_KNOWN_LEAST)
+        } else {
+            (self.once_known + GIVEN_BACK).min(ONCE_KNOWN)
+        };
+    }
+
     /// A request of a target has ended.
     pub fn saw(&mut self, target: u32, is_known: bool) {
         let known = self.known.entry(target).or_default();
@@ -32,7 +64,7 @@ impl Densities {
         if known.count_zeros() >= NEW {
             WHILE_NEW
         } else {
-            ONCE_KNOWN
+            self.once_known
         }
     }
 
@@ -69,7 +101,7 @@ mod tests {
     fn a_target_is_new_until_most_of_its_requests_are_known() {
         let mut densities = Densities::default();
         assert_eq!(densities.per_s(1), WHILE_NEW);
-        for _ in 0..56 {
+        for _ in 0..48 {
             assert_eq!(densities.per_s(1), WHILE_NEW);
             densities.saw(1, true);
         }
@@ -79,10 +111,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_gets_less_while_hotspan_takes_more_than_its_share() {
+        const SECOND_NS: u64 = 1_000_000_000;
+        let mut densities = Densities::default();
+        (0..64).for_each(|_| densities.saw(1, true));
+        let mut cpu_ns = 0;
+        let mut second = |number: u64, taken_ns: u64| {
+            cpu_ns += taken_ns;
+            densities.spent(cpu_ns, number * SECOND_NS);
+            densities.per_s(1)
+        };
+        assert_eq!(second(1, 500_000_000), 100, "how much before is not known");
+        assert_eq!(
+            [2, 3, 4].map(|number| second(number, 20_000_001)),
+            [50, 25, 20]
+        );
+        assert_eq!([5, 6].map(|number| second(number, 20_000_000)), [30, 40]);
+        (7..20).for_each(|number| _ = second(number, 0));
+        assert_eq!(second(20, 0), 100);
+    }
+
+    #[test]
     fn new_kinds_make_it_new_again() {
         let mut densities = Densities::default();
         (0..64).for_each(|_| densities.saw(1, true));
-        (0..7).for_each(|_| densities.saw(1, false));
+        (0..15).for_each(|_| densities.saw(1, false));
         assert_eq!(densities.per_s(1), ONCE_KNOWN);
         densities.saw(1, false);
         assert_eq!(densities.per_s(1), WHILE_NEW);

@@ -34,7 +34,7 @@ use super::{
     translate,
 };
 use crate::{
-    kernel::{Control, Kernel},
+    kernel::{Control, Kernel, Woken},
     target::Process,
 };
 
@@ -144,9 +144,7 @@ impl Engine {
             tokio::select! {
                 () = &mut stop => return Ok(Stop::Asked),
                 woken = self.kernel.woken() => {
-                    let events = woken.context("failed to poll the kernel's rings")?;
-                    self.control(&events)?;
-                    self.take_in()?;
+                    self.woken(woken.context("failed to poll the kernel's rings")?)?;
                 }
                 Some(finding) = self.surveyor.next() => self.found_out(finding)?,
                 outcomes = self.sampling.next() => self.resolved(outcomes)?,
@@ -193,6 +191,19 @@ impl Engine {
         self.pipeline
     }
 
+    fn woken(&mut self, woken: Woken) -> anyhow::Result<()> {
+        match woken {
+            Woken::Control(events) => self.control(&events)?,
+            Woken::Crossings => {}
+            // What they tell waits for the turn.
+            Woken::Samples => {
+                self.sampling.take_in(&mut self.kernel);
+                return Ok(());
+            }
+        }
+        self.take_in()
+    }
+
     fn turn(&mut self) -> anyhow::Result<()> {
         self.turns = self.turns.wrapping_add(1);
         self.take_in()?;
@@ -205,6 +216,7 @@ impl Engine {
         if self.turns.is_multiple_of(TURNS_PER_CLOCK) {
             self.pipeline.feed(Event::Clock(clock::anchor()))?;
             self.read_counters()?;
+            self.densities.spent(clock::cpu_ns(), clock::now().0);
         }
         Ok(())
     }

@@ -42,15 +42,17 @@ impl Intake {
     pub fn ring(&mut self, kernel: &mut Kernel, armory: &Armory) -> bool {
         kernel.crossings(&mut self.batch);
         self.unknown_entries += self.batch.unknown;
-        for index in 0..self.batch.events.len() {
-            match self.batch.events[index] {
-                KernelEvent::Crossing(crossing) => self.crossing(&crossing, kernel, armory),
+        let batch = std::mem::take(&mut self.batch.events);
+        for event in &batch {
+            match event {
+                KernelEvent::Crossing(crossing) => self.crossing(crossing, kernel, armory),
                 KernelEvent::Thread(thread) => {
                     self.events
-                        .push(Event::ThreadEnded(translate::thread_ended(&thread)));
+                        .push(Event::ThreadEnded(translate::thread_ended(thread)));
                 }
             }
         }
+        self.batch.events = batch;
         !self.batch.events.is_empty()
     }
 
@@ -65,9 +67,10 @@ impl Intake {
         Ok(())
     }
 
-    /// Takes out what has come in.
+    /// Takes out what has come in. As much is expected again.
     pub fn drain(&mut self) -> std::vec::IntoIter<Event> {
-        std::mem::take(&mut self.events).into_iter()
+        let next = Vec::with_capacity(self.events.len());
+        std::mem::replace(&mut self.events, next).into_iter()
     }
 
     /// Takes out the bursts that are to get names.

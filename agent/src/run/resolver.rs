@@ -262,6 +262,8 @@ struct Worker {
     stacks: Stacks,
     waiting: Arc<AtomicUsize>,
     outcomes: Outcomes,
+    /// Something in the outcomes is waited for.
+    is_awaited: bool,
     reported_ns: u64,
 }
 
@@ -271,6 +273,7 @@ impl Worker {
             stacks: Stacks::default(),
             waiting,
             outcomes: Outcomes::default(),
+            is_awaited: false,
             reported_ns: 0,
         }
     }
@@ -282,8 +285,7 @@ impl Worker {
                 self.job(job);
             }
             self.report();
-            let outcomes = std::mem::take(&mut self.outcomes);
-            if !outcomes.is_empty() && outbox.blocking_send(outcomes).is_err() {
+            if self.is_due() && !self.hand_over(outbox) {
                 return;
             }
         }
@@ -293,7 +295,20 @@ impl Worker {
         let _ = outbox.blocking_send(self.outcomes);
     }
 
+    /// Whether the engine is to be woken: samples alone wait for the tick behind them, as what becomes of them does.
+    fn is_due(&self) -> bool {
+        self.is_awaited || self.outcomes.used.len() >= MAX_SPARE
+    }
+
+    /// False if nobody listens any more.
+    fn hand_over(&mut self, outbox: &mpsc::Sender<Outcomes>) -> bool {
+        self.is_awaited = false;
+        let outcomes = std::mem::take(&mut self.outcomes);
+        outcomes.is_empty() || outbox.blocking_send(outcomes).is_ok()
+    }
+
     fn job(&mut self, job: Job) {
+        self.is_awaited |= matches!(job, Job::Pass(_) | Job::Name(_) | Job::Locate(..));
         match job {
             Job::Adopt(target, process) => self.stacks.adopt(target, process),
             Job::Mapped(target) => self.stacks.mapped(target),

@@ -1,9 +1,9 @@
 //! Names for the frames of a walk.
 
-use std::{num::NonZeroUsize, rc::Rc};
+use std::rc::Rc;
 
 use hotspan_synth::event::{Frame, Language};
-use lru::LruCache;
+use rustc_hash::FxHashMap;
 
 use super::{
     functions::{Described, FunctionTable},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Addresses of which it is remembered what they are, over all objects.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(16_384).unwrap();
+const REMEMBERED: usize = 16_384;
 
 /// The frames of a walk with their functions, innermost first.
 pub(super) fn parts(
@@ -74,7 +74,7 @@ pub(super) struct FrameNames {
     pub symbols: SymbolStore,
     /// Where functions begin.
     pub places: FunctionPlaces,
-    known: LruCache<Known, Rc<[NativePart]>>,
+    known: FxHashMap<Known, Rc<[NativePart]>>,
 }
 
 /// An address of a file; whether it is the interpreter's.
@@ -86,7 +86,7 @@ impl FrameNames {
         Self {
             symbols: SymbolStore::new(limit),
             places: FunctionPlaces::default(),
-            known: LruCache::new(REMEMBERED),
+            known: FxHashMap::default(),
         }
     }
 
@@ -120,7 +120,10 @@ impl FrameNames {
         {
             self.places.learn(function.function, frame, place, name);
         }
-        self.known.put(key, Rc::clone(&parts));
+        if self.known.len() == REMEMBERED {
+            self.known.clear();
+        }
+        self.known.insert(key, Rc::clone(&parts));
         parts
     }
 }
@@ -146,7 +149,7 @@ fn frame_parts(
     {
         return;
     }
-    let is_interpreters = target.is_interpreters(frame.address);
+    let is_interpreters = target.interpreters_object() == Some(place.mapped);
     parts.extend_from_slice(&named.parts(frame, place, is_interpreters, functions));
 }
 

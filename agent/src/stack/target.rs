@@ -111,16 +111,6 @@ impl Target {
         is_python.then(|| self.interpreter()).flatten()
     }
 
-    /// Whether an address is in the object that holds the interpreter.
-    pub fn is_interpreters(&self, address: u64) -> bool {
-        let object = self.interpreters_object();
-        let at = self
-            .space
-            .as_ref()
-            .and_then(|space| space.object_at(address));
-        object.is_some() && object == at
-    }
-
     /// The object that holds the interpreter.
     pub fn interpreters_object(&self) -> Option<ObjectId> {
         self.interpreter.as_ref()?.object

@@ -4,7 +4,6 @@ use std::{
     cell::OnceCell,
     fs,
     io::Write as _,
-    num::NonZeroUsize,
     ops::Range,
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
@@ -12,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use lru::LruCache;
+use rustc_hash::FxHashMap;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::{object::CodeObject, store::ObjectStore, walk::NativeFrame};
@@ -27,8 +26,9 @@ use crate::{
 
 /// The vdso has some pages.
 const MAX_VDSO: u64 = 64 * 1024;
-/// Addresses of which it is remembered what lies there: most frames of a stack were on the one before.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Addresses of which it is remembered what lies there: most frames of a stack were on the one before. With one more,
+/// all are forgotten: to know which one was used last would cost each frame more than that.
+const REMEMBERED: usize = 16_384;
 
 /// An address of a process, in a file.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ pub struct Place {
     pub object: Rc<CodeObject>,
     /// The address in it, as the file has it.
     pub address: u64,
+    /// The file, as the mapping names it.
+    pub mapped: ObjectId,
 }
 
 /// The code that a target maps.
@@ -47,7 +49,7 @@ pub struct AddressSpace {
     before: Vec<Code>,
     read_at_ns: u64,
     vdso: Option<Vdso>,
-    frames: LruCache<u64, NativeFrame>,
+    frames: FxHashMap<u64, NativeFrame>,
     /// Objects that the store had given up when the frames were remembered.
     evicted: u64,
 }
@@ -85,7 +87,7 @@ impl AddressSpace {
             before: Vec::new(),
             read_at_ns: 0,
             vdso: None,
-            frames: LruCache::new(REMEMBERED),
+            frames: FxHashMap::default(),
             evicted: 0,
         };
         space.refresh(now_ns)?;
@@ -129,7 +131,10 @@ impl AddressSpace {
             return known.clone();
         }
         let frame = self.look(address, time_ns, store);
-        self.frames.put(address, frame.clone());
+        if self.frames.len() == REMEMBERED {
+            self.frames.clear();
+        }
+        self.frames.insert(address, frame.clone());
         frame
     }
 
@@ -156,7 +161,11 @@ impl AddressSpace {
         let object = store.get(key, &code.file, &code.path)?;
         let offset = address - code.addresses.start + code.file_offset;
         let address = object.image().code_address(offset)?;
-        Some(Place { object, address })
+        Some(Place {
+            object,
+            address,
+            mapped: code.object,
+        })
     }
 
     /// The path that the kernel prints for the file at an address.
@@ -171,11 +180,6 @@ impl AddressSpace {
             let key = code.key()?;
             Some((code.object, key, code.path.as_path(), code.file.as_path()))
         })
-    }
-
-    /// The file at an address.
-    pub fn object_at(&self, address: u64) -> Option<ObjectId> {
-        find(&self.code, address).map(|index| self.code[index].object)
     }
 
     /// Whether another file lay there before, so that nobody can tell which one a sample saw.

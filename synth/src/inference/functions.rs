@@ -30,6 +30,8 @@ pub(crate) struct KnownFunction {
     package: Option<String>,
     /// Whether its name says something to a person.
     pub has_name: bool,
+    /// Whether it is part of asyncio.
+    is_event_loops: bool,
 }
 
 /// All functions announced so far, up to a number.
@@ -133,15 +135,22 @@ impl Functions {
 
     /// Where the frames begin that are not the chain above a handler.
     pub fn handler(&self, stack: &[Frame]) -> usize {
-        let is_python = |known: &KnownFunction| known.function.language == Language::Python;
-        let known = |frame: &Frame| self.get(frame.function);
-        let has_python = stack.iter().filter_map(known).any(is_python);
-        let is_first = |frame: &Frame| {
-            known(frame).is_some_and(|known| {
-                known.layer != Layer::Framework && (!has_python || is_python(known))
-            })
-        };
-        stack.iter().position(is_first).unwrap_or(stack.len())
+        let mut has_python = false;
+        let mut first_native = None;
+        for (index, frame) in stack.iter().enumerate() {
+            let Some(known) = self.get(frame.function) else {
+                continue;
+            };
+            let is_python = known.function.language == Language::Python;
+            has_python |= is_python;
+            match (known.layer, is_python) {
+                (Layer::Framework, _) => {}
+                (_, true) => return index,
+                (_, false) => first_native = first_native.or(Some(index)),
+            }
+        }
+        // What is native above Python's frames called the interpreter.
+        first_native.filter(|_| !has_python).unwrap_or(stack.len())
     }
 
     /// The package or object of the outermost of a handler's frames, if it is not the application's
@@ -167,9 +176,8 @@ impl Functions {
     /// Whether a stack runs on an event loop, where tasks take turns.
     pub fn is_on_loop(&self, stack: &[Frame]) -> bool {
         let is_loops = |frame: &Frame| {
-            self.get(frame.function).is_some_and(|known| {
-                known.layer == Layer::Framework && known.function.file.contains("/asyncio/")
-            })
+            self.get(frame.function)
+                .is_some_and(|known| known.is_event_loops)
         };
         stack.iter().any(is_loops)
     }
@@ -200,6 +208,7 @@ impl From<Function> for KnownFunction {
             Language::Unnamed | Language::Kernel => false,
         };
         Self {
+            is_event_loops: layer == Layer::Framework && function.file.contains("/asyncio/"),
             function,
             layer,
             package,

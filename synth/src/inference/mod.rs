@@ -41,7 +41,7 @@ use neighbours::Neighbours;
 use nested::Nested;
 use requests::{RequestKey, Requests};
 use shapes::Shapes;
-use timeline::{Evidence, Kind, handler_frames, kernel_frames};
+use timeline::{Evidence, Kind, frames_from, handler_frames, kernel_frames};
 use waits::Cause;
 
 use crate::{
@@ -102,7 +102,7 @@ impl Inference {
         }
         let is_on_loop = self.functions.is_on_loop(&sample.stack);
         let task = if is_on_loop { sample.context } else { 0 };
-        let stack = handler_frames(&sample.stack, &self.functions);
+        let stack = frames_from(from, &sample.stack, &self.functions);
         let request = self.requests.touch(key, parent, now.max(sample.time));
         let lane = request.lane((sample.thread, task));
         match sample.reason {

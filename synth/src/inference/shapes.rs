@@ -1,4 +1,5 @@
-//! Which shapes requests have: what they are called, and the spans directly in them.
+//! Which kinds of requests there are: what they are called, and the longest span directly in them. All of their spans
+//! would tell kinds apart that are one: of the brief ones, stacks show others each time.
 
 use std::{
     collections::VecDeque,
@@ -10,44 +11,45 @@ use rustc_hash::{FxHashMap, FxHasher};
 use super::{findings::Origin, lane::Found};
 use crate::ids::TargetId;
 
-/// Requests of one shape after which it is known.
-const KNOWN_AFTER: u32 = 50;
-/// Shapes that are remembered; of more, the latest that came up.
-const SHAPES: usize = 4_096;
+/// Requests of one kind after which it is known.
+const KNOWN_AFTER: u32 = 12;
+/// Kinds that are remembered; of more, the latest that came up.
+const KINDS: usize = 4_096;
 
-type Shape = (TargetId, u64);
+type Kind = (TargetId, u64);
 
-/// How often each shape was met.
+/// How often each kind was met.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    met: FxHashMap<Shape, u32>,
-    order: VecDeque<Shape>,
+    met: FxHashMap<Kind, u32>,
+    order: VecDeque<Kind>,
 }
 
 impl Shapes {
-    /// A request of this name and with these spans; whether such a one was known.
+    /// A request of this name and with these spans; whether such a one was known. Of one without, there is nothing to
+    /// know.
     pub fn met<'a>(
         &mut self,
         target: TargetId,
         name: Option<&str>,
         found: impl Iterator<Item = &'a Found>,
     ) -> bool {
+        let findings = found.flat_map(|found| &found.findings);
+        // Waits come as they will.
+        let work = findings.filter(|finding| finding.origin != Origin::Wait);
+        let Some(longest) = work.max_by_key(|finding| finding.end.since(finding.start)) else {
+            return true;
+        };
         let mut hasher = FxHasher::default();
-        name.hash(&mut hasher);
-        for finding in found.flat_map(|found| &found.findings) {
-            // Waits come as they will.
-            if finding.origin != Origin::Wait {
-                finding.name.hash(&mut hasher);
-            }
-        }
-        let shape = (target, hasher.finish());
-        let met = self.met.entry(shape).or_insert_with(|| {
-            self.order.push_back(shape);
+        (name, &longest.name).hash(&mut hasher);
+        let kind = (target, hasher.finish());
+        let met = self.met.entry(kind).or_insert_with(|| {
+            self.order.push_back(kind);
             0
         });
         *met = met.saturating_add(1);
         let is_known = *met > KNOWN_AFTER;
-        if self.order.len() > SHAPES
+        if self.order.len() > KINDS
             && let Some(oldest) = self.order.pop_front()
         {
             self.met.remove(&oldest);

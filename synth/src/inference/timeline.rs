@@ -199,7 +199,11 @@ pub(super) fn lay_out(
 
 /// Drops frames of the kernel, and those above the handler.
 pub(super) fn handler_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
-    let from = functions.handler(stack);
+    frames_from(functions.handler(stack), stack, functions)
+}
+
+/// The same, if it is known where the handler begins.
+pub(super) fn frames_from(from: usize, stack: &[Frame], functions: &Functions) -> Vec<Frame> {
     let inside = stack.get(from..).unwrap_or_default();
     let is_user = |frame: &&Frame| !functions.is_kernel(frame.function);
     inside

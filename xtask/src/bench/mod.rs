@@ -32,7 +32,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 2000)]
     requests: usize,
     /// Rounds with each tool, beside those without, of the cost's and llama.cpp's figures.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 4)]
     rounds: usize,
     /// Requests of each kind, of the coverage's figure.
     #[arg(long, default_value_t = 10)]

@@ -29,8 +29,8 @@ const SPAN_ID: usize = 1;
 
 /// Reads a span that records: its ids, from its context, its name and its start.
 pub fn read_span(heap: &Heap<'_>, span: u64) -> Result<SpanFacts, HeapError> {
-    let (trace_id, span_id) = ids(heap, span)?;
-    described(heap, span, trace_id, span_id)
+    let record = Record::of(heap, span)?;
+    record.facts(heap, record.ids(heap)?)
 }
 
 /// Reads a span if it still is the one with these ids: most are over, and another object in their place,
@@ -41,57 +41,63 @@ pub fn read_span_of(
     trace_id: [u8; 16],
     span_id: [u8; 8],
 ) -> Result<Option<SpanFacts>, HeapError> {
-    if !heap.is_referenced(span)? || ids(heap, span)? != (trace_id, span_id) {
+    if !heap.is_referenced(span)? {
         return Ok(None);
     }
-    described(heap, span, trace_id, span_id).map(Some)
+    let record = Record::of(heap, span)?;
+    let ids = record.ids(heap)?;
+    if ids != (trace_id, span_id) {
+        return Ok(None);
+    }
+    record.facts(heap, ids).map(Some)
 }
 
-fn ids(heap: &Heap<'_>, span: u64) -> Result<([u8; 16], [u8; 8]), HeapError> {
-    let context = heap.items(attribute(
-        heap,
-        span,
-        "_context",
-        "a span without a context",
-    )?)?;
-    let id = |index: usize| {
-        let item = context.get(index).copied();
-        let item = item.ok_or_else(|| malformed(span, "a span context without ids"))?;
-        heap.unsigned(item)?
-            .ok_or_else(|| malformed(span, "an id that is no 128-bit number"))
-    };
-    let trace_id = id(TRACE_ID)?;
-    let span_id =
-        u64::try_from(id(SPAN_ID)?).map_err(|_| malformed(span, "a span id of over 64 bits"))?;
-    Ok((trace_id.to_be_bytes(), span_id.to_be_bytes()))
-}
+type Ids = ([u8; 16], [u8; 8]);
 
-fn described(
-    heap: &Heap<'_>,
+/// What a span object points to.
+struct Record {
     span: u64,
-    trace_id: [u8; 16],
-    span_id: [u8; 8],
-) -> Result<SpanFacts, HeapError> {
-    let start = attribute(heap, span, "_start_time", "a span without a start")?;
-    let start = heap
-        .unsigned(start)?
-        .and_then(|start| u64::try_from(start).ok());
-    Ok(SpanFacts {
-        trace_id,
-        span_id,
-        name: span_name(heap, span)?.ok_or_else(|| malformed(span, "a span without a name"))?,
-        start_ns: start.ok_or_else(|| malformed(span, "a start that is no time"))?,
-    })
+    context: u64,
+    start: u64,
+    name: u64,
 }
 
-fn attribute(
-    heap: &Heap<'_>,
-    span: u64,
-    name: &str,
-    missing: &'static str,
-) -> Result<u64, HeapError> {
-    heap.attribute(span, name)?
-        .ok_or_else(|| malformed(span, missing))
+impl Record {
+    fn of(heap: &Heap<'_>, span: u64) -> Result<Self, HeapError> {
+        let [context, start, name] = heap.attributes(span, ["_context", "_start_time", "_name"])?;
+        let there = |value: Option<u64>, missing| value.ok_or_else(|| malformed(span, missing));
+        Ok(Self {
+            span,
+            context: there(context, "a span without a context")?,
+            start: there(start, "a span without a start")?,
+            name: there(name, "a span without a name")?,
+        })
+    }
+
+    fn ids(&self, heap: &Heap<'_>) -> Result<Ids, HeapError> {
+        let context = heap.items(self.context)?;
+        let id = |index: usize| {
+            let item = context.get(index).copied();
+            let item = item.ok_or_else(|| malformed(self.span, "a span context without ids"))?;
+            heap.unsigned(item)?
+                .ok_or_else(|| malformed(self.span, "an id that is no 128-bit number"))
+        };
+        let trace_id = id(TRACE_ID)?;
+        let span_id = u64::try_from(id(SPAN_ID)?)
+            .map_err(|_| malformed(self.span, "a span id of over 64 bits"))?;
+        Ok((trace_id.to_be_bytes(), span_id.to_be_bytes()))
+    }
+
+    fn facts(&self, heap: &Heap<'_>, (trace_id, span_id): Ids) -> Result<SpanFacts, HeapError> {
+        let start = heap.unsigned(self.start)?;
+        let start = start.and_then(|start| u64::try_from(start).ok());
+        Ok(SpanFacts {
+            trace_id,
+            span_id,
+            name: heap.text(self.name)?,
+            start_ns: start.ok_or_else(|| malformed(self.span, "a start that is no time"))?,
+        })
+    }
 }
 
 fn malformed(address: u64, what: &'static str) -> HeapError {

@@ -46,7 +46,7 @@ pub(super) fn start_on(
                 pending.add(spans, now);
                 for tree in pending.take_due(now, at_end) {
                     let text = draw(&tree, terminal_width(), style);
-                    output.put(Ok(text.into_bytes()), tree.spans.len());
+                    output.put(Ok(text.as_bytes()), tree.spans.len());
                 }
                 if at_end {
                     break;

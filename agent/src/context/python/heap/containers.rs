@@ -1,6 +1,6 @@
 //! Lists and tuples.
 
-use super::{Heap, HeapError, stable, word_at};
+use super::{Heap, HeapError, stable, word_at, words_of};
 
 /// Most items of a list or tuple that are read.
 pub const MAX_ITEMS: u64 = 1024;
@@ -12,10 +12,12 @@ const LIST_ITEMS: usize = 24;
 impl Heap<'_> {
     /// The addresses of the items of a list, a tuple, or an instance of a type derived from one.
     pub fn items(&self, object: u64) -> Result<Vec<u64>, HeapError> {
-        let class = self.type_of(object)?;
+        let head = self.head(object)?;
+        let class = self.type_info(head.class())?;
         if class.is_tuple() {
-            let size = bounded(object, self.word(object.wrapping_add(SIZE as u64))?)?;
-            return self.words(object.wrapping_add(self.layout.objects.tuple_items), size);
+            let size = bounded(object, head.word(SIZE))?;
+            let items = self.part(&head, self.layout.objects.tuple_items, 8 * size)?;
+            return Ok(words_of(&items).collect());
         }
         if !class.is_list() {
             return Err(HeapError::Type {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Heap, HeapError, TypeInfo, confirmed, stable, word_at};
+use super::{Heap, HeapError, LOOKS, TypeInfo, stable, word_at};
 use crate::context::python::layout::Attributes;
 
 /// `__dict__` of an object with a managed dict, before the object.
@@ -30,27 +30,52 @@ impl Heap<'_> {
     /// The instance attribute of this (ASCII) name; `None` if the instance has none. Attributes of
     /// the class, slots and properties are not looked at.
     pub fn attribute(&self, object: u64, name: &str) -> Result<Option<u64>, HeapError> {
+        let [value] = self.attributes(object, [name])?;
+        Ok(value)
+    }
+
+    /// The same of several names, as they were together.
+    pub fn attributes<const N: usize>(
+        &self,
+        object: u64,
+        names: [&str; N],
+    ) -> Result<[Option<u64>; N], HeapError> {
         let class = self.type_of(object)?;
-        confirmed(|| self.stored(object, &class, name))
+        let mut values = [None; N];
+        for _ in 0..LOOKS {
+            values = self.stored(object, &class, names)?;
+            if values.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        Ok(values)
     }
 
     /// One look.
-    fn stored(&self, object: u64, class: &TypeInfo, name: &str) -> Result<Option<u64>, HeapError> {
+    fn stored<const N: usize>(
+        &self,
+        object: u64,
+        class: &TypeInfo,
+        names: [&str; N],
+    ) -> Result<[Option<u64>; N], HeapError> {
         stable(object, || {
             let before = self.store(object, class)?;
-            let (value, same) = match before {
-                Store::Nothing => (None, true),
-                Store::Values(values) => (self.shared_value(class, values, name)?, true),
+            let mut found = [None; N];
+            let same = match before {
+                Store::Nothing => true,
+                Store::Values(values) => {
+                    found = self.shared_values(class, values, names)?;
+                    true
+                }
                 Store::Dict(dict) => {
                     let state = self.dict_state(dict)?;
-                    let entry = self.look_up(dict, name)?;
-                    (
-                        entry.map(|entry| entry.value),
-                        self.dict_state(dict)? == state,
-                    )
+                    for (value, name) in found.iter_mut().zip(names) {
+                        *value = self.look_up(dict, name)?.map(|entry| entry.value);
+                    }
+                    self.dict_state(dict)? == state
                 }
             };
-            Ok((same && self.store(object, class)? == before).then_some(value))
+            Ok((same && self.store(object, class)? == before).then_some(found))
         })
     }
 
@@ -111,17 +136,27 @@ impl Heap<'_> {
         })
     }
 
-    fn shared_value(
+    fn shared_values<const N: usize>(
         &self,
         class: &TypeInfo,
         values: u64,
-        name: &str,
-    ) -> Result<Option<u64>, HeapError> {
+        names: [&str; N],
+    ) -> Result<[Option<u64>; N], HeapError> {
         let keys = self.keys_of(class)?;
-        for (index, &key) in keys.iter().enumerate().take(MAX_VALUES) {
+        let mut places = [None; N];
+        for (place, name) in places.iter_mut().zip(names) {
+            *place = self.place_of(&keys, name)?;
+        }
+        let count = places.iter().flatten().max().map_or(0, |last| last + 1);
+        let block = self.words(values, count)?;
+        Ok(places.map(|place| Some(block[place?]).filter(|value| *value != 0)))
+    }
+
+    /// The place of a name among shared keys.
+    fn place_of(&self, keys: &[u64], name: &str) -> Result<Option<usize>, HeapError> {
+        for (place, &key) in keys.iter().enumerate().take(MAX_VALUES) {
             if key != 0 && self.is_key(key, name)? {
-                let value = self.word(values.wrapping_add(8 * index as u64))?;
-                return Ok((value != 0).then_some(value));
+                return Ok(Some(place));
             }
         }
         Ok(None)

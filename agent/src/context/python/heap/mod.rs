@@ -16,7 +16,7 @@ mod scalars;
 mod text;
 mod types;
 
-use std::cell::Cell;
+use std::{borrow::Cow, cell::Cell};
 
 pub use containers::MAX_ITEMS;
 pub use dict::{Entry, MAX_ENTRIES};
@@ -78,6 +78,32 @@ impl<'memory> Heap<'memory> {
         Ok(self.memory.bytes(address)?)
     }
 
+    /// An object's first bytes, as far as there is memory.
+    fn head(&self, object: u64) -> Result<Head, HeapError> {
+        let mut bytes = [0; HEAD];
+        let length = self.memory.read_some(object, &mut bytes)?;
+        Ok(Head {
+            object,
+            bytes,
+            length,
+        })
+    }
+
+    /// Bytes of an object: from its head, or, if they lie behind it, read.
+    fn part<'a>(
+        &self,
+        head: &'a Head,
+        offset: u64,
+        length: usize,
+    ) -> Result<Cow<'a, [u8]>, HeapError> {
+        let end = (offset as usize).saturating_add(length);
+        if end <= head.length {
+            return Ok(Cow::Borrowed(&head.bytes[offset as usize..end]));
+        }
+        let address = head.object.wrapping_add(offset);
+        self.vector(address, length).map(Cow::Owned)
+    }
+
     fn vector(&self, address: u64, length: usize) -> Result<Vec<u8>, HeapError> {
         let mut bytes = vec![0; length];
         self.memory.read(address, &mut bytes)?;
@@ -122,6 +148,29 @@ fn confirmed<T>(look: impl Fn() -> Result<Option<T>, HeapError>) -> Result<Optio
         }
     }
     Ok(None)
+}
+
+/// What is read of an object at once: a short text, a number or a small tuple as a whole. Reads of another
+/// process's memory cost by their number.
+const HEAD: usize = 128;
+
+/// An object's first bytes.
+struct Head {
+    object: u64,
+    bytes: [u8; HEAD],
+    length: usize,
+}
+
+impl Head {
+    /// The word at an offset within the header that all objects have; zero if there is no memory.
+    fn word(&self, offset: usize) -> u64 {
+        word_at(&self.bytes[..self.length], offset)
+    }
+
+    /// The address of its type.
+    fn class(&self) -> u64 {
+        self.word(8)
+    }
 }
 
 /// The little-endian words of a byte string whose length is a multiple of eight.

@@ -1,6 +1,6 @@
 //! Numbers, and values as a whole.
 
-use super::{Heap, HeapError, TypeInfo};
+use super::{Head, Heap, HeapError, TypeInfo};
 
 /// Bits a digit of an int.
 const DIGIT_BITS: u32 = 30;
@@ -73,14 +73,15 @@ impl Heap<'_> {
 
     /// An int that is not negative; `None` for other objects, or if it needs more than 128 bits.
     pub fn unsigned(&self, object: u64) -> Result<Option<u128>, HeapError> {
-        if !self.type_of(object)?.is_int() {
+        let head = self.head(object)?;
+        if !self.type_info(head.class())?.is_int() {
             return Ok(None);
         }
-        let (digits, negative) = self.int_size(object)?;
+        let (digits, negative) = self.int_size(&head);
         if negative || digits > MAX_LONG_DIGITS {
             return Ok(None);
         }
-        let bytes = self.vector(object.wrapping_add(DIGITS), 4 * digits as usize)?;
+        let bytes = self.part(&head, DIGITS, 4 * digits as usize)?;
         let (units, _) = bytes.as_chunks::<4>();
         let value = units.iter().rev().try_fold(0_u128, |sum, unit| {
             let shifted = sum.checked_mul(1 << DIGIT_BITS)?;
@@ -90,23 +91,24 @@ impl Heap<'_> {
     }
 
     /// How many digits an int has, and whether it is negative.
-    fn int_size(&self, object: u64) -> Result<(u64, bool), HeapError> {
-        let size = self.word(object.wrapping_add(SIZE))?;
-        Ok(if self.layout.objects.tagged_ints {
+    fn int_size(&self, head: &Head) -> (u64, bool) {
+        let size = head.word(SIZE as usize);
+        if self.layout.objects.tagged_ints {
             // lv_tag: 0 positive, 1 zero, 2 negative; then a bit for immortals; then the count.
             (size >> 3, size & 3 == 2)
         } else {
             ((size as i64).unsigned_abs(), (size as i64) < 0)
-        })
+        }
     }
 
     /// An int; `None` if it needs more than 64 bits.
     fn integer(&self, object: u64) -> Result<Option<i64>, HeapError> {
-        let (digits, negative) = self.int_size(object)?;
+        let head = self.head(object)?;
+        let (digits, negative) = self.int_size(&head);
         if digits > MAX_DIGITS {
             return Ok(None);
         }
-        let bytes = self.vector(object.wrapping_add(DIGITS), 4 * digits as usize)?;
+        let bytes = self.part(&head, DIGITS, 4 * digits as usize)?;
         let (units, _) = bytes.as_chunks::<4>();
         let magnitude = units.iter().rev().fold(0_i128, |sum, unit| {
             sum << DIGIT_BITS | i128::from(u32::from_le_bytes(*unit))

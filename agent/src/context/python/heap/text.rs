@@ -1,12 +1,12 @@
 //! Strings (PEP 393).
 
-use super::{Heap, HeapError, TextState, TypeInfo, word_at};
+use super::{Head, Heap, HeapError, TextState, TypeInfo};
 
 /// Longest string that is read, in code points.
 pub const MAX_TEXT: u64 = 16 * 1024;
 
-const LENGTH: u64 = 16;
-const STATE: u64 = 32;
+const LENGTH: usize = 16;
+const STATE: usize = 32;
 
 /// What `PyASCIIObject.state` says.
 #[derive(Clone, Copy)]
@@ -41,9 +41,9 @@ impl State {
 impl Heap<'_> {
     /// The text of a `str` or of a type derived from it; lone surrogates become U+FFFD.
     pub fn text(&self, object: u64) -> Result<String, HeapError> {
-        self.expect_str(object)?;
-        let header = self.bytes::<36>(object)?;
-        let length = word_at(&header, LENGTH as usize);
+        let head = self.head(object)?;
+        self.expect_str(&head)?;
+        let length = head.word(LENGTH);
         if length > MAX_TEXT {
             return Err(HeapError::TooLarge {
                 address: object,
@@ -51,13 +51,19 @@ impl Heap<'_> {
                 limit: MAX_TEXT,
             });
         }
-        let word = u32::from_le_bytes([header[32], header[33], header[34], header[35]]);
-        let state = State::decode(word, self.layout.text_state).ok_or(HeapError::Malformed {
+        let state = head.word(STATE) as u32;
+        let state = State::decode(state, self.layout.text_state).ok_or(HeapError::Malformed {
             address: object,
             what: "a string in an unknown state",
         })?;
-        let data = self.text_data(object, state)?;
-        let bytes = self.vector(data, length as usize * state.kind as usize)?;
+        let length = length as usize * state.kind as usize;
+        let bytes = if let Some(offset) = self.text_place(state) {
+            self.part(&head, offset, length)?
+        } else {
+            // Instances of derived types point to their text.
+            let data = self.word(object.wrapping_add(self.layout.compact_text))?;
+            self.vector(data, length)?.into()
+        };
         Ok(decode(&bytes, state.kind))
     }
 
@@ -65,22 +71,17 @@ impl Heap<'_> {
     /// independent of how strings keep their state.
     pub(super) fn is_text(&self, object: u64, text: &str) -> Result<bool, HeapError> {
         debug_assert!(text.is_ascii(), "names that are looked up are ASCII");
-        let header = self.bytes::<24>(object)?;
-        if word_at(&header, LENGTH as usize) != text.len() as u64 {
+        let head = self.head(object)?;
+        if head.word(LENGTH) != text.len() as u64 {
             return Ok(false);
         }
-        if Some(word_at(&header, 8)) != self.str_type.get()
-            && !self.expect_str(object)?.is_builtin("str")
-        {
+        if Some(head.class()) != self.str_type.get() && !self.expect_str(&head)?.is_builtin("str") {
             return Ok(false);
         }
         // An ASCII text of this length lies behind the short header. Another string has pointers or
         // a size in that place, or, if pointed to, no text at all.
-        let bytes = self.vector(
-            object.wrapping_add(self.layout.objects.ascii_text),
-            text.len(),
-        )?;
-        Ok(bytes == text.as_bytes())
+        let bytes = self.part(&head, self.layout.objects.ascii_text, text.len())?;
+        Ok(*bytes == *text.as_bytes())
     }
 
     /// Which of the two state layouts describes this ASCII string; `None` if both or none do.
@@ -88,7 +89,7 @@ impl Heap<'_> {
         &self,
         ascii: u64,
     ) -> Result<Option<TextState>, HeapError> {
-        let word = u32::from_le_bytes(self.bytes(ascii.wrapping_add(STATE))?);
+        let word = u32::from_le_bytes(self.bytes(ascii.wrapping_add(STATE as u64))?);
         let fits =
             |layout| State::decode(word, layout).is_some_and(|state| state.ascii && state.compact);
         Ok(match (fits(TextState::Packed), fits(TextState::Wide)) {
@@ -98,11 +99,11 @@ impl Heap<'_> {
         })
     }
 
-    fn expect_str(&self, object: u64) -> Result<TypeInfo, HeapError> {
-        let class = self.type_of(object)?;
+    fn expect_str(&self, head: &Head) -> Result<TypeInfo, HeapError> {
+        let class = self.type_info(head.class())?;
         if !class.is_str() {
             return Err(HeapError::Type {
-                address: object,
+                address: head.object,
                 found: class.name,
                 expected: "a str",
             });
@@ -113,12 +114,12 @@ impl Heap<'_> {
         Ok(class)
     }
 
-    fn text_data(&self, object: u64, state: State) -> Result<u64, HeapError> {
+    /// Where the text lies in the object, if it does.
+    fn text_place(&self, state: State) -> Option<u64> {
         match (state.compact, state.ascii) {
-            (true, true) => Ok(object.wrapping_add(self.layout.objects.ascii_text)),
-            (true, false) => Ok(object.wrapping_add(self.layout.compact_text)),
-            // Instances of derived types point to their text.
-            (false, _) => self.word(object.wrapping_add(self.layout.compact_text)),
+            (true, true) => Some(self.layout.objects.ascii_text),
+            (true, false) => Some(self.layout.compact_text),
+            (false, _) => None,
         }
     }
 }
