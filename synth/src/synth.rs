@@ -348,6 +348,7 @@ impl Synth {
             target: thread.target,
             id: thread.birth,
         };
+        self.inference.thread_ended(thread);
         let pool = Pool::from(thread);
         match self.known.get(birth) {
             Some(known) => {

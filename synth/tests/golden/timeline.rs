@@ -138,6 +138,7 @@ impl Drawn {
         let whose = Whose {
             target: row.target,
             thread: row.thread,
+            creator: row.creator,
             parent: row.parent,
         };
         let late = late.parse::<u64>().ok().map(|column| column * MS + MS / 4);
@@ -392,7 +393,8 @@ pub fn read(name: &str) -> ParentRead {
     })
 }
 
-fn lineage(read: ParentRead, by_lineage: bool) -> ParentRead {
+/// What a thread reads that descends from a crossing with this parent.
+pub fn lineage(read: ParentRead, by_lineage: bool) -> ParentRead {
     match read {
         ParentRead::Found(parent) => ParentRead::Found(Parent {
             by_lineage: parent.by_lineage || by_lineage,
