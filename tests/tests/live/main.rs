@@ -24,3 +24,4 @@ mod thread_context;
 mod tokenizers;
 mod top;
 mod torture;
+mod workers;
