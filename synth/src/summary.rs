@@ -114,6 +114,8 @@ counts! {
     SampleUse {
         /// It is evidence of a request.
         Used = "samples.used",
+        /// Of a thread that a request's thread made, and that has not ended with the request: what it does may be anybody's.
+        Outlives = "samples.of_threads_that_live_on",
         /// It is a worker's, by lineage: evidence of what works beside the request's own threads.
         Worker = "samples.of_workers",
         /// A worker's whose stack does not reach the thread's start.

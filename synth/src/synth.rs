@@ -344,11 +344,12 @@ impl Synth {
     }
 
     fn thread_ended(&mut self, thread: &ThreadEnded) {
+        self.inference.thread_ended(thread);
+        let Some(id) = thread.birth else { return };
         let birth = Key {
             target: thread.target,
-            id: thread.birth,
+            id,
         };
-        self.inference.thread_ended(thread);
         let pool = Pool::from(thread);
         match self.known.get(birth) {
             Some(known) => {

@@ -68,6 +68,18 @@ pub fn look(target: &Target, worker: &mut Worker, tid: u32, sp: u64, now: u64) -
             work.parent = around.parent;
         }
     }
+    if work.parent.source == ParentSource::None.wire()
+        && let Some(parent) = worker.born_under()
+    {
+        work.parent = parent;
+        work.parent.lineage = 1;
+        work.flags = SampleFlags::BY_LINEAGE;
+    }
+    worker.serves = if work.parent.source == ParentSource::None.wire() {
+        0
+    } else {
+        u64::from_ne_bytes(work.parent.span_id)
+    };
     work
 }
 

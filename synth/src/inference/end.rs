@@ -67,7 +67,8 @@ impl Inference {
             .iter()
             .min_by_key(|(key, lane)| (lane.first(), **key));
         let first = first.map(|(key, _)| *key);
-        let rules = &means.settings.inference;
+        let settings = means.settings;
+        let rules = &settings.inference;
         let mut parts = Vec::new();
         for (lane_key, lane) in &request.lanes {
             let start = start.filter(|_| Some(*lane_key) == first);
@@ -143,10 +144,17 @@ impl Inference {
         target: TargetId,
         request: &'r Request,
         known: &KnownCrossings,
-        means: &Means<'_>,
+        means: &mut Means<'_>,
     ) -> Vec<Part<'r>> {
         let mut by_crossing: BTreeMap<Option<Key>, Vec<Part<'r>>> = BTreeMap::new();
         for (thread, lane) in &request.workers {
+            // Born while its creator worked for the request: one that lives on may be anybody's by now.
+            if lane.inside.is_empty() && !self.lives.knows(target, *thread, lane) {
+                means
+                    .tally
+                    .evidence(SampleUse::Outlives, lane.evidence.len());
+                continue;
+            }
             let between = self.lives.between(target, *thread, lane);
             let rules = &means.settings.inference;
             let part = Part {

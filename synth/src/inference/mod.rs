@@ -144,8 +144,7 @@ impl Inference {
         tally: &mut Tally,
     ) {
         self.fold_workers(sample, parent);
-        let (Some(inside), SampleReason::Timer(period_ns)) = (sample.enclosing, sample.reason)
-        else {
+        let SampleReason::Timer(period_ns) = sample.reason else {
             return tally.sampled(SampleUse::Worker);
         };
         if !sample.is_complete {
@@ -163,7 +162,8 @@ impl Inference {
         };
         let request = self.requests.touch(key, parent, now.max(sample.time));
         let lane = request.workers.entry(sample.thread).or_default();
-        lane.inside.insert(crossing(sample.target, inside));
+        let inside = sample.enclosing.map(|id| crossing(sample.target, id));
+        lane.inside.extend(inside);
         lane.evidence.push(Evidence {
             start: sample.time,
             end: sample.time,

@@ -51,14 +51,20 @@ impl Lives {
         }
     }
 
+    /// Whether a thread has ended that was seen so.
+    pub fn knows(&self, target: TargetId, thread: u32, lane: &Lane) -> bool {
+        self.of(target, thread, lane).is_some()
+    }
+
+    fn of(&self, target: TargetId, thread: u32, lane: &Lane) -> Option<(KernelTime, KernelTime)> {
+        let (first, last) = (lane.first()?, lane.ended()?);
+        let life = self.by_thread.get(&(target, thread)).copied();
+        life.filter(|(from, to)| *from <= first && last <= *to)
+    }
+
     /// The time that a worker's spans are made of: its life, if that is known and holds all that was seen of it.
     pub fn between(&self, target: TargetId, thread: u32, lane: &Lane) -> Between {
-        let life = self.by_thread.get(&(target, thread)).copied();
-        let seen = lane.first().zip(lane.ended());
-        let holds = |(from, to): &(KernelTime, KernelTime)| {
-            seen.is_some_and(|(first, last)| *from <= first && last <= *to)
-        };
-        let (from, to, bound) = match life.filter(holds) {
+        let (from, to, bound) = match self.of(target, thread, lane) {
             Some((from, to)) => (from, to, Bound::Life),
             None => (KernelTime(0), KernelTime(u64::MAX), Bound::Open),
         };

@@ -8,6 +8,8 @@
 //!   `@10` of 10 ms; `@1>10`: each says how far those beside it are, the first 1 ms, the last 10 ms;
 //!   ` late=9` behind it delivers them at that column;
 //! - `2<1 @`: samples of a thread that thread 1 created, by lineage of what is open there;
+//! - `2<1/a @`: the same by lineage of the request `a`, in no crossing;
+//! - `2<1 lived`: a run is such a thread's life;
 //! - `1/a cut`: the same, of stacks that do not reach the thread's start;
 //! - `1/a entry`: the stack at the entry of the crossing that begins there;
 //! - `1/a EVIDENCE`: a run of a letter is a wait: `runqueue`, `gil`, `fault`, `suspended`, `unknown`,
@@ -197,7 +199,7 @@ pub fn events(
     let around = |at: u64| on(whose.thread, at).or_else(|| on(whose.creator?, at));
     let parent = |at: u64| -> ParentRead {
         match (whose.parent, around(at)) {
-            (Some(parent), _) => read(parent),
+            (Some(parent), _) => lineage(read(parent), whose.creator.is_some()),
             (None, Some(around)) => lineage(around.parent.clone(), around.thread != whose.thread),
             (None, None) => read("-"),
         }

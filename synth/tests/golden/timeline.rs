@@ -135,6 +135,9 @@ impl Drawn {
         let (whose, rest) = label.split_once(' ').expect("evidence has a word");
         let (what, late) = rest.split_once(" late=").unwrap_or((rest, ""));
         let row = row(whose, cells);
+        if rest == "lived" {
+            return self.lived(&row);
+        }
         let whose = Whose {
             target: row.target,
             thread: row.thread,
@@ -208,12 +211,27 @@ impl Drawn {
             .or_insert(ThreadEnded {
                 target: TargetId(row.target),
                 thread: row.thread,
-                birth,
+                birth: Some(birth),
                 started: KernelTime(run.start * MS),
                 ended,
                 runqueue_ns: 0,
                 blocked_ns: 0,
             });
+    }
+
+    fn lived(&mut self, row: &Row<'_>) {
+        for (run, _) in runs(row.cells) {
+            let ended = ThreadEnded {
+                target: TargetId(row.target),
+                thread: row.thread,
+                birth: None,
+                started: KernelTime(run.start * MS),
+                ended: KernelTime(run.end * MS),
+                runqueue_ns: 0,
+                blocked_ns: 0,
+            };
+            self.threads.insert((row.target, row.thread), ended);
+        }
     }
 
     fn threads(&mut self) {

@@ -170,3 +170,37 @@ fn runtimes_and_glue_name_no_worker() {
         ",
     );
 }
+
+#[test]
+fn a_thread_that_a_request_made_and_that_ended_is_the_requests() {
+    check(
+        "
+        h         = fw:run handler join
+        w         = c:start_thread c:work
+        1/a @     | hhhhhhhhhhhh
+        2<1/a @   |   wwwwwww
+        2<1 lived |  tttttttttt
+        ",
+        "
+        a
+          work 1..11
+          join 0..12
+        ",
+    );
+}
+
+#[test]
+fn one_that_lives_on_is_not() {
+    check(
+        "
+        h       = fw:run handler join
+        w       = c:start_thread c:work
+        1/a @   | hhhhhhhhhhhh
+        2<1/a @ |   wwwwwww
+        ",
+        "
+        a
+          join 0..12
+        ",
+    );
+}

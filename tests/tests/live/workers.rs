@@ -34,7 +34,7 @@ fn excess_ns(span: &Span, call: &Call) -> u64 {
 }
 
 /// Nearly all parts have their span, with bounds as good as it says; gives those spans.
-fn parts(scene: &Scene) -> Vec<&Span> {
+fn parts(scene: &Scene) -> Vec<(&Call, &Span)> {
     let parts = scene.calls.iter().filter(|call| call.route == "workers");
     let parts: Vec<&Call> = parts
         .filter(|call| call.region.ends_with("_part"))
@@ -63,7 +63,7 @@ fn parts(scene: &Scene) -> Vec<&Span> {
             "{span:?}"
         );
     }
-    found.into_iter().map(|(_, span)| span).collect()
+    found
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn threads_of_a_region_have_spans_under_it() {
     let catalogue = native::catalogue("workers");
     let attach = |pid| Attach::pid(pid).with([OsString::from("--regions"), catalogue.into()]);
     let scene = scene::batch(&mut workers(), attach, COUNT);
-    for span in parts(&scene) {
+    for (_, span) in parts(&scene) {
         let around = scene.above(span).next();
         assert_eq!(
             around.map(|around| around.name.as_str()),
@@ -83,4 +83,15 @@ fn threads_of_a_region_have_spans_under_it() {
         );
     }
     assert_eq!(scene.named("native.solve").count(), COUNT);
+}
+
+#[test]
+fn threads_of_a_request_without_a_region_have_spans_under_its_own() {
+    let Some(_turn) = require_bpf("workers of a request") else {
+        return;
+    };
+    let scene = scene::batch(&mut workers(), Attach::pid, COUNT);
+    for (call, span) in parts(&scene) {
+        assert_eq!(span.parent, call.span_id, "{span:?}");
+    }
 }
