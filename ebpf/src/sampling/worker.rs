@@ -126,7 +126,8 @@ pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
     if target.tick_ns == 0 {
         return;
     }
-    let (Some(creator), Some(registers)) = (get(tid), registers::of_current()) else {
+    let creator = get_or_create(target, tgid, tid);
+    let (Some(creator), Some(registers)) = (creator, registers::of_current()) else {
         return;
     };
     // SAFETY: a plain helper.

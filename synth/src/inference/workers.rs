@@ -12,17 +12,17 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use super::{
-    choose::{Chooser, Place},
+    choose::{Chooser, EXPLAINS_PERCENT, Place},
     end::Part,
     findings::{Finding, Summed},
     functions::{Functions, Layer},
     lane::{Between, Lane},
-    timeline::{Bound, Edge},
+    timeline::{Bound, Edge, Piece},
     tree::kids,
 };
 use crate::{
     event::{Frame, ThreadEnded},
-    ids::TargetId,
+    ids::{FunctionId, TargetId},
     time::KernelTime,
 };
 
@@ -86,46 +86,105 @@ pub(super) fn frames(stack: Vec<Frame>, functions: &Functions) -> Vec<Frame> {
     stack.into_iter().skip(from).collect()
 }
 
+/// What all of a worker's time has in common.
+struct Trunk {
+    /// Frames of it.
+    depth: usize,
+    /// Which of them names what lies below.
+    named: Option<usize>,
+    /// Whether functions part below it.
+    parts: bool,
+}
+
 impl Chooser<'_> {
     /// The spans of a worker: where its functions part, those that are called there; where none of them lasts, the
-    /// one that calls them.
+    /// one that calls them. One that only ever calls the same goes by its outermost function.
     pub fn workers(&self) -> Vec<Finding> {
+        let trunk = self.trunk();
         let mut found = Vec::new();
         let mut start = 0;
         for index in 1..=self.pieces.len() {
-            let parts = self.pieces.get(index).is_none_or(|piece| piece.after_hole);
-            if parts {
-                found.extend(self.stretch_of_worker(start..index));
+            if self.pieces.get(index).is_none_or(|piece| piece.after_hole) {
+                found.extend(self.stretch_of_worker(&trunk, start..index));
                 start = index;
             }
         }
         found
     }
 
-    fn stretch_of_worker(&self, all: Range<usize>) -> Vec<Finding> {
-        let tree = kids(self.pieces, all.clone(), 0);
-        let mut below = tree.as_slice();
-        let mut named = None;
-        while let Some(only) = self.explaining_in(below, all.clone()) {
-            named = Some(only)
-                .filter(|node| self.functions.is_probeable(node.function))
-                .or(named);
-            below = &only.kids;
+    fn trunk(&self) -> Trunk {
+        let whole: u64 = self.pieces.iter().map(Piece::duration_ns).sum();
+        let mut on: Vec<&Piece> = self.pieces.iter().collect();
+        let (mut depth, mut outermost, mut innermost) = (0, None, None);
+        loop {
+            let mut times: BTreeMap<FunctionId, u64> = BTreeMap::new();
+            for piece in &on {
+                if let Some(function) = piece.function(depth) {
+                    *times.entry(function).or_default() += piece.duration_ns();
+                }
+            }
+            let most = times.iter().max_by_key(|(_, ns)| **ns);
+            match most {
+                Some((function, ns))
+                    if ns.saturating_mul(100) >= whole.saturating_mul(EXPLAINS_PERCENT) =>
+                {
+                    if self.is_nameable(*function) {
+                        outermost = outermost.or(Some(depth));
+                        innermost = Some(depth);
+                    }
+                    on.retain(|piece| piece.function(depth) == Some(*function));
+                    depth += 1;
+                }
+                _ => {
+                    let called = times.keys().filter(|function| self.is_nameable(**function));
+                    let parts = called.count() > 1;
+                    return Trunk {
+                        depth,
+                        named: if parts { innermost } else { outermost },
+                        parts: parts || outermost.is_none(),
+                    };
+                }
+            }
         }
-        let mut found = self.inside(below, Place::OUTERMOST);
-        let Some(node) = named else { return found };
-        let mut own = self.finding(self.name(node.function), node);
-        if found.is_empty() {
-            own.stack = self.stack(node);
-            return if self.is_enough(all) {
-                vec![own]
-            } else {
-                Vec::new()
-            };
+    }
+
+    fn is_nameable(&self, function: FunctionId) -> bool {
+        let is_own = self.functions.layer(function, None) == Layer::User
+            && self
+                .functions
+                .get(function)
+                .is_some_and(|known| known.has_name);
+        is_own || self.functions.is_probeable(function)
+    }
+
+    fn stretch_of_worker(&self, trunk: &Trunk, all: Range<usize>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        if trunk.parts {
+            found = self.inside(
+                &kids(self.pieces, all.clone(), trunk.depth),
+                Place::OUTERMOST,
+            );
         }
-        let rest = self.rest(&own.name, own.frame, all, &found);
-        found.extend(rest);
-        found.sort_by_key(|finding| finding.start);
+        let pieces = self.pieces.get(all.clone()).unwrap_or_default();
+        let Some((depth, frame)) = trunk.named.and_then(|depth| {
+            let mut frames = pieces.iter().filter_map(|piece| piece.frames.get(depth));
+            Some((depth, *frames.next()?))
+        }) else {
+            return found;
+        };
+        let name = self.name(frame.function);
+        if !found.is_empty() {
+            let rest = self.rest(&name, Some(frame), all, &found);
+            found.extend(rest);
+            found.sort_by_key(|finding| finding.start);
+        } else if self.is_enough(all.clone()) {
+            let first = pieces.first().and_then(|piece| piece.frames.get(..=depth));
+            found.push(Finding {
+                frame: Some(frame),
+                stack: first.unwrap_or_default().to_vec(),
+                ..self.of_pieces(name, all)
+            });
+        }
         found
     }
 }

@@ -52,8 +52,9 @@ fn what_a_worker_does_besides_is_named_after_what_it_lies_beside() {
         "
         s     = c:start_thread c:work c:sort
         w     = c:start_thread c:work
+        m     = c:start_thread c:work c:merge
         1/a   | SSSSSSSSSSSS
-        2<1 @ |  sssswwwww
+        2<1 @ |  sssswwmww
         ",
         "
         a
@@ -183,8 +184,8 @@ fn a_thread_that_a_request_made_and_that_ended_is_the_requests() {
         ",
         "
         a
-          work 1..11
           join 0..12
+          work 1..11
         ",
     );
 }
@@ -201,6 +202,42 @@ fn one_that_lives_on_is_not() {
         "
         a
           join 0..12
+        ",
+    );
+}
+
+#[test]
+fn one_that_only_ever_calls_the_same_goes_by_its_outermost_function() {
+    check(
+        "
+        l     = c:start_thread c:work c:spin c:look
+        s     = c:start_thread c:work c:spin
+        1/a   | SSSSSSSSSSSSSSSSSSSS
+        2<1 @ |  lslll      lllllll
+        ",
+        "
+        a
+          cpsat.solve 0..20
+            work 1..6
+            work 12..19
+        ",
+    );
+}
+
+#[test]
+fn where_functions_part_is_seen_beyond_holes() {
+    check(
+        "
+        s     = c:start_thread c:work c:sort c:look
+        m     = c:start_thread c:work c:merge c:look
+        1/a   | SSSSSSSSSSSSSSSSSSSS
+        2<1 @ |  sssss      mmmmmmm
+        ",
+        "
+        a
+          cpsat.solve 0..20
+            sort 1..6
+            merge 12..19
         ",
     );
 }

@@ -12,13 +12,26 @@
 static const uint64_t SORT_NS = 90000000;
 static const uint64_t MERGE_NS = 60000000;
 
+/// Works for so many nanoseconds of this thread's CPU time: others on the machine only stretch it.
+static void work(uint64_t ns) {
+    timespec t;
+    uint64_t end = 0;
+    do {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        uint64_t now = uint64_t(t.tv_sec) * 1000000000u + t.tv_nsec;
+        end = end ? end : now + ns;
+        if (now >= end)
+            return;
+    } while (true);
+}
+
 NAMED uint64_t sort_part(int part) {
-    spin(SORT_NS);
+    work(SORT_NS);
     return part + now_ns();
 }
 
 NAMED uint64_t merge_part(int part) {
-    spin(MERGE_NS);
+    work(MERGE_NS);
     return part + now_ns();
 }
 
