@@ -97,7 +97,7 @@ pub struct ThreadEvent {
     pub tid: u32,
     /// Thread id in the target's own pid namespace.
     pub ns_tid: u32,
-    /// The crossing it was born under.
+    /// The crossing it was born under; 0: in none, but while its creator worked for a request.
     pub birth_crossing: u64,
     /// Start time.
     pub started_ns: u64,

@@ -17,7 +17,10 @@ use crate::{
     crossing::{emit, stack},
     maps::{BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS, WORKERS},
     process,
-    sampling::wait,
+    sampling::{
+        wait,
+        worker::{self, Worker},
+    },
 };
 
 /// `CLONE_THREAD` of `linux/sched.h`.
@@ -101,38 +104,39 @@ pub fn task_newtask(ctx: TracePointContext) -> u32 {
             count(Counter::TargetsFull);
         }
         process::tell(ControlKind::Fork, tgid, 0, child);
-    } else if let Some(creator) = get(tid) {
-        give_birth(creator, tgid, child);
+    } else if !get(tid).is_some_and(|creator| give_birth(creator, tgid, child)) {
+        worker::gives_birth(target, tgid, tid, child);
     }
     0
 }
 
-/// The child descends from the crossing that its creator has open, or descends from itself.
+/// The child descends from the crossing that its creator has open, or descends from itself; false if there is none.
 #[inline(always)]
-fn give_birth(creator: &mut ThreadState, tgid: u32, child: u32) {
+fn give_birth(creator: &mut ThreadState, tgid: u32, child: u32) -> bool {
     let (crossing, parent) = match innermost_non_worker(creator) {
         Some(slot) => {
             let frame = stack::frame(creator, slot);
             if frame.flags & FrameFlags::HAS_BIRTHS == 0 {
                 if BIRTHS.insert(&frame.event.id, &tgid, 0).is_err() {
                     count(Counter::BirthsFull);
-                    return;
+                    return true;
                 }
                 frame.flags |= FrameFlags::HAS_BIRTHS;
             }
             (frame.event.id, frame.event.parent)
         }
         None if creator.has_birth != 0 => (creator.birth_crossing, creator.birth_parent),
-        None => return,
+        None => return false,
     };
     let Some(state) = create(tgid, child) else {
-        return;
+        return true;
     };
     state.has_birth = 1;
     state.birth_crossing = crossing;
     state.birth_parent = parent;
     // SAFETY: a plain helper.
     state.started_ns = unsafe { bpf_ktime_get_ns() };
+    true
 }
 
 /// The newest open crossing that is not a worker's own body, nor a mere count.
@@ -151,6 +155,7 @@ fn innermost_non_worker(state: &mut ThreadState) -> Option<u32> {
 pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     let (tgid, tid) = current();
     end(tgid, tid);
+    tell_end_of_worker(tgid, tid);
     wait::ended(tid);
     // Most threads are not sampled: nothing to remove is the usual case.
     let _ = WORKERS.remove(&tid);
@@ -193,6 +198,33 @@ pub fn end(tgid: u32, tid: u32) {
     tell_end(state, tgid, tid, now);
     // The entry exists, as it was just found; nobody else removes it.
     let _ = THREADS.remove(&tid);
+}
+
+/// The same for one that was born while its creator worked for a request, and not in a crossing.
+#[inline(always)]
+fn tell_end_of_worker(tgid: u32, tid: u32) {
+    // Without a number it was never looked at.
+    let is_known = |worker: &&mut Worker| worker.born.creator != 0 && worker.python.ns_tid != 0;
+    let Some(worker) = worker::get(tid).filter(is_known) else {
+        return;
+    };
+    let Some(mut entry) = CROSSINGS.reserve::<ThreadEvent>(0) else {
+        count(Counter::ThreadEventsLost);
+        return;
+    };
+    entry.write(ThreadEvent {
+        kind: RecordKind::Thread.wire(),
+        tgid,
+        tid,
+        ns_tid: worker.python.ns_tid,
+        birth_crossing: 0,
+        started_ns: worker.born.started_ns,
+        // SAFETY: a plain helper.
+        ended_ns: unsafe { bpf_ktime_get_ns() },
+        runqueue_ns: 0,
+        blocked_ns: 0,
+    });
+    entry.submit(emit::wake_flags());
 }
 
 #[inline(always)]

@@ -231,15 +231,15 @@ pub enum ParentSource {
     Python,
 }
 
-/// A thread that was born under a crossing.
+/// A thread that was born under a crossing, or while its creator worked for a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThreadEnded {
     /// Target.
     pub target: TargetId,
     /// Thread id in the target's own pid namespace.
     pub thread: u32,
-    /// The crossing it was born under, transitively.
-    pub birth: CrossingId,
+    /// The crossing it was born under, transitively; `None`: under none.
+    pub birth: Option<CrossingId>,
     /// Start.
     pub started: KernelTime,
     /// End.

@@ -114,8 +114,12 @@ counts! {
     SampleUse {
         /// It is evidence of a request.
         Used = "samples.used",
-        /// It is a worker's, by lineage: its time is that of the region around it.
+        /// Of a thread that a request's thread made, and that has not ended with the request: what it does may be anybody's.
+        Outlives = "samples.of_threads_that_live_on",
+        /// It is a worker's, by lineage: evidence of what works beside the request's own threads.
         Worker = "samples.of_workers",
+        /// A worker's whose stack does not reach the thread's start.
+        WorkersIncomplete = "samples.of_workers_incomplete",
         /// Its parent is not sampled.
         Unsampled = "samples.unsampled",
         /// Its stack does not reach the thread's start, nor a framework above a handler.

@@ -80,7 +80,7 @@ pub struct Synth {
     pub(crate) shared: SharedSteps,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
-    pub(crate) inference: Inference,
+    pub(crate) inference: Box<Inference>,
     /// The last tick.
     pub(crate) now: KernelTime,
 }
@@ -101,7 +101,7 @@ impl Synth {
             shared: SharedSteps::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
-            inference: Inference::default(),
+            inference: Box::default(),
             now: KernelTime::default(),
             settings,
         }
@@ -255,7 +255,7 @@ impl Synth {
             tally: &mut self.tally,
             now: self.now,
         };
-        (&mut self.inference, &self.known, means)
+        (&mut *self.inference, &self.known, means)
     }
 
     fn decide_all(&mut self, mut queue: Queue, out: &mut impl Sink) {
@@ -344,9 +344,11 @@ impl Synth {
     }
 
     fn thread_ended(&mut self, thread: &ThreadEnded) {
+        self.inference.thread_ended(thread);
+        let Some(id) = thread.birth else { return };
         let birth = Key {
             target: thread.target,
-            id: thread.birth,
+            id,
         };
         let pool = Pool::from(thread);
         match self.known.get(birth) {

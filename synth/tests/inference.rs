@@ -94,20 +94,34 @@ fn parent(span: u8) -> ParentRead {
     })
 }
 
+fn by_lineage(read: ParentRead) -> ParentRead {
+    match read {
+        ParentRead::Found(parent) => ParentRead::Found(Parent {
+            by_lineage: true,
+            ..parent
+        }),
+        none @ ParentRead::None(_) => none,
+    }
+}
+
 fn stack() -> impl Strategy<Value = Vec<Frame>> {
     // Few functions, so that stacks have much in common; the last is never announced.
-    let frame = (0..7_u32, 0..3_u32).prop_map(|(function, line)| Frame {
+    let frame = (0..8_u32, 0..3_u32).prop_map(|(function, line)| Frame {
         function: FunctionId(function),
         line,
     });
     prop::collection::vec(frame, 0..6)
 }
 
-/// Evidence of thread 1 and of another, of one request and of another.
+/// A thread that descends from what thread 1 has open.
+const WORKER: u32 = 3;
+
+/// Evidence of thread 1 and of others, of one request and of another.
 fn evidence() -> impl Strategy<Value = Event> {
     let place = (1..3_u32, 1..3_u8);
     let distances = (1..12_u64, 0..12_u64);
-    let sample = (place.clone(), 0..300_u64, distances, stack(), any::<bool>());
+    let who = prop_oneof![3 => place.clone(), 1 => (Just(WORKER), Just(1_u8))];
+    let sample = (who, 0..300_u64, distances, stack(), any::<bool>());
     let sample = sample.prop_map(
         |((thread, span), time, (period, next_ns), stack, is_complete)| {
             Event::Sample(Sample {
@@ -117,7 +131,11 @@ fn evidence() -> impl Strategy<Value = Event> {
                 reason: SampleReason::Timer(period),
                 next_ns,
                 enclosing: None,
-                parent: parent(span),
+                parent: if thread == WORKER {
+                    by_lineage(parent(span))
+                } else {
+                    parent(span)
+                },
                 context: 0,
                 stack,
                 is_complete,
@@ -157,19 +175,20 @@ fn functions() -> impl Iterator<Item = Event> {
         ("<lambda>", "/app/main.py"),
         ("parse", "/lib/python3.11/site-packages/orders/parse.py"),
         ("", ""),
+        ("crunch", ""),
     ];
     (0..).zip(files).map(|(id, (name, file))| {
         Event::Function(Function {
             id: FunctionId(id),
-            language: if file.is_empty() {
-                Language::Unnamed
-            } else {
-                Language::Python
+            language: match (name, file) {
+                ("", _) => Language::Unnamed,
+                (_, "") => Language::Native,
+                _ => Language::Python,
             },
             name: name.to_owned(),
             qualified: name.to_owned(),
             file: file.to_owned(),
-            object: String::new(),
+            object: "libcrunch.so".to_owned(),
         })
     })
 }
@@ -248,8 +267,9 @@ fn enclose(event: &mut Event, crossings: &[Crossing]) {
         Event::Wait(wait) => (wait.thread, wait.start, &mut wait.enclosing),
         _ => return,
     };
-    let covers =
-        |crossing: &&Crossing| thread == 1 && crossing.entry <= time && time < crossing.exit;
+    let covers = |crossing: &&Crossing| {
+        matches!(thread, 1 | WORKER) && crossing.entry <= time && time < crossing.exit
+    };
     *enclosing = crossings.iter().rfind(covers).map(|crossing| crossing.id);
 }
 
@@ -397,7 +417,7 @@ proptest! {
     #[test]
     fn names_are_those_of_functions_and_regions(events in run_events(), rules in rules()) {
         let (spans, _) = run(&events, &rules);
-        let names: HashSet<&str> = ["handler", "load", "parse", "test.region", "wait"].into();
+        let names: HashSet<&str> = ["handler", "load", "parse", "crunch", "test.region", "wait"].into();
         for span in &spans {
             let first = span.name.split('.').next().unwrap_or_default();
             prop_assert!(names.contains(first) || names.contains(&*span.name) || first == "test", "{}", span.name);

@@ -95,7 +95,7 @@ fn step() -> impl Strategy<Value = Step> {
             Step::Thread(ThreadEnded {
                 target,
                 thread,
-                birth,
+                birth: Some(birth),
                 started,
                 ended,
                 runqueue_ns,

@@ -79,6 +79,16 @@ impl Request<'_> {
         union_ns(pieces) as f64 / whole_ns.max(1) as f64
     }
 
+    /// What a careful hand would reach: the union of what the service says it did, over the same time. The rest is the web
+    /// framework's, which no span by hand covers either.
+    pub fn by_hand(&self) -> f64 {
+        let whole = (self.root.start_ns, self.end_ns());
+        let phases = self.phases.iter();
+        let pieces =
+            phases.filter_map(|phase| clip(phase.start_ns, phase.end_ns, whole.0, whole.1));
+        union_ns(pieces.collect()) as f64 / whole.1.saturating_sub(whole.0).max(1) as f64
+    }
+
     /// When the last of its work ended: a service's span ends with the answer, which background tasks outlive.
     fn end_ns(&self) -> u64 {
         let work = self.phases.iter().map(|phase| phase.end_ns);
@@ -286,6 +296,7 @@ mod tests {
         ];
         let requests = requests(&exported, &calls, &spans);
         assert!((requests[0].coverage() - 0.35).abs() < 1e-9);
+        assert!((requests[0].by_hand() - 1.0).abs() < 1e-9);
         let misnamed = requests[0].misnamed();
         let names: Vec<&str> = misnamed[0].1.iter().map(|span| &*span.name).collect();
         assert_eq!(misnamed.len(), 1);

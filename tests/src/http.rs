@@ -9,6 +9,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use ureq::Agent;
 
+/// A connection that is kept open.
+pub type Client = Agent;
+
 /// A client for one thread of load.
 pub fn client() -> Agent {
     Agent::config_builder()

@@ -108,6 +108,13 @@ const RECIPES: &[Recipe] = &[
         with_library: true,
     },
     Recipe {
+        output: "workers",
+        compiler: "c++",
+        source: "workers.cpp",
+        flags: &["-rdynamic", "-std=c++17"],
+        with_library: false,
+    },
+    Recipe {
         output: "bystander",
         compiler: "c++",
         source: "bystander.cpp",

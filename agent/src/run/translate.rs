@@ -67,7 +67,7 @@ pub fn thread_ended(event: &ThreadEvent) -> ThreadEnded {
     ThreadEnded {
         target: TargetId(event.tgid),
         thread: event.ns_tid,
-        birth: CrossingId(event.birth_crossing),
+        birth: (event.birth_crossing != 0).then_some(CrossingId(event.birth_crossing)),
         started: KernelTime(event.started_ns),
         ended: KernelTime(event.ended_ns),
         runqueue_ns: event.runqueue_ns,

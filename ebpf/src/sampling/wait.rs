@@ -51,7 +51,10 @@ pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Lea
     let worker = match how {
         // Not for a thread on its way out, which nothing would remove again.
         Leave::Waits => worker::get_or_create(target, tgid, tid),
-        Leave::Preempted | Leave::Blocked => worker::get(tid),
+        // One that was born under a request has no number before it is looked at.
+        Leave::Preempted | Leave::Blocked => {
+            worker::get(tid).filter(|worker| worker.python.ns_tid != 0)
+        }
     };
     if let Some(worker) = worker {
         leave(program, target, worker, tid, how, now);

@@ -72,18 +72,36 @@ extern "C" fn sampling_work(
     let (_, tid) = threads::current();
     let around =
         threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
-    let Some(around) = around else {
-        return 0;
-    };
-    work.crossing = around.id;
-    if around.by_lineage {
+    if let Some(around) = around {
+        work.crossing = around.id;
+        if around.by_lineage {
+            work.flags = SampleFlags::BY_LINEAGE;
+        }
+        // A callback may have begun a span of its own within the crossing: what is active now is nearer.
+        if work.parent.source == ParentSource::None.wire() {
+            work.parent = around.parent;
+        }
+    }
+    serve(worker, work);
+    0
+}
+
+/// A thread that its own context says nothing of works for whom it was born under; whom it works for is kept for
+/// the threads that it makes.
+#[inline(always)]
+fn serve(worker: &mut Worker, work: &mut Work) {
+    if work.parent.source == ParentSource::None.wire()
+        && let Some(parent) = worker.born_under()
+    {
+        work.parent = parent;
+        work.parent.lineage = 1;
         work.flags = SampleFlags::BY_LINEAGE;
     }
-    // A callback may have begun a span of its own within the crossing: what is active now is nearer.
-    if work.parent.source == ParentSource::None.wire() {
-        work.parent = around.parent;
-    }
-    0
+    worker.serves = if work.parent.source == ParentSource::None.wire() {
+        0
+    } else {
+        u64::from_ne_bytes(work.parent.span_id)
+    };
 }
 
 /// Why no span comes of it, if none does.

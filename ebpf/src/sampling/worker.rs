@@ -1,8 +1,9 @@
 //! What the sampler keeps of a thread.
 
-use hotspan_common::{Counter, PythonThread, SampleEvent, Target};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use hotspan_common::{Counter, Parent, PythonThread, SampleEvent, Target};
 
-use super::{budget::Budget, density::Density};
+use super::{budget::Budget, density::Density, registers, work};
 use crate::{
     counters::count,
     maps::{NEW_WORKER, WORKERS},
@@ -32,6 +33,10 @@ pub struct Worker {
     pub budget: Budget,
     /// When its next stack is due.
     pub density: Density,
+    /// The span in whose service it was when it was last looked at; 0: none.
+    pub serves: u64,
+    /// Who made it, if that thread worked for a request then.
+    pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
     pub task: u64,
     /// The Python context of that step.
@@ -40,7 +45,39 @@ pub struct Worker {
     pub wait: SampleEvent,
 }
 
+/// The birth of a thread while its creator worked for a request, and not in a crossing.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Born {
+    /// The creator's thread id in the root pid namespace; 0: none worked for a request.
+    pub creator: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// When.
+    pub started_ns: u64,
+    /// Whom the creator worked for.
+    pub parent: Parent,
+}
+
 impl Worker {
+    /// The request that it was born under, if its creator still serves that. Once it does not, the thread is on
+    /// its own for good: pools outlive the request that happened to start them.
+    #[inline(always)]
+    pub fn born_under(&mut self) -> Option<Parent> {
+        let creator = self.born.creator;
+        // What the interpreter knows says for itself whom it works for.
+        if creator == 0 || self.python.state != 0 {
+            return None;
+        }
+        let parent = self.born.parent;
+        let span = u64::from_ne_bytes(parent.span_id);
+        if get(creator).is_some_and(|creator| creator.serves == span) {
+            return Some(parent);
+        }
+        self.born.creator = 0;
+        None
+    }
+
     /// Whether it is one of the interpreter's threads, as far as is known.
     #[inline(always)]
     pub fn is_python(&self, now: u64) -> bool {
@@ -61,9 +98,18 @@ pub fn get(tid: u32) -> Option<&'static mut Worker> {
 /// The worker of the current thread, made if it has none; `None` (counted) when the map is full.
 #[inline(always)]
 pub fn get_or_create(target: &Target, tgid: u32, tid: u32) -> Option<&'static mut Worker> {
-    if let Some(worker) = get(tid) {
-        return Some(worker);
+    let worker = match get(tid) {
+        Some(worker) => worker,
+        None => create(tgid, tid)?,
+    };
+    if worker.python.ns_tid == 0 {
+        worker.python.ns_tid = threads::current_ns_tid(target, tid);
     }
+    Some(worker)
+}
+
+#[inline(always)]
+fn create(tgid: u32, tid: u32) -> Option<&'static mut Worker> {
     let blank = NEW_WORKER.get(0)?;
     if WORKERS.insert(&tid, blank, 0).is_err() {
         count(Counter::WorkersFull);
@@ -71,6 +117,31 @@ pub fn get_or_create(target: &Target, tgid: u32, tid: u32) -> Option<&'static mu
     }
     let worker = get(tid)?;
     worker.tgid = tgid;
-    worker.python.ns_tid = threads::current_ns_tid(target, tid);
     Some(worker)
+}
+
+/// The current thread makes another, not in a crossing. If it works for a request, so does the other.
+#[inline(always)]
+pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
+    if target.tick_ns == 0 {
+        return;
+    }
+    let creator = get_or_create(target, tgid, tid);
+    let (Some(creator), Some(registers)) = (creator, registers::of_current()) else {
+        return;
+    };
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let work = work::look(target, creator, registers.sp, now);
+    if work::refusal(&work).is_some() || work.crossing != 0 {
+        return;
+    }
+    if let Some(worker) = create(tgid, child) {
+        worker.born = Born {
+            creator: tid,
+            reserved: 0,
+            started_ns: now,
+            parent: work.parent,
+        };
+    }
 }

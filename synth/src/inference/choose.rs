@@ -27,7 +27,7 @@ pub(super) struct Chooser<'a> {
 
 /// Where in the tree something is chosen.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     /// Whether a library's function may become a span here.
     takes_libraries: bool,
     /// Of a chain of single callers: the handler's is named after the innermost of the
@@ -37,6 +37,16 @@ struct Place {
     depth: u32,
     /// Whether all functions above hold the crossing at the left, and at the right.
     holds: (bool, bool),
+}
+
+impl Place {
+    /// In a region or on a worker, with nothing of the application's above.
+    pub const OUTERMOST: Self = Self {
+        takes_libraries: true,
+        is_handlers: false,
+        depth: 1,
+        holds: (false, false),
+    };
 }
 
 impl Chooser<'_> {
@@ -56,20 +66,14 @@ impl Chooser<'_> {
     /// The spans inside of a region, whose own functions are the first `depth` frames, with the
     /// rest of its time if there are any.
     pub fn within(&self, region: &str, depth: usize) -> Vec<Finding> {
-        let place = Place {
-            takes_libraries: true,
-            is_handlers: false,
-            depth: 1,
-            holds: (false, false),
-        };
         let all = 0..self.pieces.len();
         let tree = kids(self.pieces, all.clone(), depth);
         let mut below = tree.as_slice();
         // What explains all of the region is the region by other names.
-        while let Some(only) = self.explaining_library(below, all.clone()) {
+        while let Some(only) = self.explaining_in(below, all.clone()) {
             below = &only.kids;
         }
-        let mut found = self.inside(below, place);
+        let mut found = self.inside(below, Place::OUTERMOST);
         if !found.is_empty() {
             let rest = self.rest(region, None, all, &found);
             found.extend(rest);
@@ -78,7 +82,12 @@ impl Chooser<'_> {
         found
     }
 
-    fn explaining_library<'n>(&self, kids: &'n [Kid], whole: Range<usize>) -> Option<&'n Node> {
+    /// A function that is not the application's and explains all of this.
+    pub(super) fn explaining_in<'n>(
+        &self,
+        kids: &'n [Kid],
+        whole: Range<usize>,
+    ) -> Option<&'n Node> {
         kids.iter().find_map(|kid| match kid {
             Kid::Node(node)
                 if self.explains(node.pieces.clone(), whole.clone())
@@ -90,7 +99,7 @@ impl Chooser<'_> {
         })
     }
 
-    fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
+    pub(super) fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
         let own = Place {
             takes_libraries: false,
             ..place
@@ -212,7 +221,13 @@ impl Chooser<'_> {
         } else {
             own.next()
         };
-        let library = || chain.iter().find(is_in(Layer::Library));
+        let libraries = chain.iter().filter(is_in(Layer::Library));
+        let library = || {
+            let mut own = libraries
+                .clone()
+                .filter(|node| !self.functions.is_glue(node.function));
+            own.next().or_else(|| libraries.clone().next())
+        };
         own.or_else(|| library().filter(|_| place.takes_libraries))
             .copied()
     }
@@ -257,7 +272,7 @@ impl Chooser<'_> {
     }
 
     /// A span of this name for the pieces of a function.
-    fn finding(&self, name: String, node: &Node) -> Finding {
+    pub(super) fn finding(&self, name: String, node: &Node) -> Finding {
         let mut finding = self.of_pieces(name, node.pieces.clone());
         let frame_at = |piece: &Piece| piece.frames.get(node.depth).copied();
         let pieces = self.pieces.get(node.pieces.clone()).unwrap_or_default();
@@ -302,6 +317,7 @@ impl Chooser<'_> {
             native: Vec::new(),
             children: Vec::new(),
             left_out: 0,
+            workers: None,
         }
     }
 
@@ -332,7 +348,7 @@ impl Chooser<'_> {
         known.map_or_else(String::new, |known| known.function.name.clone())
     }
 
-    fn stack(&self, node: &Node) -> Vec<Frame> {
+    pub(super) fn stack(&self, node: &Node) -> Vec<Frame> {
         let first = self.pieces.get(node.pieces.start);
         let frames = first.map(|piece| piece.frames.as_slice());
         frames

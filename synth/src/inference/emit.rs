@@ -173,6 +173,10 @@ impl Emitter<'_, '_> {
         if finding.left_out > 0 {
             list.add_number("hotspan.left_out", finding.left_out.into());
         }
+        if let Some(workers) = finding.workers {
+            list.add_number("hotspan.workers", workers.threads);
+            list.add_number("hotspan.workers_cpu_ns", workers.cpu_ns);
+        }
         if finding.is_merged {
             list.add("hotspan.merged", true);
         }

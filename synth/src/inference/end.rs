@@ -1,21 +1,32 @@
 //! The end of a request: what was gathered of it becomes spans.
 
+use std::collections::BTreeMap;
+
 use super::{
     Inference, coverage,
     emit::{Above, Emitter, Means},
     findings::Finding,
-    lane::{self, Exact},
+    lane::{self, Exact, Found, Lane, Whose},
     longest,
     requests::{Request, RequestKey},
+    workers,
 };
 use crate::{
     event::Parent,
     ids::TargetId,
-    known::KnownCrossings,
+    item::Key,
+    known::{Anchor, KnownCrossings},
     summary::{NotInferred, SampleUse},
     synth::{NativeWork, Sink},
     time::{KernelTime, UnixTime},
 };
+
+/// A thread's part of a request, and what is inferred of it.
+pub(super) struct Part<'a> {
+    pub thread: u32,
+    pub lane: &'a Lane,
+    pub found: Vec<Found>,
+}
 
 impl Inference {
     /// Emits what is inferred of a request; of one that is not over, not beyond what was seen.
@@ -56,52 +67,67 @@ impl Inference {
             .iter()
             .min_by_key(|(key, lane)| (lane.first(), **key));
         let first = first.map(|(key, _)| *key);
-        let mut lanes = Vec::new();
+        let settings = means.settings;
+        let rules = &settings.inference;
+        let mut parts = Vec::new();
         for (lane_key, lane) in &request.lanes {
             let start = start.filter(|_| Some(*lane_key) == first);
             let between = request.between(start, is_early);
             let between = request.between_of(lane_key.0, lane, between);
-            let mut found = lane.infer(&between, &self.functions, &means.settings.inference);
+            let mut found = lane.infer(Whose::Handler, &between, &self.functions, rules);
             if request.resumed.is_some() {
                 lane::say_continued(&mut found);
             }
-            lanes.push((lane_key.0, lane, found));
+            parts.push(Part {
+                thread: lane_key.0,
+                lane,
+                found,
+            });
         }
-        let limit = means.settings.inference.spans_per_request;
-        let all = lanes.iter_mut().flat_map(|(.., found)| found);
-        let left_out = longest::keep(all.map(|found| &mut found.findings), limit as usize);
+        let handlers = parts.len();
+        parts.extend(self.workers_of(key.0, &request, known, means));
+        let limit = rules.spans_per_request as usize;
+        let all = parts.iter_mut().flat_map(|part| &mut part.found);
+        let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
         if left_out > 0 {
             means
                 .tally
                 .not_inferred(NotInferred::SpansPerRequest, left_out);
         }
-        let all = lanes.iter().flat_map(|(.., found)| found);
+        let workers = parts.split_off(handlers);
+        let all = parts.iter().flat_map(|part| &part.found);
         out.shape(key.0, self.shapes.met(key.0, name, all));
         let mut leaves = Vec::new();
-        for (thread, lane, found) in &lanes {
-            coverage::leaves(lane, found, &mut leaves);
-            let mut emitter = Emitter {
+        for part in &parts {
+            coverage::leaves(part.lane, &part.found, &mut leaves);
+            // What lies in a region is exact enough: its outermost function has probes.
+            let own = part.found.iter().filter(|found| found.host.is_none());
+            for finding in own.flat_map(|found| &found.findings) {
+                tell(key.0, finding, out);
+            }
+        }
+        let root = Above::target(&request.parent, start_unix.unwrap_or_default());
+        let by_lineage = Parent {
+            by_lineage: true,
+            ..request.parent
+        };
+        let handlers = parts.iter().map(|part| (part, request.parent, root));
+        let workers = workers.iter().map(|part| {
+            let around = part.around(known);
+            let above = around.and_then(|anchor| Above::anchor(anchor, known));
+            (part, by_lineage, above.unwrap_or(root))
+        });
+        for (part, parent, above) in handlers.chain(workers) {
+            let emitter = Emitter {
                 means,
                 functions: &self.functions,
                 target: key.0,
-                parent: request.parent,
-                thread: *thread,
-                exact: &lane.exact,
+                parent,
+                thread: part.thread,
+                exact: &part.lane.exact,
                 serial: &mut self.serial,
             };
-            for found in found {
-                let above = match found.host.and_then(|host| lane.exact.get(host)) {
-                    Some(exact) => Above::crossing(exact),
-                    None => Above::target(&request.parent, start_unix.unwrap_or_default()),
-                };
-                for finding in &found.findings {
-                    emitter.emit(finding, above, out);
-                    // What lies in a region is exact enough: its outermost function has probes.
-                    if found.host.is_none() {
-                        tell(key.0, finding, out);
-                    }
-                }
-            }
+            part.emit(emitter, above, out);
         }
         if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
             let is_new = request.resumed.is_none();
@@ -110,6 +136,42 @@ impl Inference {
                 .coverage
                 .request(name, is_new, begun, last, leaves);
         }
+    }
+
+    /// What the threads show that descend from the request's crossings, those of one crossing together.
+    fn workers_of<'r>(
+        &self,
+        target: TargetId,
+        request: &'r Request,
+        known: &KnownCrossings,
+        means: &mut Means<'_>,
+    ) -> Vec<Part<'r>> {
+        let mut by_crossing: BTreeMap<Option<Key>, Vec<Part<'r>>> = BTreeMap::new();
+        for (thread, lane) in &request.workers {
+            // Born while its creator worked for the request: one that lives on may be anybody's by now.
+            if lane.inside.is_empty() && !self.lives.knows(target, *thread, lane) {
+                means
+                    .tally
+                    .evidence(SampleUse::Outlives, lane.evidence.len());
+                continue;
+            }
+            let between = self.lives.between(target, *thread, lane);
+            let rules = &means.settings.inference;
+            let part = Part {
+                thread: *thread,
+                lane,
+                found: lane.infer(Whose::Worker, &between, &self.functions, rules),
+            };
+            let around = part.around(known).map(|anchor| anchor.key);
+            by_crossing.entry(around).or_default().push(part);
+        }
+        let limit = means.settings.limits.workers_per_parent as usize;
+        let mut all = Vec::new();
+        for (_, mut parts) in by_crossing {
+            workers::sum(&mut parts, limit);
+            all.extend(parts);
+        }
+        all
     }
 
     /// When the request began, if the target's own record says so and this is its first part.
@@ -123,7 +185,37 @@ impl Inference {
     }
 }
 
+impl Part<'_> {
+    fn emit(&self, mut emitter: Emitter<'_, '_>, above: Above, out: &mut impl Sink) {
+        for found in &self.found {
+            let host = found.host.and_then(|host| self.lane.exact.get(host));
+            let above = host.map_or(above, Above::crossing);
+            for finding in &found.findings {
+                emitter.emit(finding, above, out);
+            }
+        }
+    }
+
+    /// The span that a worker descends from, if there is one.
+    fn around(&self, known: &KnownCrossings) -> Option<Anchor> {
+        let mut inside = self.lane.inside.iter();
+        inside.find_map(|key| known.get(*key)?.pool)
+    }
+}
+
 impl Above {
+    /// A span of probes that has gone out.
+    fn anchor(anchor: Anchor, known: &KnownCrossings) -> Option<Self> {
+        let bounds = known.get(anchor.key)?.bounds?;
+        Some(Self {
+            span_id: anchor.span_id,
+            is_synthetic: true,
+            depth: anchor.depth,
+            start: bounds.start,
+            end: bounds.end?,
+        })
+    }
+
     fn crossing(exact: &Exact) -> Self {
         Self {
             span_id: exact.span_id,

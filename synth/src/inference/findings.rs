@@ -53,6 +53,16 @@ pub(crate) struct Finding {
     pub children: Vec<Finding>,
     /// Spans in it that were left out, as the request has too many.
     pub left_out: u32,
+    /// Set if it stands for several threads.
+    pub workers: Option<Summed>,
+}
+
+/// Threads that one span stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summed {
+    pub threads: u64,
+    /// Time for which they ran, by their samples, in nanoseconds.
+    pub cpu_ns: u64,
 }
 
 impl Finding {

@@ -120,13 +120,30 @@ impl Lane {
         before - self.evidence.len()
     }
 
+    /// For how long the thread ran, by its samples, in nanoseconds.
+    pub fn ran_ns(&self) -> u64 {
+        let ran = self.evidence.iter().map(Evidence::before_ns);
+        ran.fold(0, u64::saturating_add)
+    }
+
     /// What the lane shows, which must be sorted, between these instants.
-    pub fn infer(&self, between: &Between, functions: &Functions, rules: &Inference) -> Vec<Found> {
+    pub fn infer(
+        &self,
+        whose: Whose,
+        between: &Between,
+        functions: &Functions,
+        rules: &Inference,
+    ) -> Vec<Found> {
+        let application = match whose {
+            Whose::Handler => self.application(functions),
+            Whose::Worker => None,
+        };
         let lane = Sorted {
             lane: self,
+            whose,
             functions,
             rules,
-            application: self.application(functions),
+            application,
             inside: self.inside(),
         };
         let between = between.until(self.open);
@@ -206,9 +223,19 @@ impl Lane {
 /// not overlap; those of tasks on a loop may.
 const NEIGHBOURS: usize = 8;
 
+/// Whose time a lane is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// That of a thread that serves the request.
+    Handler,
+    /// That of a native thread that descends from one of its crossings.
+    Worker,
+}
+
 /// A lane in the order of time, with what inferring needs.
 struct Sorted<'a> {
     lane: &'a Lane,
+    whose: Whose,
     functions: &'a Functions,
     rules: &'a Inference,
     application: Option<&'a str>,
@@ -236,6 +263,7 @@ impl Sorted<'_> {
             };
             findings.extend(match exact {
                 Some(exact) => chooser.region(&exact.name, own.len()),
+                None if self.whose == Whose::Worker => chooser.workers(),
                 None if left.region.is_some() || right.region.is_some() => chooser.phases(),
                 None => chooser.top(),
             });

@@ -28,6 +28,7 @@ mod thinning;
 mod timeline;
 mod tree;
 mod waits;
+mod workers;
 
 pub use coverage::Coverage;
 pub(crate) use coverage::CoverageTally;
@@ -43,9 +44,10 @@ use requests::{RequestKey, Requests};
 use shapes::Shapes;
 use timeline::{Evidence, Kind, frames_from, handler_frames, kernel_frames};
 use waits::Cause;
+use workers::Lives;
 
 use crate::{
-    event::{Function, Parent, Sample, SampleReason, TargetSpan, Wait, WaitEvidence},
+    event::{Function, Parent, Sample, SampleReason, TargetSpan, ThreadEnded, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
     item::Key,
     known::KnownCrossings,
@@ -64,6 +66,7 @@ pub(crate) struct Inference {
     neighbours: Neighbours,
     nested: Nested,
     shapes: Shapes,
+    lives: Lives,
     serial: u64,
     /// Only if asked for.
     folded: Option<FoldedStacks>,
@@ -87,8 +90,7 @@ impl Inference {
             Verdict::Nobody(_) => return self.nobodys(sample, tally),
         };
         if parent.by_lineage {
-            self.fold_workers(sample, parent);
-            return tally.sampled(SampleUse::Worker);
+            return self.workers(sample, parent, now, rules, tally);
         }
         let from = self.functions.handler(&sample.stack);
         // Frames of a framework above the handler show that nothing is missing between them.
@@ -131,6 +133,54 @@ impl Inference {
             }
         }
         tally.sampled(SampleUse::Used);
+    }
+
+    /// A sample of a thread that descends from a crossing.
+    fn workers(
+        &mut self,
+        sample: &Sample,
+        parent: Parent,
+        now: KernelTime,
+        rules: &Rules,
+        tally: &mut Tally,
+    ) {
+        self.fold_workers(sample, parent);
+        let SampleReason::Timer(period_ns) = sample.reason else {
+            return tally.sampled(SampleUse::Worker);
+        };
+        if !sample.is_complete {
+            return tally.sampled(SampleUse::WorkersIncomplete);
+        }
+        let key = (sample.target, parent.context());
+        if self.requests.ended(key) > Some(sample.time) {
+            return tally.sampled(SampleUse::TooLate);
+        }
+        let stack = handler_frames(&sample.stack, &self.functions);
+        let stack = workers::frames(stack, &self.functions);
+        let parent = Parent {
+            by_lineage: false,
+            ..parent
+        };
+        let request = self.requests.touch(key, parent, now.max(sample.time));
+        let lane = request.workers.entry(sample.thread).or_default();
+        let inside = sample.enclosing.map(|id| crossing(sample.target, id));
+        lane.inside.extend(inside);
+        lane.evidence.push(Evidence {
+            start: sample.time,
+            end: sample.time,
+            kind: Kind::sample(period_ns, sample.next_ns),
+            stack,
+            earliest: None,
+            latest: None,
+        });
+        let gone = self.requests.hold_sample(key, rules.samples_per_request);
+        tally.evidence(SampleUse::Thinned, gone);
+        tally.sampled(SampleUse::Worker);
+    }
+
+    /// A thread that descended from a crossing has ended.
+    pub fn thread_ended(&mut self, thread: &ThreadEnded) {
+        self.lives.ended(thread);
     }
 
     pub fn wait(&mut self, wait: &Wait, now: KernelTime, tally: &mut Tally) {
@@ -199,10 +249,17 @@ impl Inference {
 
     /// A span of probes has gone out.
     pub fn exact(&mut self, thread: u32, parent: Parent, exact: Exact, now: KernelTime) {
+        let key = (exact.key.target, parent.context());
         if parent.by_lineage {
+            let parent = Parent {
+                by_lineage: false,
+                ..parent
+            };
+            let request = self.requests.touch(key, parent, now);
+            request.workers_exact.push((thread, exact));
+            self.requests.hold(key);
             return;
         }
-        let key = (exact.key.target, parent.context());
         // One span for many crossings leaves the time between them open.
         if !exact.is_folded {
             for at in [exact.entry, exact.exit] {
@@ -291,8 +348,8 @@ impl Inference {
         let wait_ns = means.settings.limits.child_wait_ns;
         let waits = means.now.since(request.last().unwrap_or_default()) <= wait_ns;
         let has_ended = |key: &Key| request.exact.iter().any(|(_, exact)| exact.key == *key);
-        let mut inside = request.lanes.values().flat_map(|lane| &lane.inside);
-        inside.any(|key| is_open(key) || (waits && known.get(*key).is_none() && !has_ended(key)))
+        let mut inside = request.inside().map(|(_, key)| key);
+        inside.any(|key| is_open(&key) || (waits && known.get(key).is_none() && !has_ended(&key)))
     }
 
     /// Counts a sample that no request can be told for, by the outermost function with a name.

@@ -83,7 +83,8 @@ impl Chooser<'_> {
         }
     }
 
-    fn touches(&self, start: KernelTime, end: KernelTime) -> (bool, bool) {
+    /// Whether a stretch begins with a crossing's exact side, and ends with one.
+    pub(super) fn touches(&self, start: KernelTime, end: KernelTime) -> (bool, bool) {
         (
             self.left.bound == Bound::Exact && start == self.left.time,
             self.right.bound == Bound::Exact && end == self.right.time,

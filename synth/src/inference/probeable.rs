@@ -68,6 +68,12 @@ impl Functions {
         found
     }
 
+    /// Whether it only stands between others: a wrapper, or the standard library's way to call something.
+    pub fn is_glue(&self, id: FunctionId) -> bool {
+        let known = self.get(id).map(|known| &known.function.qualified);
+        known.is_some_and(|name| GLUE.iter().any(|start| name.starts_with(start)))
+    }
+
     /// Whether a function is a library's own, native, and has a name that spans may bear.
     pub fn is_probeable(&self, id: FunctionId) -> bool {
         let Some(known) = self.get(id) else {

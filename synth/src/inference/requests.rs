@@ -34,8 +34,12 @@ pub(crate) type LaneKey = (u32, u64);
 pub(crate) struct Request {
     pub parent: Parent,
     pub lanes: BTreeMap<LaneKey, Lane>,
+    /// Native threads that descend from its crossings.
+    pub workers: BTreeMap<u32, Lane>,
     /// Spans of probes, by thread.
     pub exact: Vec<(u32, Exact)>,
+    /// The same of workers.
+    pub workers_exact: Vec<(u32, Exact)>,
     /// Crossings that were announced before their end, by thread.
     pub open: BTreeSet<(u32, Key)>,
     /// Threads whose tasks waited for others, from and until when: as a rule, for a handler that a
@@ -72,9 +76,23 @@ impl Request {
             }
             self.lane(key).exact.push(exact);
         }
-        for lane in self.lanes.values_mut() {
+        // Of a worker that no sample hit, nothing is inferred.
+        for (thread, exact) in std::mem::take(&mut self.workers_exact) {
+            if let Some(lane) = self.workers.get_mut(&thread) {
+                lane.exact.push(exact);
+            }
+        }
+        for lane in self.lanes.values_mut().chain(self.workers.values_mut()) {
             lane.sort();
         }
+    }
+
+    /// Crossings that evidence was found in, or in threads that descend from them.
+    pub fn inside(&self) -> impl Iterator<Item = (u32, Key)> {
+        let own = self.lanes.iter().map(|((thread, _), lane)| (*thread, lane));
+        let workers = self.workers.iter().map(|(thread, lane)| (*thread, lane));
+        own.chain(workers)
+            .flat_map(|(thread, lane)| lane.inside.iter().map(move |key| (thread, *key)))
     }
 
     /// The lane whose stacks show the crossing, else the first of its thread.
@@ -97,9 +115,7 @@ impl Request {
     pub fn cut(&mut self, known: &KnownCrossings) -> usize {
         let mut cut = 0;
         let mut open = std::mem::take(&mut self.open);
-        for ((thread, _), lane) in &self.lanes {
-            open.extend(lane.inside.iter().map(|key| (*thread, *key)));
-        }
+        open.extend(self.inside());
         for (thread, key) in open {
             let open = known.get(key).filter(|known| known.exit.is_none());
             let Some(entry) = open.map(|known| known.entry) else {
@@ -107,6 +123,8 @@ impl Request {
             };
             let lanes = self.lanes.range_mut((thread, 0)..=(thread, u64::MAX));
             cut += lanes.map(|(_, lane)| lane.cut(entry)).sum::<usize>();
+            let worker = self.workers.get_mut(&thread);
+            cut += worker.map_or(0, |lane| lane.cut(entry));
         }
         cut
     }
@@ -212,7 +230,9 @@ impl Requests {
         let request = self.by_key.entry(key).or_insert_with(|| Request {
             parent,
             lanes: BTreeMap::new(),
+            workers: BTreeMap::new(),
             exact: Vec::new(),
+            workers_exact: Vec::new(),
             resumed: ended.get(&key).map(|ended| ended.until),
             open: ended
                 .get_mut(&key)
@@ -254,7 +274,11 @@ impl Requests {
         if request.samples <= limit as usize {
             return 0;
         }
-        let gone: usize = request.lanes.values_mut().map(Lane::thin).sum();
+        let lanes = request
+            .lanes
+            .values_mut()
+            .chain(request.workers.values_mut());
+        let gone: usize = lanes.map(Lane::thin).sum();
         request.samples -= gone;
         request.held -= gone;
         self.held -= gone;

@@ -33,7 +33,7 @@ impl Chooser<'_> {
             let samples = self.of_pieces(String::new(), stretch.pieces.clone());
             let pieces = self.pieces.get(stretch.pieces.clone()).unwrap_or_default();
             let has_worked = pieces.iter().any(Piece::has_worked);
-            if stretch.duration_ns() < self.rules.min_wait_ns || !has_worked {
+            if stretch.duration_ns() < self.least_ns(&stretch) || !has_worked {
                 continue;
             }
             let before = children.iter().rfind(|child| child.end <= stretch.start);
@@ -52,6 +52,14 @@ impl Chooser<'_> {
             });
         }
         rest
+    }
+
+    /// What lies between a crossing and a span is worth one sooner.
+    fn least_ns(&self, stretch: &Stretch) -> u64 {
+        match self.touches(stretch.start, stretch.end) {
+            (false, false) => self.rules.min_wait_ns,
+            _ => self.rules.min_phase_ns,
+        }
     }
 
     /// The parts of the pieces that no finding covers; a hole covers nothing and ends a part.

@@ -85,6 +85,8 @@ pub(crate) enum Bound {
     Start,
     /// The request's task waited for this thread until then, or from then on.
     Handed,
+    /// The thread began then, or ended.
+    Life,
     /// It is a crossing's.
     Exact,
 }
@@ -269,6 +271,11 @@ impl Between {
 impl Evidence {
     fn is_wait(&self) -> bool {
         matches!(self.kind, Kind::Wait(_))
+    }
+
+    /// For how long the thread ran before a sample, since it was last looked at.
+    pub fn before_ns(&self) -> u64 {
+        self.distances_ns().0
     }
 
     fn distances_ns(&self) -> (u64, u64) {

@@ -7,6 +7,9 @@
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
 //!   `@10` of 10 ms; `@1>10`: each says how far those beside it are, the first 1 ms, the last 10 ms;
 //!   ` late=9` behind it delivers them at that column;
+//! - `2<1 @`: samples of a thread that thread 1 created, by lineage of what is open there;
+//! - `2<1/a @`: the same by lineage of the request `a`, in no crossing;
+//! - `2<1 lived`: a run is such a thread's life;
 //! - `1/a cut`: the same, of stacks that do not reach the thread's start;
 //! - `1/a entry`: the stack at the entry of the crossing that begins there;
 //! - `1/a EVIDENCE`: a run of a letter is a wait: `runqueue`, `gil`, `fault`, `suspended`, `unknown`,
@@ -25,7 +28,7 @@ use hotspan_synth::{
     time::{KernelTime, UnixTime},
 };
 
-use crate::timeline::{BASE, MS, Run, read};
+use crate::timeline::{BASE, MS, Run, lineage, read};
 
 /// The stacks of a drawing and their functions.
 #[derive(Default)]
@@ -124,6 +127,8 @@ fn function(id: FunctionId, word: &str) -> Function {
 pub struct Whose<'a> {
     pub target: u32,
     pub thread: u32,
+    /// The thread that made it: what that one has open, its evidence is of by lineage.
+    pub creator: Option<u32>,
     pub parent: Option<&'a str>,
 }
 
@@ -182,19 +187,21 @@ pub fn events(
     stacks: &Stacks,
     crossings: &[Crossing],
 ) -> Vec<(u64, Event)> {
-    let around = |at: u64| {
+    let on = |thread: u32, at: u64| {
         let covers = |crossing: &&Crossing| {
             crossing.target == TargetId(whose.target)
-                && crossing.thread == whose.thread
+                && crossing.thread == thread
                 && crossing.entry.0 <= at
                 && crossing.exit.0 > at
         };
         crossings.iter().rfind(covers)
     };
+    let around = |at: u64| on(whose.thread, at).or_else(|| on(whose.creator?, at));
     let parent = |at: u64| -> ParentRead {
-        match whose.parent {
-            Some(parent) => read(parent),
-            None => around(at).map_or_else(|| read("-"), |around| around.parent.clone()),
+        match (whose.parent, around(at)) {
+            (Some(parent), _) => lineage(read(parent), whose.creator.is_some()),
+            (None, Some(around)) => lineage(around.parent.clone(), around.thread != whose.thread),
+            (None, None) => read("-"),
         }
     };
     let sample = |time: u64, reason, next_ns, is_complete, letter| {

@@ -18,6 +18,7 @@ mod shared;
 mod timeline;
 mod tree;
 mod waits;
+mod workers;
 
 use hotspan_synth::{
     Inference, Limits, Settings, Synth,

@@ -135,9 +135,13 @@ impl Drawn {
         let (whose, rest) = label.split_once(' ').expect("evidence has a word");
         let (what, late) = rest.split_once(" late=").unwrap_or((rest, ""));
         let row = row(whose, cells);
+        if rest == "lived" {
+            return self.lived(&row);
+        }
         let whose = Whose {
             target: row.target,
             thread: row.thread,
+            creator: row.creator,
             parent: row.parent,
         };
         let late = late.parse::<u64>().ok().map(|column| column * MS + MS / 4);
@@ -207,12 +211,27 @@ impl Drawn {
             .or_insert(ThreadEnded {
                 target: TargetId(row.target),
                 thread: row.thread,
-                birth,
+                birth: Some(birth),
                 started: KernelTime(run.start * MS),
                 ended,
                 runqueue_ns: 0,
                 blocked_ns: 0,
             });
+    }
+
+    fn lived(&mut self, row: &Row<'_>) {
+        for (run, _) in runs(row.cells) {
+            let ended = ThreadEnded {
+                target: TargetId(row.target),
+                thread: row.thread,
+                birth: None,
+                started: KernelTime(run.start * MS),
+                ended: KernelTime(run.end * MS),
+                runqueue_ns: 0,
+                blocked_ns: 0,
+            };
+            self.threads.insert((row.target, row.thread), ended);
+        }
     }
 
     fn threads(&mut self) {
@@ -392,7 +411,8 @@ pub fn read(name: &str) -> ParentRead {
     })
 }
 
-fn lineage(read: ParentRead, by_lineage: bool) -> ParentRead {
+/// What a thread reads that descends from a crossing with this parent.
+pub fn lineage(read: ParentRead, by_lineage: bool) -> ParentRead {
     match read {
         ParentRead::Found(parent) => ParentRead::Found(Parent {
             by_lineage: parent.by_lineage || by_lineage,

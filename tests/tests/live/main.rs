@@ -26,3 +26,4 @@ mod thread_context;
 mod tokenizers;
 mod top;
 mod torture;
+mod workers;

@@ -13,7 +13,7 @@ use hotspan_tests::{
     catalogue,
     collector::Receiver,
     coverage::{self, Sides},
-    http,
+    http::{self, Client},
     load::quantile,
     otlp::Span,
     service::{App, Options, Service},
@@ -23,6 +23,8 @@ use tempfile::TempDir;
 
 /// Requests of each kind before those that count: unknown code's spans become exact meanwhile.
 const WARM_UP: usize = 8;
+/// The same before the requests that nobody watches.
+const ALONE_WARM_UP: usize = 2;
 /// The endpoint that answers at once and goes on working, and the longest time for that.
 const BACKGROUND: &str = "/background";
 const BACKGROUND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -143,22 +145,13 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
         ..Options::default()
     }
     .start()?;
+    let mut asked = Asked::new(&service, kinds);
+    asked.each_in_turn(ALONE_WARM_UP)?;
+    let alone = asked.each(requests)?;
     let agent = Attach::pid(service.pid()).with(arguments).start()?;
-    let client = http::client();
-    for _ in 0..WARM_UP {
-        for kind in kinds {
-            http::get(&client, service.port, &kind.path)?;
-        }
-    }
-    let in_background =
-        |times: usize| times * kinds.iter().filter(|kind| kind.path == BACKGROUND).count();
-    let warm = calls_after(&service, in_background(WARM_UP))?.len();
-    for kind in kinds {
-        for _ in 0..requests {
-            http::get(&client, service.port, &kind.path)?;
-        }
-    }
-    let calls = calls_after(&service, in_background(WARM_UP + requests))?.split_off(warm);
+    asked.each_in_turn(WARM_UP)?;
+    let calls = asked.each(requests)?;
+    let exported_alone = receiver.wait_for_calls(&alone)?;
     let exported = receiver.wait_for_calls(&calls)?;
     let outcome = agent.stop()?;
     if plan.explain {
@@ -166,27 +159,38 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
     }
     drop(service.stop()?);
     let found = coverage::requests(&exported, &calls, &outcome.spans);
+    let alone = coverage::requests(&exported_alone, &alone, &[]);
     let mut sides = Sides::default();
-    let (mut named, mut phases) = (0, 0);
+    let mut of_all = Named::default();
+    let mut of_promised = Named::default();
     // One request follows the other, so they lie in the order in which they were sent.
-    for (kind, of_kind) in kinds.iter().zip(found.chunks(requests)) {
-        let mut covered: Vec<f64> = of_kind.iter().map(coverage::Request::coverage).collect();
-        covered.sort_by(f64::total_cmp);
-        let at = |q| quantile(&covered, q).unwrap_or_default();
+    for ((kind, of_kind), alone) in kinds
+        .iter()
+        .zip(found.chunks(requests))
+        .zip(alone.chunks(requests))
+    {
+        let covered = sorted(of_kind, coverage::Request::coverage);
+        let by_hand = sorted(of_kind, coverage::Request::by_hand);
+        let by_hand_alone = sorted(alone, coverage::Request::by_hand);
+        let at = |of: &[f64], q| quantile(of, q).unwrap_or_default();
         let promised = kind
             .promised
             .map_or(String::new(), |share| format!(", promised {share:.2}"));
         println!(
-            "  {:<28} median {:.3}, least {:.3}{promised}",
+            "  {:<28} median {:.3}, least {:.3}{promised}; by hand {:.3}, with nobody attached {:.3}",
             kind.path,
-            at(0.5),
-            at(0.0)
+            at(&covered, 0.5),
+            at(&covered, 0.0),
+            at(&by_hand, 0.5),
+            at(&by_hand_alone, 0.5),
         );
         for request in of_kind {
             sides = sides.and(request.sides());
             let misnamed = request.misnamed();
-            named += request.phases.len() - misnamed.len();
-            phases += request.phases.len();
+            of_all.add(request, misnamed.len());
+            if kind.promised.is_some() {
+                of_promised.add(request, misnamed.len());
+            }
             let is_low = kind
                 .promised
                 .is_some_and(|share| request.coverage() < share);
@@ -201,8 +205,8 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
         }
     }
     println!(
-        "  {named} of {phases} phases named right; {} of {} sides within the stated error",
-        sides.within, sides.all
+        "  {} of {} phases named right, {} of {} where coverage is promised; {} of {} sides within the stated error",
+        of_all.right, of_all.all, of_promised.right, of_promised.all, sides.within, sides.all
     );
     Ok(())
 }
@@ -223,7 +227,9 @@ fn explain(request: &coverage::Request<'_>, phase: &Call, spans: &[&Span]) {
 
 /// Shows all of a request of which too little has a name.
 fn explain_all(request: &coverage::Request<'_>) {
-    println!("    covered {:.3}:", request.coverage());
+    let whole_ms = (request.root.end_ns - request.root.start_ns) as f64 / 1e6;
+    let (covered, by_hand) = (request.coverage(), request.by_hand());
+    println!("    covered {covered:.3}, by hand {by_hand:.3}, of {whole_ms:.1}:");
     for phase in &request.phases {
         let at = between(request.root, phase.start_ns, phase.end_ns);
         println!("      did {} {at}", phase.region);
@@ -247,6 +253,84 @@ fn shown(root: &Span, span: &Span) -> String {
 fn between(root: &Span, start_ns: u64, end_ns: u64) -> String {
     let ms = |at: u64| (at as f64 - root.start_ns as f64) / 1e6;
     format!("{:.2}..{:.2}", ms(start_ns), ms(end_ns))
+}
+
+/// Phases, and how many of them are named right.
+#[derive(Default)]
+struct Named {
+    right: usize,
+    all: usize,
+}
+
+impl Named {
+    fn add(&mut self, request: &coverage::Request<'_>, misnamed: usize) {
+        self.right += request.phases.len() - misnamed;
+        self.all += request.phases.len();
+    }
+}
+
+/// A figure of each request, the least first.
+fn sorted<'a>(
+    requests: &[coverage::Request<'a>],
+    of: fn(&coverage::Request<'a>) -> f64,
+) -> Vec<f64> {
+    let mut figures: Vec<f64> = requests.iter().map(of).collect();
+    figures.sort_by(f64::total_cmp);
+    figures
+}
+
+/// Requests that are put to a service, and what it wrote of them.
+struct Asked<'a> {
+    service: &'a Service,
+    client: Client,
+    kinds: &'a [Kind],
+    /// What it wrote so far.
+    calls: usize,
+    background_tasks: usize,
+}
+
+impl<'a> Asked<'a> {
+    fn new(service: &'a Service, kinds: &'a [Kind]) -> Self {
+        Self {
+            service,
+            client: http::client(),
+            kinds,
+            calls: 0,
+            background_tasks: 0,
+        }
+    }
+
+    /// One of each kind, so often.
+    fn each_in_turn(&mut self, times: usize) -> Result<()> {
+        for _ in 0..times {
+            for kind in self.kinds {
+                self.ask(kind)?;
+            }
+        }
+        self.done().map(drop)
+    }
+
+    /// So many of one kind, then of the next; what the service wrote of them.
+    fn each(&mut self, times: usize) -> Result<Vec<Call>> {
+        for kind in self.kinds {
+            for _ in 0..times {
+                self.ask(kind)?;
+            }
+        }
+        self.done()
+    }
+
+    fn ask(&mut self, kind: &Kind) -> Result<()> {
+        http::get(&self.client, self.service.port, &kind.path)?;
+        self.background_tasks += usize::from(kind.path == BACKGROUND);
+        Ok(())
+    }
+
+    fn done(&mut self) -> Result<Vec<Call>> {
+        let calls = calls_after(self.service, self.background_tasks)?.split_off(self.calls);
+        self.calls += calls.len();
+        Ok(calls)
+    }
 }
 
 /// What the service did, once so many of its background tasks have ended: they outlive their answers.

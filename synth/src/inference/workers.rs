@@ -1,0 +1,251 @@
+//! What native threads did for a crossing that they descend from.
+//!
+//! They work beside the thread that made them: their spans lie under the span that they descend from, and none of
+//! their time is counted as the request's.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+};
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    choose::{Chooser, EXPLAINS_PERCENT, Place},
+    end::Part,
+    findings::{Finding, Summed},
+    functions::{Functions, Layer},
+    lane::{Between, Lane},
+    timeline::{Bound, Edge, Piece},
+    tree::kids,
+};
+use crate::{
+    event::{Frame, ThreadEnded},
+    ids::{FunctionId, TargetId},
+    time::KernelTime,
+};
+
+/// Threads whose lives are remembered; of more, the latest that ended.
+const LIVES: usize = 4_096;
+
+/// When threads began and ended.
+#[derive(Debug, Default)]
+pub(super) struct Lives {
+    by_thread: FxHashMap<(TargetId, u32), (KernelTime, KernelTime)>,
+    order: VecDeque<(TargetId, u32)>,
+}
+
+impl Lives {
+    /// A thread has ended.
+    pub fn ended(&mut self, thread: &ThreadEnded) {
+        let key = (thread.target, thread.thread);
+        let life = (thread.started, thread.ended);
+        if self.by_thread.insert(key, life).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > LIVES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.by_thread.remove(&oldest);
+        }
+    }
+
+    /// Whether a thread has ended that was seen so.
+    pub fn knows(&self, target: TargetId, thread: u32, lane: &Lane) -> bool {
+        self.of(target, thread, lane).is_some()
+    }
+
+    fn of(&self, target: TargetId, thread: u32, lane: &Lane) -> Option<(KernelTime, KernelTime)> {
+        let (first, last) = (lane.first()?, lane.ended()?);
+        let life = self.by_thread.get(&(target, thread)).copied();
+        life.filter(|(from, to)| *from <= first && last <= *to)
+    }
+
+    /// The time that a worker's spans are made of: its life, if that is known and holds all that was seen of it.
+    pub fn between(&self, target: TargetId, thread: u32, lane: &Lane) -> Between {
+        let (from, to, bound) = match self.of(target, thread, lane) {
+            Some((from, to)) => (from, to, Bound::Life),
+            None => (KernelTime(0), KernelTime(u64::MAX), Bound::Open),
+        };
+        Between {
+            start: Edge::plain(from, bound),
+            end: Edge::plain(to, bound),
+        }
+    }
+}
+
+/// The frames of a worker's stack, from the outermost function that a person would name: above it are those that
+/// start threads, run pools and call what they are given.
+pub(super) fn frames(stack: Vec<Frame>, functions: &Functions) -> Vec<Frame> {
+    let is_own = |frame: &Frame| {
+        functions.is_probeable(frame.function)
+            || functions.layer(frame.function, None) == Layer::User
+    };
+    let from = stack.iter().position(is_own).unwrap_or(stack.len());
+    stack.into_iter().skip(from).collect()
+}
+
+/// What all of a worker's time has in common.
+struct Trunk {
+    /// Frames of it.
+    depth: usize,
+    /// Which of them names what lies below.
+    named: Option<usize>,
+    /// Whether functions part below it.
+    parts: bool,
+}
+
+impl Chooser<'_> {
+    /// The spans of a worker: where its functions part, those that are called there; where none of them lasts, the
+    /// one that calls them. One that only ever calls the same goes by its outermost function.
+    pub fn workers(&self) -> Vec<Finding> {
+        let trunk = self.trunk();
+        let mut found = Vec::new();
+        let mut start = 0;
+        for index in 1..=self.pieces.len() {
+            if self.pieces.get(index).is_none_or(|piece| piece.after_hole) {
+                found.extend(self.stretch_of_worker(&trunk, start..index));
+                start = index;
+            }
+        }
+        found
+    }
+
+    fn trunk(&self) -> Trunk {
+        let whole: u64 = self.pieces.iter().map(Piece::duration_ns).sum();
+        let mut on: Vec<&Piece> = self.pieces.iter().collect();
+        let (mut depth, mut outermost, mut innermost) = (0, None, None);
+        loop {
+            let mut times: BTreeMap<FunctionId, u64> = BTreeMap::new();
+            for piece in &on {
+                if let Some(function) = piece.function(depth) {
+                    *times.entry(function).or_default() += piece.duration_ns();
+                }
+            }
+            let most = times.iter().max_by_key(|(_, ns)| **ns);
+            match most {
+                Some((function, ns))
+                    if ns.saturating_mul(100) >= whole.saturating_mul(EXPLAINS_PERCENT) =>
+                {
+                    if self.is_nameable(*function) {
+                        outermost = outermost.or(Some(depth));
+                        innermost = Some(depth);
+                    }
+                    on.retain(|piece| piece.function(depth) == Some(*function));
+                    depth += 1;
+                }
+                _ => {
+                    let called = times.keys().filter(|function| self.is_nameable(**function));
+                    let parts = called.count() > 1;
+                    return Trunk {
+                        depth,
+                        named: if parts { innermost } else { outermost },
+                        parts: parts || outermost.is_none(),
+                    };
+                }
+            }
+        }
+    }
+
+    fn is_nameable(&self, function: FunctionId) -> bool {
+        let is_own = self.functions.layer(function, None) == Layer::User
+            && self
+                .functions
+                .get(function)
+                .is_some_and(|known| known.has_name);
+        is_own || self.functions.is_probeable(function)
+    }
+
+    fn stretch_of_worker(&self, trunk: &Trunk, all: Range<usize>) -> Vec<Finding> {
+        let mut found = Vec::new();
+        if trunk.parts {
+            found = self.inside(
+                &kids(self.pieces, all.clone(), trunk.depth),
+                Place::OUTERMOST,
+            );
+        }
+        let pieces = self.pieces.get(all.clone()).unwrap_or_default();
+        let Some((depth, frame)) = trunk.named.and_then(|depth| {
+            let mut frames = pieces.iter().filter_map(|piece| piece.frames.get(depth));
+            Some((depth, *frames.next()?))
+        }) else {
+            return found;
+        };
+        let name = self.name(frame.function);
+        if !found.is_empty() {
+            let rest = self.rest(&name, Some(frame), all, &found);
+            found.extend(rest);
+            found.sort_by_key(|finding| finding.start);
+        } else if self.is_enough(all.clone()) {
+            let first = pieces.first().and_then(|piece| piece.frames.get(..=depth));
+            found.push(Finding {
+                frame: Some(frame),
+                stack: first.unwrap_or_default().to_vec(),
+                ..self.of_pieces(name, all)
+            });
+        }
+        found
+    }
+}
+
+/// Of more workers than may have spans of their own, those with the fewest samples are summed: one span for all that
+/// did the same for the longest time.
+pub(super) fn sum(workers: &mut [Part<'_>], limit: usize) {
+    workers.sort_by_key(|part| (Reverse(part.lane.evidence.len()), part.thread));
+    let Some((_, rest)) = workers.split_at_mut_checked(limit) else {
+        return;
+    };
+    let mut sums: BTreeMap<String, (usize, Finding)> = BTreeMap::new();
+    for (at, part) in rest.iter_mut().enumerate() {
+        let own = part.found.iter_mut().filter(|found| found.host.is_none());
+        let all: Vec<Finding> = own
+            .flat_map(|found| std::mem::take(&mut found.findings))
+            .collect();
+        let (Some(start), Some(end)) = (
+            all.iter().map(|one| one.start).min(),
+            all.iter().map(|one| one.end).max(),
+        ) else {
+            continue;
+        };
+        let Some(longest) = all.into_iter().max_by_key(Finding::duration_ns) else {
+            continue;
+        };
+        let here = Summed {
+            threads: 1,
+            cpu_ns: part.lane.ran_ns(),
+        };
+        sums.entry(longest.name.clone())
+            .and_modify(|(_, sum)| sum.join(&longest, (start, end), here))
+            .or_insert_with(|| (at, longest.alone((start, end), here)));
+    }
+    for (at, sum) in sums.into_values() {
+        let first = rest.get_mut(at).and_then(|part| part.found.first_mut());
+        if let Some(first) = first {
+            first.findings.push(sum);
+        }
+    }
+}
+
+impl Finding {
+    fn alone(self, (start, end): (KernelTime, KernelTime), here: Summed) -> Self {
+        Self {
+            start,
+            end,
+            workers: Some(here),
+            children: Vec::new(),
+            ..self
+        }
+    }
+
+    fn join(&mut self, other: &Self, (start, end): (KernelTime, KernelTime), here: Summed) {
+        self.start = self.start.min(start);
+        self.end = self.end.max(end);
+        self.error_ns = self.error_ns.max(other.error_ns);
+        self.samples = self.samples.saturating_add(other.samples);
+        if let Some(sum) = &mut self.workers {
+            sum.threads += here.threads;
+            sum.cpu_ns = sum.cpu_ns.saturating_add(here.cpu_ns);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Native threads that work for a request: what they do, under what made them.
+
+use std::{ffi::OsString, process::Command};
+
+use hotspan_tests::{agent::Attach, gate::require_bpf, native, otlp::Span, truth::Call};
+
+use crate::scene::{self, Scene};
+
+const THREADS: &str = "2";
+/// Solves. The last is left out: its spans are made when nothing more comes.
+const COUNT: usize = 8;
+/// The target's stamps enclose the work, and the threads wait for a CPU between.
+const STAMP_NS: u64 = 2_000_000;
+
+fn workers() -> Command {
+    let mut command = Command::new(native::program("workers").unwrap());
+    command.arg(THREADS);
+    command
+}
+
+fn span_of<'a>(scene: &'a Scene, call: &'a Call) -> Option<&'a Span> {
+    let mut own = scene.named(&call.region);
+    own.find(|span| span.trace_id == call.trace_id && span.int("thread.id") == Some(call.tid))
+}
+
+/// How far a span's sides are off beyond what it says of itself, in nanoseconds.
+fn excess_ns(span: &Span, call: &Call) -> u64 {
+    let error_ns = span.int("hotspan.error_ns").unwrap_or_default();
+    let allowed = u64::try_from(error_ns).unwrap_or_default() + STAMP_NS;
+    let start = span.start_ns.abs_diff(call.start_ns);
+    start
+        .max(span.end_ns.abs_diff(call.end_ns))
+        .saturating_sub(allowed)
+}
+
+/// Nearly all parts have their span, with bounds as good as it says; gives those spans.
+fn parts(scene: &Scene) -> Vec<(&Call, &Span)> {
+    let parts = scene.calls.iter().filter(|call| call.route == "workers");
+    let parts: Vec<&Call> = parts
+        .filter(|call| call.region.ends_with("_part"))
+        .collect();
+    let found: Vec<(&Call, &Span)> = parts
+        .iter()
+        .filter_map(|call| Some((*call, span_of(scene, call)?)))
+        .collect();
+    eprintln!("  {} of {} parts have a span", found.len(), parts.len());
+    assert!(
+        found.len() * 100 >= parts.len() * 95,
+        "{:#?}\n{}",
+        scene.outcome.spans,
+        scene.outcome.stderr
+    );
+    let off = found
+        .iter()
+        .filter(|(call, span)| excess_ns(span, call) > 0);
+    let off: Vec<_> = off.collect();
+    assert!(off.len() * 100 <= found.len() * 2, "{off:#?}");
+    for (_, span) in &found {
+        assert_eq!(span.text("hotspan.origin"), Some("sample"), "{span:?}");
+        assert_eq!(
+            span.text("hotspan.parent.source"),
+            Some("lineage"),
+            "{span:?}"
+        );
+    }
+    found
+}
+
+#[test]
+fn threads_of_a_region_have_spans_under_it() {
+    let Some(_turn) = require_bpf("workers of a region") else {
+        return;
+    };
+    let catalogue = native::catalogue("workers");
+    let attach = |pid| Attach::pid(pid).with([OsString::from("--regions"), catalogue.into()]);
+    let scene = scene::batch(&mut workers(), attach, COUNT);
+    for (_, span) in parts(&scene) {
+        let around = scene.above(span).next();
+        assert_eq!(
+            around.map(|around| around.name.as_str()),
+            Some("native.solve"),
+            "{span:?}"
+        );
+    }
+    assert_eq!(scene.named("native.solve").count(), COUNT);
+}
+
+#[test]
+fn threads_of_a_request_without_a_region_have_spans_under_its_own() {
+    let Some(_turn) = require_bpf("workers of a request") else {
+        return;
+    };
+    let scene = scene::batch(&mut workers(), Attach::pid, COUNT);
+    for (call, span) in parts(&scene) {
+        assert_eq!(span.parent, call.span_id, "{span:?}");
+    }
+}
