@@ -7,7 +7,7 @@ use hotspan_tests::{
     gate::require_bpf,
     http,
     judge::span_for,
-    llama::{Server, model},
+    llama::{Server, Size, model},
     otlp::Span,
     paths,
     python::Venv,
@@ -87,7 +87,7 @@ fn a_model_that_is_loaded_in_a_request() {
     let mut command = Command::new(venv.python());
     command
         .args(["batch.py", "llama"])
-        .env("MODEL", model(&venv, dir.path()).unwrap())
+        .env("MODEL", model(&venv, Size::Tiny, dir.path()).unwrap())
         .current_dir(paths::targets());
     let scene = scene::batch(&mut command, Attach::pid, 10);
     scene.must_be_perfect(5);
@@ -103,7 +103,12 @@ fn a_model_that_is_loaded_in_a_request() {
         let expected = failed.then_some("LLAMA_LOAD_FAILED");
         assert_eq!(span.text("error.type"), expected, "{call:?}");
         let size = span.int("llama.kv_cache.size_tokens");
-        assert_eq!(size, fact(call, "size"), "{span:?}");
+        let cells = fact(call, "size");
+        assert_eq!(size, cells, "{span:?}");
+        // Its own log has two decimals.
+        let mib = |bytes: i64| (bytes as f64 / f64::from(1 << 20) * 100.0).round() / 100.0;
+        let bytes = span.int("llama.kv_cache.size_bytes");
+        assert_eq!(bytes.map(mib), call.number("mib"), "{span:?}");
     }
 }
 

@@ -23,4 +23,5 @@ mod scene;
 mod thread_context;
 mod tokenizers;
 mod top;
+mod torch;
 mod torture;
