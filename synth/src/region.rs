@@ -290,6 +290,11 @@ pub enum ValueRule {
         /// Slots.
         slots: Vec<u32>,
     },
+    /// Integers multiplied; left out if they are more than an `i64` holds.
+    Product {
+        /// Slots.
+        slots: Vec<u32>,
+    },
     /// `(value + offset) * factor` in `f64`, in this order; a factor of 0 stands for 1. `i64::MIN`
     /// and `i64::MAX` are infinities, so they are left out like any result that is not finite.
     Scaled {

@@ -275,6 +275,7 @@ pub(super) enum Value {
     Reached(Reached),
     Quotient(Quotient),
     Total(Vec<Spanned<String>>),
+    Product(Vec<Spanned<String>>),
     Scaled(Scaled),
     Constant(String),
     Given(Given),
