@@ -6,9 +6,11 @@ mod findings;
 pub mod image;
 mod kernel_types;
 pub mod memory;
+mod parent;
 pub mod python;
 pub mod resource;
 pub mod task;
 pub mod thread_context;
 
 pub use findings::{ContextFindings, inspect};
+pub use parent::parent;

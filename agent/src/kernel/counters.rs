@@ -1,5 +1,6 @@
 //! What the kernel programs counted.
 
+use heck::ToSnakeCase as _;
 use hotspan_common::{ContextOutcome, Counter};
 
 use super::{Kernel, KernelError, probes::failed};
@@ -49,13 +50,6 @@ impl Kernel {
 }
 
 /// `ExitWithoutEntry` as `exit_without_entry`.
-pub(crate) fn snake(value: impl std::fmt::Debug) -> String {
-    let mut name = String::new();
-    for letter in format!("{value:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
+fn snake(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_snake_case()
 }

@@ -13,7 +13,6 @@ mod tracefs;
 mod wire;
 
 pub use counters::KernelCounters;
-pub(crate) use counters::snake;
 pub use events::{Batch, Control, KernelEvent};
 pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};

@@ -28,4 +28,3 @@ pub use resolver::{Outcomes, Resolver, StackSize};
 pub use sampling::SamplingRules;
 pub use session::{Begin, Held, Outcome, Plan, trace};
 pub use surveyor::Surveyor;
-pub(crate) use translate::parent;

@@ -1,23 +1,17 @@
 //! From the kernel's words to the core's.
 
 use hotspan_common::{
-    ContextOutcome, CrossingEvent, Ending as WireEnding, KeyCounts, MAX_VALUES,
-    Parent as WireParent, ParentSource as WireSource, Resources as WireResources, ThreadEvent,
+    CrossingEvent, Ending as WireEnding, KeyCounts, MAX_VALUES, Resources as WireResources,
+    ThreadEvent,
 };
 use hotspan_synth::{
-    event::{
-        Crossing, Ending, Member, OpenCrossing, Parent, ParentRead, ParentSource, Resources,
-        ThreadEnded,
-    },
-    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
+    event::{Crossing, Ending, Member, OpenCrossing, Resources, ThreadEnded},
+    ids::{CrossingId, RegionId, TargetId},
     time::KernelTime,
 };
 
 use super::onlooker::OffCpu;
-use crate::kernel::{self, snake};
-
-/// The W3C "sampled" flag.
-const SAMPLED: u8 = 1;
+use crate::{context::parent, kernel};
 
 /// An ended crossing. `text_slot` is the slot that the region's text marks. `None` if the event
 /// speaks of an ending that this build does not know.
@@ -114,27 +108,6 @@ fn ending(wire: WireEnding) -> Ending {
         WireEnding::Disarmed => Ending::Disarmed,
         WireEnding::Detached => Ending::Detached,
     }
-}
-
-/// A parent as it was read in the target.
-pub(crate) fn parent(wire: &WireParent) -> ParentRead {
-    let source = match WireSource::from_wire(wire.source) {
-        Some(WireSource::ThreadContext) => ParentSource::ThreadContext,
-        Some(WireSource::Python) => ParentSource::Python,
-        Some(WireSource::None) | None => return ParentRead::None(reason(wire.outcome)),
-    };
-    ParentRead::Found(Parent {
-        trace_id: TraceId(wire.trace_id),
-        span_id: SpanId(wire.span_id),
-        sampled: wire.flags & SAMPLED != 0,
-        remote: wire.remote != 0,
-        source,
-        by_lineage: wire.lineage != 0,
-    })
-}
-
-fn reason(outcome: u8) -> String {
-    ContextOutcome::from_wire(outcome).map_or_else(|| format!("outcome_{outcome}"), snake)
 }
 
 fn resources(wire: &WireResources) -> Option<Resources> {

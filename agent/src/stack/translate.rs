@@ -9,7 +9,7 @@ use hotspan_synth::{
 use syscalls::Sysno;
 
 use super::join::Joined;
-use crate::run::parent;
+use crate::context::parent;
 
 /// What `SampleEvent::syscall` says outside of system calls.
 const NO_SYSCALL: u64 = u64::MAX;

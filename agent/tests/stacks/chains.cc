@@ -96,6 +96,31 @@ extern "C" KEPT int at_bare(int x) {
     return bare_leaf(x) + 1;
 }
 
+// Assembly whose frame pointer is not where others have it, as libffi's calls: half of its frame above, two pages below.
+asm(R"(
+    .globl own_frame
+    .type own_frame, @function
+own_frame:
+    .cfi_startproc
+    push %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbp, -16
+    sub $16, %rsp
+    mov %rsp, %rbp
+    .cfi_def_cfa %rbp, 32
+    sub $8192, %rsp
+    call outer
+    add $8208, %rsp
+    .cfi_def_cfa %rsp, 16
+    pop %rbp
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+    .size own_frame, . - own_frame
+)");
+extern "C" int own_frame(int);
+extern "C" KEPT int calls_own_frame(int x) { return own_frame(x) + 1; }
+
 // Code made at run time, that calls back: with a frame pointer, as JITs do.
 extern "C" KEPT int generated(int x) {
     unsigned char code[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd0, 0x5d, 0xc3};
@@ -143,6 +168,7 @@ extern "C" KEPT int choose(int x) {
     if (!strcmp(wanted, "alternate")) return interrupted(1);
     if (!strcmp(wanted, "bare_leaf")) return at_bare(x);
     if (!strcmp(wanted, "bare_calls")) return calls_bare(x);
+    if (!strcmp(wanted, "own_frame")) return calls_own_frame(x);
     if (!strcmp(wanted, "generated")) return generated(x);
     if (!strcmp(wanted, "deep")) return deep(100);
     if (!strcmp(wanted, "endless")) return endless(5000);

@@ -11,6 +11,7 @@ use hotspan::{
     stack::{RawSample, Stacks},
     target::Process,
 };
+use hotspan_synth::event::Event;
 use tempfile::TempDir;
 
 use crate::{
@@ -244,6 +245,31 @@ fn stacks_are_copied_as_far_as_they_are_deep() {
     assert!(sizes_wanted(&run).is_empty(), "it begins with the largest");
     let shallow = Run::start(&program.path, &["plain"]);
     assert_eq!(sizes_wanted(&shallow), [8 << 10]);
+}
+
+#[test]
+fn a_stack_that_was_cut_spoils_no_later_one() {
+    let program = build(&[]);
+    let run = Run::start(&program.path, &["own_frame"]);
+    let mut stacks = Stacks::default();
+    let pid = run.child.id();
+    stacks.adopt(pid, Arc::new(Process::open(pid).unwrap()));
+    let (whole, named) = run.at("reached", ALL);
+    // The saved frame pointer lies two pages up, beyond what is copied here.
+    assert_eq!(
+        depth(&mut stacks, &run.sample(4 << 10)),
+        named.names().len() - 3
+    );
+    assert_eq!(depth(&mut stacks, &whole), named.names().len());
+}
+
+fn depth(stacks: &mut Stacks, raw: &RawSample) -> usize {
+    let events = stacks.resolve(raw, now()).events;
+    let samples = events.iter().filter_map(|event| match event {
+        Event::Sample(sample) => Some(sample.stack.len()),
+        _ => None,
+    });
+    samples.sum()
 }
 
 /// What is asked for after many samples of a whole stack.

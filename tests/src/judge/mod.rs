@@ -4,7 +4,7 @@ mod inferred;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{load::quantile, otlp::Span, truth::Call};
 
@@ -24,9 +24,11 @@ pub struct Verdict {
     pub strays: Vec<String>,
     /// Spans whose chain ends at a span that nobody exported, where exports were given.
     pub dangling: Vec<String>,
-    /// Calls under a sampled span that were long enough to be expected.
-    pub expected: usize,
-    /// Of those, the ones without a span.
+    /// Calls under a sampled span that were long enough to be expected, by the name of their span.
+    pub expected_by_name: BTreeMap<String, usize>,
+    /// Of those, the ones without a span, by that name.
+    pub missing_by_name: BTreeMap<String, usize>,
+    /// The same, a line each.
     pub missing: Vec<String>,
     /// Spans made of calls that have no parent, or an unsampled one.
     pub unwanted: Vec<String>,
@@ -69,6 +71,21 @@ impl Verdict {
             .collect()
     }
 
+    /// Calls that were expected to have a span.
+    pub fn expected(&self) -> usize {
+        self.expected_by_name.values().sum()
+    }
+
+    /// For each name, how many of the expected calls have a span.
+    pub fn found_by_name(&self) -> String {
+        let found = |(name, expected): (&String, &usize)| {
+            let missing = self.missing_by_name.get(name).copied().unwrap_or_default();
+            format!("{name} {} of {expected}", expected - missing)
+        };
+        let names: Vec<String> = self.expected_by_name.iter().map(found).collect();
+        names.join(", ")
+    }
+
     /// One line with the figures.
     pub fn summary(&self) -> String {
         format!(
@@ -76,8 +93,8 @@ impl Verdict {
              median, {} us at p99; end off by {} us, {} us; {} stray, {} dangling, {} unwanted",
             self.right,
             self.spans,
-            self.expected - self.missing.len(),
-            self.expected,
+            self.expected() - self.missing.len(),
+            self.expected(),
             micros(&self.start_error_ns, 0.5),
             micros(&self.start_error_ns, 0.99),
             micros(&self.end_error_ns, 0.5),
@@ -261,7 +278,9 @@ impl<'a> Index<'a> {
                     .start_error_ns
                     .push(span.start_ns.abs_diff(call.start_ns));
                 verdict.end_error_ns.push(span.end_ns.abs_diff(call.end_ns));
-                verdict.expected += usize::from(call.duration_ns() >= expect_from_ns);
+                if call.duration_ns() >= expect_from_ns {
+                    count(&mut verdict.expected_by_name, call);
+                }
             }
             Some((_, span)) => {
                 verdict
@@ -269,12 +288,17 @@ impl<'a> Index<'a> {
                     .push(format!("{}: {} {}", what(), span.trace_id, span.parent));
             }
             None if call.has_parent() && call.duration_ns() >= expect_from_ns => {
-                verdict.expected += 1;
+                count(&mut verdict.expected_by_name, call);
+                count(&mut verdict.missing_by_name, call);
                 verdict.missing.push(what());
             }
             None => {}
         }
     }
+}
+
+fn count(by_name: &mut BTreeMap<String, usize>, call: &Call) {
+    *by_name.entry(call.region.clone()).or_default() += 1;
 }
 
 fn micros(sorted: &[u64], q: f64) -> u64 {

@@ -226,7 +226,7 @@ fn run_sees_the_only_call_of_a_short_program() {
         expect_from_ns: 0,
     });
     assert!(
-        verdict.is_perfect() && verdict.expected == 1,
+        verdict.is_perfect() && verdict.expected() == 1,
         "{:?}\n{}",
         verdict.complaints(),
         outcome.stderr
@@ -257,7 +257,7 @@ fn run_sees_calls_from_the_first_instruction() {
         expect_from_ns: 0,
     });
     assert!(
-        verdict.is_perfect() && verdict.expected == calls.len() - without,
+        verdict.is_perfect() && verdict.expected() == calls.len() - without,
         "{:?}\n{}",
         verdict.complaints(),
         outcome.stderr
@@ -312,7 +312,7 @@ fn run_sees_the_first_solve_after_its_import() {
     eprintln!("  {}", verdict.summary());
     let complaints = excused(verdict.complaints(), &outcome.stderr);
     assert!(
-        complaints.is_empty() && verdict.expected > 0,
+        complaints.is_empty() && verdict.expected() > 0,
         "{}\n{}",
         complaints.join("\n"),
         outcome.stderr

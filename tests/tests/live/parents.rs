@@ -202,8 +202,8 @@ fn greenlets_on_one_thread() {
         scene.outcome.stderr
     );
     assert!(
-        verdict.expected >= 80,
+        verdict.expected() >= 80,
         "only {} calls to look at",
-        verdict.expected
+        verdict.expected()
     );
 }

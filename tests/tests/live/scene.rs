@@ -120,9 +120,9 @@ impl Scene {
             self.outcome.stderr
         );
         assert!(
-            verdict.expected >= at_least,
+            verdict.expected() >= at_least,
             "only {} calls to look at",
-            verdict.expected
+            verdict.expected()
         );
         verdict
     }

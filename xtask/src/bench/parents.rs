@@ -107,6 +107,7 @@ fn report(requests: usize, at_once: usize) -> Result<()> {
         "{requests} requests on mixed endpoints, {at_once} at once: {}",
         verdict.summary()
     );
+    println!("    calls that have a span: {}", verdict.found_by_name());
     println!("    {}", measured.solver.summary()?);
     for complaint in verdict.complaints().iter().take(20) {
         println!("    {complaint}");
