@@ -19,22 +19,16 @@ struct Package {
     /// The requirements file that needs it.
     needed_by: &'static str,
     requirement: &'static str,
-    /// Arguments of `CMake`.
-    cmake: &'static str,
-    /// A project in it, and what `CMake` includes there: its build script has settings that no argument changes.
-    project: (&'static str, &'static str),
+    environment: &'static [(&'static str, &'static str)],
 }
 
 const PACKAGES: &[Package] = &[Package {
     needed_by: "llama",
     requirement: "llama-cpp-python==0.3.36",
-    // The same code on every machine, and no image models, which the tests don't need.
-    cmake: "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF",
-    // Nor what llama.cpp's own programs share, which takes a third of the time.
-    project: (
-        "llama.cpp",
-        "set(LLAMA_BUILD_COMMON OFF CACHE BOOL \"\" FORCE)\n",
-    ),
+    environment: &[
+        // The same code on every machine, and no image models, which the tests don't need.
+        ("CMAKE_ARGS", "-DGGML_NATIVE=OFF -DLLAVA_BUILD=OFF"),
+    ],
 }];
 
 /// Folders with the wheels that a requirements file needs; built at the first call, which takes some
@@ -65,9 +59,11 @@ impl Package {
     fn key(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.requirement);
-        for part in [self.cmake, self.project.0, self.project.1] {
+        for (key, value) in self.environment {
             hash.update([0]);
-            hash.update(part);
+            hash.update(key);
+            hash.update(b"=");
+            hash.update(value);
         }
         let mut key = hex::encode(hash.finalize());
         key.truncate(12);
@@ -80,7 +76,6 @@ impl Package {
         let cores = std::thread::available_parallelism()
             .map_or(2, NonZero::get)
             .to_string();
-        let arguments = self.cmake_arguments(dir)?;
         let mut child = Command::new(python)
             .args(["-m", "pip", "wheel", "--verbose", "--no-deps"])
             .arg("--disable-pip-version-check")
@@ -88,7 +83,7 @@ impl Package {
             .arg("--wheel-dir")
             .arg(dir)
             .env("CMAKE_BUILD_PARALLEL_LEVEL", &cores)
-            .env("CMAKE_ARGS", arguments)
+            .envs(self.environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -105,18 +100,6 @@ impl Package {
         );
         eprintln!("  built in {:.0} s", started.elapsed().as_secs_f64());
         Ok(())
-    }
-
-    fn cmake_arguments(&self, dir: &Path) -> Result<String> {
-        let (project, text) = self.project;
-        fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
-        let path = dir.join("settings.cmake");
-        fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
-        let path = path.display();
-        Ok(format!(
-            "{} -DCMAKE_PROJECT_{project}_INCLUDE={path}",
-            self.cmake
-        ))
     }
 }
 
