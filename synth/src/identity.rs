@@ -4,7 +4,10 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use crate::{ids::SpanId, item::Key};
+use crate::{
+    ids::{SpanId, TraceId},
+    item::Key,
+};
 
 /// The id of a crossing's span: `SipHash` 1-3 of target and crossing, keyed by the seed. It is fixed
 /// from the entry on, so that children may name a crossing that is still open.
@@ -29,6 +32,17 @@ pub(crate) fn share_span_id(seed: u64, serial: u64) -> SpanId {
     let mut hasher = SipHasher13::new_with_keys(seed, 2);
     hasher.write(&serial.to_le_bytes());
     SpanId(hasher.finish().max(1).to_be_bytes())
+}
+
+/// The trace of the span of that number among those that are steps for several requests: it is nobody's.
+pub(crate) fn batch_trace_id(seed: u64, serial: u64) -> TraceId {
+    let half = |key: u64| {
+        let mut hasher = SipHasher13::new_with_keys(seed, key);
+        hasher.write(&serial.to_le_bytes());
+        u128::from(hasher.finish())
+    };
+    // Zero means "no trace" in W3C trace context.
+    TraceId((half(3) << 64 | half(4)).max(1).to_be_bytes())
 }
 
 #[cfg(test)]

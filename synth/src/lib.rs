@@ -7,6 +7,7 @@
 
 mod attempts;
 mod attributes;
+mod batches;
 mod called;
 mod clock;
 mod decide;

@@ -56,6 +56,13 @@ pub struct Region {
     /// Slot of a sequence's number: for as long as a crossing is open, the sequence is its request's.
     #[serde(default)]
     pub sequence: Option<u32>,
+    /// Slot of the engine's context that the sequence is of, as its steps are folded by. `None`: the process
+    /// is taken to have one.
+    #[serde(default)]
+    pub engine: Option<u32>,
+    /// Name of the spans of steps that were made for several sequences at once.
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 impl Region {
@@ -79,6 +86,8 @@ impl Region {
             on_device: false,
             memory: None,
             sequence: None,
+            engine: None,
+            batch: None,
         }
     }
 }
@@ -278,6 +287,11 @@ pub enum ValueRule {
     },
     /// The slots as signed integers, added up. If one was not read, there is no total.
     Total {
+        /// Slots.
+        slots: Vec<u32>,
+    },
+    /// Integers multiplied; left out if they are more than an `i64` holds.
+    Product {
         /// Slots.
         slots: Vec<u32>,
     },

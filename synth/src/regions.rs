@@ -13,6 +13,8 @@ pub(crate) struct KnownRegion {
     pub name: Arc<str>,
     /// The same region, as crossings appear that open a repetition.
     pub opening: Option<Arc<KnownRegion>>,
+    /// The same region, as its steps appear that are several requests' together.
+    pub batch: Option<Arc<KnownRegion>>,
 }
 
 impl KnownRegion {
@@ -20,6 +22,7 @@ impl KnownRegion {
         Self {
             name: Arc::from(region.name.as_str()),
             opening: opening(&region).map(Arc::new),
+            batch: batch(&region).map(Arc::new),
             region,
         }
     }
@@ -37,6 +40,20 @@ fn opening(region: &Region) -> Option<KnownRegion> {
         name: Arc::from(face.name.as_str()),
         region: face,
         opening: None,
+        batch: None,
+    })
+}
+
+fn batch(region: &Region) -> Option<KnownRegion> {
+    let name = region.batch.as_deref()?;
+    Some(KnownRegion {
+        name: Arc::from(name),
+        region: Region {
+            name: name.to_owned(),
+            ..region.clone()
+        },
+        opening: None,
+        batch: None,
     })
 }
 

@@ -1,5 +1,5 @@
 //! Steps that an engine makes for several requests at once, on a thread of its own: each request gets its
-//! share of them, if a region says which sequence is whose.
+//! share of them, if a region says which sequence is whose. `batches.rs` has the steps' own spans.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     attributes::AttributeList,
+    batches::{self, Batches},
     clock::Instant,
     event::{Ending, Member},
     identity,
@@ -28,20 +29,38 @@ use crate::{
 
 /// Requests that have ended and that later ones may link to.
 const ENDED: usize = 256;
+/// Links of a span.
+const LINKS: usize = 128;
 
 /// A step.
 #[derive(Debug)]
-struct Step {
-    region: RegionId,
-    thread: u32,
-    entry: KernelTime,
-    exit: KernelTime,
-    members: Vec<Member>,
+pub(crate) struct Step {
+    pub region: RegionId,
+    pub thread: u32,
+    pub entry: KernelTime,
+    pub exit: KernelTime,
+    /// The engine's context that it was made in.
+    pub context: Option<u64>,
+    /// Number of the batch that it is of: steps for the same sequences, one after the other.
+    pub batch: u64,
+    pub members: Vec<Member>,
+}
+
+impl Step {
+    /// The sequences, in their order.
+    pub fn sequences(&self) -> BTreeSet<u64> {
+        sequences(&self.members)
+    }
+}
+
+pub(crate) fn sequences(members: &[Member]) -> BTreeSet<u64> {
+    members.iter().map(|member| member.sequence).collect()
 }
 
 /// A request that held a sequence.
 #[derive(Debug)]
 struct Holder {
+    context: Option<u64>,
     sequence: u64,
     entry: KernelTime,
     exit: KernelTime,
@@ -49,10 +68,11 @@ struct Holder {
     span_id: SpanId,
 }
 
-/// What one target's engine did lately, for requests that have not ended yet.
+/// What one target's engines did lately, for requests that have not ended yet.
 #[derive(Debug, Default)]
-struct Engine {
-    steps: VecDeque<Step>,
+pub(crate) struct Engine {
+    pub steps: VecDeque<Step>,
+    pub batches: Batches,
     ended: VecDeque<Holder>,
     /// Of requests that began before, steps may be missing.
     lacks_until: KernelTime,
@@ -61,9 +81,9 @@ struct Engine {
 /// All targets' engines.
 #[derive(Debug, Default)]
 pub(crate) struct SharedSteps {
-    by_target: FxHashMap<TargetId, Engine>,
+    pub by_target: FxHashMap<TargetId, Engine>,
     /// For the ids of spans that are no crossing's.
-    serial: u64,
+    pub serial: u64,
 }
 
 /// The steps of one phase of a request.
@@ -77,6 +97,8 @@ struct Share {
     thread: u32,
     region: Option<RegionId>,
     others: BTreeSet<u64>,
+    /// The batches that its steps were of, as far as others were served by them too.
+    batches: BTreeSet<u64>,
 }
 
 impl Share {
@@ -88,33 +110,53 @@ impl Share {
         self.steps.add(step.exit.since(step.entry));
         self.tokens += own.tokens;
         self.results += own.wanted;
+        if step.members.len() > 1 {
+            self.batches.insert(step.batch);
+        }
         let others = step.members.iter().map(|member| member.sequence);
         self.others
             .extend(others.filter(|other| *other != own.sequence));
     }
 }
 
+/// A request's own in an engine: whose context, which sequence, and how long.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    context: Option<u64>,
+    sequence: u64,
+    entry: KernelTime,
+    exit: KernelTime,
+}
+
 impl Engine {
-    /// Whether it is known of every step in a time whom it served.
-    fn knows_all(&self, entry: KernelTime, exit: KernelTime) -> bool {
-        let is_unknown = |member: &Member| member.sequence == Member::UNKNOWN;
+    /// The contexts of all steps in a time.
+    fn contexts(&self, entry: KernelTime, exit: KernelTime) -> BTreeSet<Option<u64>> {
         let within = |step: &&Step| step.exit >= entry && step.entry <= exit;
-        let mut within = self.steps.iter().filter(within);
+        (self.steps.iter().filter(within))
+            .map(|step| step.context)
+            .collect()
+    }
+
+    /// Whether it is known of every step of its context whom it served.
+    fn knows_all(&self, held: &Held) -> bool {
+        let is_unknown = |member: &Member| member.sequence == Member::UNKNOWN;
+        let mut within = self.steps.iter().filter(|step| {
+            step.context == held.context && step.exit >= held.entry && step.entry <= held.exit
+        });
         let has_unknown = within.any(|step| step.members.iter().any(is_unknown));
-        entry >= self.lacks_until && !has_unknown
+        held.entry >= self.lacks_until && !has_unknown
     }
 
     /// The steps for a sequence in a time: those up to the first from which a result of it was wanted (its
     /// prompt), and those after.
-    fn shares(&self, sequence: u64, entry: KernelTime, exit: KernelTime) -> [Share; 2] {
+    fn shares(&self, held: &Held) -> [Share; 2] {
         let mut shares = [Share::default(), Share::default()];
         let mut phase = 0;
-        let within = |step: &&Step| step.entry >= entry && step.exit <= exit;
-        for step in self.steps.iter().filter(within) {
-            let own = step
-                .members
-                .iter()
-                .find(|member| member.sequence == sequence);
+        let within = self.steps.iter().filter(|step| {
+            step.context == held.context && step.entry >= held.entry && step.exit <= held.exit
+        });
+        for step in within {
+            let own = (step.members.iter()).find(|member| member.sequence == held.sequence);
             if let Some(own) = own {
                 shares[phase].add(step, *own);
                 if own.wanted > 0 {
@@ -126,9 +168,10 @@ impl Engine {
     }
 
     /// Spans of the requests that were served by the same steps, as far as they are known by now.
-    fn links(&self, share: &Share) -> Vec<Link> {
+    fn links(&self, context: Option<u64>, share: &Share) -> Vec<Link> {
         let was_served = |holder: &&Holder| {
-            share.others.contains(&holder.sequence)
+            holder.context == context
+                && share.others.contains(&holder.sequence)
                 && holder.entry <= share.ended
                 && holder.exit >= share.begun
         };
@@ -149,19 +192,31 @@ impl Synth {
         if end.members.is_empty() || end.ending != Ending::Returned {
             return;
         }
+        let region = self.regions.get(item.region);
+        let fold = region
+            .as_ref()
+            .and_then(|region| region.region.fold.as_ref());
+        let by = fold.and_then(|fold| fold.by);
+        let idle_ns = fold.map_or(0, |fold| fold.idle_ns);
+        let limit = self.settings.limits.shared_steps as usize;
         let engine = self.shared.by_target.entry(item.key.target).or_default();
-        if engine.steps.len() >= self.settings.limits.shared_steps as usize {
+        if engine.steps.len() >= limit {
             let oldest = engine.steps.pop_front();
             engine.lacks_until = oldest.map_or(engine.lacks_until, |step| step.exit);
             self.tally.noted(Noted::SharedSteps, 1);
         }
-        engine.steps.push_back(Step {
+        let mut step = Step {
             region: item.region,
             thread: item.thread,
             entry: item.entry,
             exit: end.exit,
+            context: by.and_then(|slot| end.slots().bits(slot)),
+            batch: 0,
             members: end.members.clone(),
-        });
+        };
+        let before = (engine.steps.iter().rev()).find(|before| before.context == step.context);
+        step.batch = engine.batches.of(&step, before, idle_ns);
+        engine.steps.push_back(step);
     }
 
     /// Steps are not followed for a while: of none of the requests is it known that they had no others.
@@ -182,23 +237,41 @@ impl Synth {
         let Some(engine) = self.shared.by_target.get(&target) else {
             return;
         };
-        if !engine.knows_all(draft.item.entry, end.exit) {
+        let (entry, exit) = (draft.item.entry, end.exit);
+        let said = draft.region.region.engine;
+        let context = match said {
+            Some(slot) => end.slots().bits(slot),
+            None => engine.contexts(entry, exit).into_iter().next().flatten(),
+        };
+        let held = Held {
+            context,
+            sequence,
+            entry,
+            exit,
+        };
+        let is_known = match said {
+            Some(_) => context.is_some(),
+            None => engine.contexts(entry, exit).len() <= 1,
+        };
+        if !is_known || !engine.knows_all(&held) {
             self.tally.noted(Noted::SharesUnknown, 1);
             return;
         }
-        let shares = engine.shares(sequence, draft.item.entry, end.exit);
-        let links = [0, 1].map(|phase: usize| engine.links(&shares[phase]));
+        let shares = engine.shares(&held);
+        let requests = [0, 1].map(|phase: usize| engine.links(held.context, &shares[phase]));
         // Each result that was wanted is one that comes out, the prompt's among them.
         let all = shares.iter().map(|share| share.results).sum();
-        for ((share, links), results) in shares.iter().zip(links).zip([None, Some(all)]) {
+        for ((share, requests), results) in shares.iter().zip(requests).zip([None, Some(all)]) {
             if share.steps.count > 0 {
+                let mut links = self.batch_links(target, &share.batches, out);
+                links.extend(requests);
                 self.send_share(draft, share, results, links, out);
             }
         }
-        self.end_holder(draft, end, sequence);
+        self.end_holder(draft, &held);
     }
 
-    fn end_holder(&mut self, draft: &Draft, end: &End, sequence: u64) {
+    fn end_holder(&mut self, draft: &Draft, held: &Held) {
         let engine = self
             .shared
             .by_target
@@ -208,9 +281,10 @@ impl Synth {
             engine.ended.pop_front();
         }
         engine.ended.push_back(Holder {
-            sequence,
-            entry: draft.item.entry,
-            exit: end.exit,
+            context: held.context,
+            sequence: held.sequence,
+            entry: held.entry,
+            exit: held.exit,
             trace_id: draft.parent.trace_id,
             span_id: draft.span_id,
         });
@@ -221,7 +295,7 @@ impl Synth {
         draft: &Draft,
         share: &Share,
         results: Option<u64>,
-        links: Vec<Link>,
+        mut links: Vec<Link>,
         out: &mut impl Sink,
     ) {
         let region = share.region.and_then(|region| self.regions.get(region));
@@ -248,6 +322,8 @@ impl Synth {
         list.add("thread.id", i64::from(share.thread));
         describe(&mut list, share, &face.region, results);
         let (attributes, dropped) = list.finish(&mut self.tally);
+        let dropped_links = links.len().saturating_sub(LINKS);
+        links.truncate(LINKS);
         self.shared.serial += 1;
         let duration_ns = end.unix.0.saturating_sub(start.unix.0);
         let source = draft.parent.source_name();
@@ -269,7 +345,8 @@ impl Synth {
             status: Status::Unset,
             dropped: Dropped {
                 attributes: dropped,
-                ..Dropped::default()
+                links: u32::try_from(dropped_links).unwrap_or(u32::MAX),
+                events: 0,
             },
         });
     }
@@ -281,11 +358,7 @@ fn end_after(start: Instant, end: Instant) -> UnixTime {
 
 /// What is the request's own of its steps, and how long they took for all whom they served.
 fn describe(list: &mut AttributeList<'_>, share: &Share, face: &Region, results: Option<u64>) {
-    list.add_number("hotspan.count", share.steps.count);
-    list.add_number("hotspan.busy_ns", share.steps.sum_ns);
-    list.add_number("hotspan.step.p50_ns", share.steps.percentile_ns(50));
-    list.add_number("hotspan.step.p99_ns", share.steps.percentile_ns(99));
-    list.add_number("hotspan.step.max_ns", share.steps.slowest_ns);
+    batches::describe_steps(list, &share.steps);
     list.add_number("hotspan.shared_with", share.others.len() as u64);
     let Some(fold) = &face.fold else { return };
     let Some(opening) = &fold.opening else { return };

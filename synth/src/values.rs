@@ -67,6 +67,9 @@ impl Slots<'_> {
                     Some(sum.saturating_add(self.int(*slot)?))
                 })
                 .map(Value::Int),
+            ValueRule::Product { slots } => (slots.iter())
+                .try_fold(1_i64, |product, slot| product.checked_mul(self.int(*slot)?))
+                .map(Value::Int),
             ValueRule::Scaled {
                 slot,
                 offset,
@@ -166,6 +169,9 @@ mod tests {
         let total = ValueRule::Total { slots: vec![0, 1] };
         check(&total, &[(0, 24), (1, u64::MAX)], Value::Int(23));
         check(&total, &[(0, 24)], None);
+        let product = ValueRule::Product { slots: vec![0, 1] };
+        check(&product, &[(0, 24), (1, u64::MAX)], Value::Int(-24));
+        check(&product, &[(0, u64::MAX >> 1), (1, 2)], None);
         check(
             &ValueRule::Quotient {
                 slot: 0,

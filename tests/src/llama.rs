@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +10,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    http, paths,
+    http::{self, Streamed},
+    paths,
     process::Process,
     python::Venv,
     service::{free_port, wait_for_port},
@@ -32,7 +32,7 @@ impl Server {
     pub fn start() -> Result<Self> {
         let venv = Venv::get("llama")?;
         let dir = TempDir::new().context("failed to make a temporary folder")?;
-        let model = model(&venv, dir.path())?;
+        let model = model(&venv, Size::Tiny, dir.path())?;
         let (port, truth) = (free_port()?, dir.path().join("truth.jsonl"));
         let mut command = Command::new(venv.program("opentelemetry-instrument"));
         command
@@ -76,14 +76,8 @@ impl Server {
 /// The token of the letter A. It is always sampled: one of half a character would keep its event back.
 const LETTER: &str = "68";
 
-/// A completion that is streamed, as part of a trace: how long until its first event was there, and how
-/// many events came.
-pub fn stream(
-    port: u16,
-    trace_id: &str,
-    prompt: &str,
-    max_tokens: usize,
-) -> Result<(Duration, usize)> {
+/// A completion that is streamed, as part of a trace.
+pub fn stream(port: u16, trace_id: &str, prompt: &str, max_tokens: usize) -> Result<Streamed> {
     let body = json!({
         "prompt": prompt,
         "max_tokens": max_tokens,
@@ -91,14 +85,34 @@ pub fn stream(
         "logit_bias": { LETTER: 100.0 },
     });
     let parent = format!("00-{trace_id}-00000000000000aa-01");
-    http::post_for_events(&http::client(), port, "/v1/completions", &body, &parent)
+    http::post_for_events(port, "/v1/completions", &body, &parent)
 }
 
-/// Writes the tiny model into a folder.
-pub fn model(venv: &Venv, dir: &Path) -> Result<PathBuf> {
-    let path = dir.join("tiny.gguf");
+/// How large a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// A token takes less than a millisecond of one core.
+    Tiny,
+    /// As the smallest that people use: some ten milliseconds.
+    Small,
+}
+
+impl Size {
+    /// As `random_model.py` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+        }
+    }
+}
+
+/// Writes a model with random weights into a folder.
+pub fn model(venv: &Venv, size: Size, dir: &Path) -> Result<PathBuf> {
+    let path = dir.join(format!("{}.gguf", size.name()));
     let status = Command::new(venv.python())
-        .arg(paths::targets().join("tiny_model.py"))
+        .arg(paths::targets().join("random_model.py"))
+        .arg(size.name())
         .arg(&path)
         .status()
         .context("failed to start Python")?;

@@ -108,7 +108,7 @@ def onnx(number: int) -> None:
     rows = numpy.ones((128 + number % 64, size), dtype=numpy.float32)
     with truth.call("onnx.run", "onnx") as facts:
         _SESSIONS[0].run(None, {"input": rows})
-        facts["matmuls"] = _MATMULS
+        facts.update(matmuls=_MATMULS, number=number)
 
 
 def onnx_raises(number: int) -> None:
@@ -236,6 +236,47 @@ def cuda_memory(number: int) -> None:
         assert driver.cuCtxDestroy_v2(None) == 0
 
 
+_CONTEXTS: list = []
+
+
+def cuda_contexts(number: int) -> None:
+    """Two requests at once, each in a context of its own: what is held is held by the process."""
+    driver = _cuda_driver()
+    if not _CONTEXTS:
+        driver.cuCtxSetCurrent.argtypes = driver.cuCtxDestroy_v2.argtypes = [ctypes.c_void_p]
+        for _ in range(2):
+            context = ctypes.c_void_p()
+            assert driver.cuCtxCreate_v2(ctypes.byref(context), 0, 0) == 0
+            _CONTEXTS.append(context.value)
+    sizes = [(1 + number) << 20, 3 << 20]
+    _HELD[0] += sum(sizes)
+    both = threading.Barrier(2)
+
+    def request(which: int) -> None:
+        assert driver.cuCtxSetCurrent(_CONTEXTS[which]) == 0
+        with tracer.start_as_current_span("request"):
+            address = ctypes.c_uint64()
+            assert driver.cuMemAlloc_v2(ctypes.byref(address), sizes[which]) == 0
+            both.wait()
+            with truth.call("cuda.launch", "cuda_contexts") as facts:
+                facts["count"] = 10 + 5 * which + number
+                for _ in range(facts["count"]):
+                    driver.cuLaunchKernel(None, 1, 1, 1, 1, 1, 1, 0, None, None, None)
+            with truth.call("cuda.synchronize", "cuda_contexts") as facts:
+                driver.cuStreamSynchronize(None)
+                facts["held"] = _HELD[0]
+            both.wait()
+
+    threads = [threading.Thread(target=request, args=[which]) for which in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if number == 9:
+        # What the first had is gone with it, nobody knows how much.
+        assert driver.cuCtxDestroy_v2(_CONTEXTS[0]) == 0
+
+
 def cuda_real(number: int) -> None:
     """The real runtime: without a driver each call fails, and says so."""
     runtime = _cudart()
@@ -244,6 +285,27 @@ def cuda_real(number: int) -> None:
         facts["error"] = runtime.cudaMemcpy(host, host, 16, 1)
     with truth.call("cuda.synchronize", "cuda_real") as facts:
         facts["error"] = runtime.cudaStreamSynchronize(None)
+
+
+_LOG: list = []
+
+
+def _note_log() -> None:
+    """Keeps what llama.cpp says of its own."""
+    import llama_cpp
+
+    @llama_cpp.llama_log_callback
+    def note(level, text, _):
+        _LOG.append(text.decode())
+
+    _LOG.append(note)
+    llama_cpp.llama_log_set(note, ctypes.c_void_p())
+
+
+def _kv_cache_mib() -> float:
+    """From the last line of it: `llama_kv_cache: size = 1.00 MiB (...), K (f16): ...`."""
+    lines = [line for line in _LOG[1:] if line.startswith("llama_kv_cache: size =")]
+    return float(lines[-1].split()[3])
 
 
 def llama(number: int) -> None:
@@ -265,12 +327,42 @@ def llama(number: int) -> None:
             facts["failed"] = not loaded
         if loaded:
             parameters = llama_cpp.llama_context_default_params()
-            parameters.n_ctx = 512
+            # Of keys and values in half and in full precision, for one sequence and for two.
+            parameters.n_ctx = 512 * (1 + number % 3)
+            parameters.n_seq_max = 1 + number // 2 % 2
+            parameters.type_k = number // 4 % 2
+            parameters.type_v = number // 8 % 2
             with truth.call("llama.init", "llama") as facts:
                 context = llama_cpp.llama_init_from_model(loaded, parameters)
-                facts.update(failed=not context, size=llama_cpp.llama_n_ctx(context))
+                facts.update(failed=not context, size=llama_cpp.llama_n_ctx(context), mib=_kv_cache_mib())
             llama_cpp.llama_free(context)
             llama_cpp.llama_model_free(loaded)
+
+
+def torch(number: int) -> None:
+    """Operators of PyTorch on the CPU, and a backward pass."""
+    import torch
+
+    functional = torch.nn.functional
+    square, image = torch.ones(512, 512), torch.ones(4, 16, 128, 128)
+    heads, kernel = torch.ones(1, 8, 256, 64), torch.ones(32, 16, 3, 3)
+    operators = {
+        "torch.matmul": lambda: square @ square,
+        "torch.convolution": lambda: functional.conv2d(image, kernel),
+        "torch.attention": lambda: functional.scaled_dot_product_attention(heads, heads, heads),
+        "torch.layer_norm": lambda: functional.layer_norm(image, [128, 128]),
+        "torch.softmax": lambda: image.softmax(-1),
+    }
+    for name, operator in operators.items():
+        with truth.call(name, "torch") as facts:
+            facts["count"] = 2 + number % 3
+            for _ in range(facts["count"]):
+                operator()
+    with tracer.start_as_current_span("training"):
+        weights = torch.ones(512, 512, requires_grad=True)
+        loss = (weights @ square).sum()
+        with truth.call("torch.backward", "torch"):
+            loss.backward()
 
 
 _WORDS = 20_000
@@ -330,21 +422,26 @@ def _batching():
 
         _fields_ = [(name, ctypes.c_uint64) for name in ("begun", "ended", "steps", "tokens")]
 
-    engine = ctypes.CDLL(os.environ["ENGINE"])
-    engine.batching_start()
-    _ENGINE.extend((engine, Phase))
+    library = ctypes.CDLL(os.environ["ENGINE"])
+    library.batching_context.restype = ctypes.c_void_p
+    library.batching_generate.argtypes = [ctypes.c_void_p, *[ctypes.c_int] * 3, ctypes.c_void_p]
+    library.batching_shared.argtypes = [ctypes.c_void_p]
+    library.batching_shared.restype = ctypes.c_uint64
+    library.batching_start()
+    _ENGINE.extend((library, Phase, [library.batching_context(number) for number in range(2)]))
 
 
 def batching(number: int) -> None:
-    """Three requests at a time, each with a prompt and a number of results of its own."""
-    engine, phase = _ENGINE
+    """Three requests at a time at one engine, and two at another, each with a prompt and a number of results
+    of its own."""
+    library, phase, engines = _ENGINE
 
-    def request(sequence: int) -> None:
+    def request(engine: int, sequence: int) -> None:
         phases = (phase * 2)()
-        prompt, wanted = 5 + 20 * sequence + number, 6 + sequence
+        prompt, wanted = 5 + 20 * sequence + number + 3 * engine, 6 + sequence
         with tracer.start_as_current_span("request"):
             with truth.call("batching.generate", "batching"):
-                engine.batching_generate(sequence, prompt, wanted, phases)
+                library.batching_generate(engines[engine], sequence, prompt, wanted, phases)
             for name, of in zip(("llama.prefill", "llama.decode"), phases):
                 facts = {"calls": of.steps, "tokens": of.tokens, "start_ns": of.begun, "end_ns": of.ended}
                 if name == "llama.decode":
@@ -352,11 +449,14 @@ def batching(number: int) -> None:
                 with truth.call(name, "batching") as said:
                     said.update(facts)
 
-    threads = [threading.Thread(target=request, args=[sequence]) for sequence in range(3)]
+    who = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    threads = [threading.Thread(target=request, args=arguments) for arguments in who]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    with truth.call("batching.shared", "batching") as facts:
+        facts["steps"] = sum(library.batching_shared(engine) for engine in engines)
 
 
 _MODELS: list = []
@@ -439,6 +539,7 @@ def main() -> None:
         import llama_cpp
 
         llama_cpp.llama_backend_init()
+        _note_log()
     if sys.argv[1] == "llama_decode":
         _llama_model()
     if sys.argv[1] == "cython":
@@ -455,6 +556,10 @@ def main() -> None:
         _cudart()
     if sys.argv[1] == "tokenize":
         import tokenizers  # noqa: F401
+    if sys.argv[1] == "torch":
+        # Before the agent comes; lazily, as a machine without a GPU need not have all that it can use.
+        sys.setdlopenflags(os.RTLD_LAZY)
+        torch(0)
     if sys.argv[1].startswith("onnx"):
         # Before the first call: a session made right after the import would not be seen.
         import onnxruntime  # noqa: F401

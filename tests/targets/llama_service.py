@@ -23,7 +23,9 @@ class Phase:
 
     def __init__(self, region: str):
         self.region = region
-        context = trace.get_current_span().get_span_context()
+        span = trace.get_current_span()
+        self.request_start_ns = getattr(span, "start_time", 0)
+        context = span.get_span_context()
         self.trace_id = format(context.trace_id, "032x")
         self.span_id = format(context.span_id, "016x")
         self.sampled = bool(context.trace_flags & 1)
@@ -71,7 +73,7 @@ class Generation:
 
     def write(self) -> None:
         """Writes down all that it did."""
-        self.prefill.write()
+        self.prefill.write(request_start_ns=self.prefill.request_start_ns)
         self.decode.write(sampled=self.sample.calls)
         self.sample.write()
 

@@ -205,7 +205,9 @@ impl Object<'_> {
             size: hit.size,
             fragments: hit.fragments.clone(),
         };
-        match self.catalogue.rules[hit.rule].role {
+        let rule = &self.catalogue.rules[hit.rule];
+        match rule.role {
+            RegionRole::Note if rule.notes_result => own_exits(searched, &function),
             RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
             _ => Ok(exits::find(searched, &function)?),
         }
@@ -227,6 +229,7 @@ impl Object<'_> {
             limit_per_s: rule.limit_per_s,
             flags: rule.flags,
             group: rule.group,
+            notes_result: rule.notes_result,
             reads: Vec::with_capacity(MAX_READS),
             unread: Vec::new(),
             attributes: rule.attributes.clone(),
@@ -243,6 +246,8 @@ impl Object<'_> {
             memory: rule.memory.clone(),
             members: rule.members,
             sequence: rule.sequence,
+            engine: rule.engine,
+            batch: rule.batch.clone(),
             code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
         let getter_offset =
@@ -278,5 +283,18 @@ impl Object<'_> {
                 (library.name.clone(), self.versions[index].clone())
             })
             .collect()
+    }
+}
+
+/// The exits of a function whose result is noted. There is no entry by which an exit is known to be its:
+/// none may be shared with another function.
+fn own_exits(searched: &Searched<'_>, function: &Function) -> Result<Exits, RefusedBecause> {
+    let exits = exits::find(searched, function)?;
+    let is_own =
+        exits.tail_callees.is_empty() && exits.points.iter().all(|exit| exit.condition == 0);
+    if is_own {
+        Ok(exits)
+    } else {
+        Err(RefusedBecause::SharedExit)
     }
 }

@@ -101,6 +101,9 @@ fn value(value: &Value, slots: &Slots) -> Result<ValueRule, String> {
         Value::Total(of) => ValueRule::Total {
             slots: of.iter().map(integer).collect::<Result<_, _>>()?,
         },
+        Value::Product(of) => ValueRule::Product {
+            slots: of.iter().map(integer).collect::<Result<_, _>>()?,
+        },
         Value::Scaled(rule) => ValueRule::Scaled {
             slot: integer(&rule.of)?,
             offset: double(&rule.offset)?,

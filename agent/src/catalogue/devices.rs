@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::{
     error::CatalogueError,
     reads,
-    rules::Source,
+    rules::{Source, check_name},
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };
@@ -34,7 +34,7 @@ pub struct Members {
 
 /// Checks where a step says whom it serves.
 pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members>, CatalogueError> {
-    let Some(written) = region.members else {
+    let Some(written) = &region.members else {
         return Ok(None);
     };
     let is_step = region.role == Role::Span && region.fold.is_some();
@@ -69,6 +69,34 @@ pub(super) fn sequence(
     (slots.of_class(name.get_ref(), Class::Integer))
         .map(Some)
         .map_err(fail)
+}
+
+/// Checks which slot has the engine's context that the sequence is of.
+pub(super) fn engine(
+    source: &Source,
+    region: &Region,
+    slots: &Slots,
+) -> Result<Option<u32>, CatalogueError> {
+    let Some(name) = &region.engine else {
+        return Ok(None);
+    };
+    let fail = |reason: String| CatalogueError::new(source, Some(name.span()), reason);
+    if region.sequence.is_none() {
+        return Err(fail(
+            "engine: only what holds a `sequence` has it".to_owned(),
+        ));
+    }
+    (slots.of_class(name.get_ref(), Class::Integer))
+        .map(Some)
+        .map_err(fail)
+}
+
+/// The name of a step's spans when it is made for several sequences.
+pub(super) fn batch(source: &Source, region: &Region) -> Result<Option<String>, CatalogueError> {
+    let name = (region.members.as_ref()).and_then(|members| members.name.as_ref());
+    let Some(name) = name else { return Ok(None) };
+    check_name(source, name)?;
+    Ok(Some(name.get_ref().clone()))
 }
 
 /// Checks by what a tally's entries are counted besides.

@@ -1,6 +1,6 @@
 //! A region of the catalogue in an object: what to arm, and what it means.
 
-use hotspan_common::{MAX_READS, ReadSpec, RegionSpec};
+use hotspan_common::{MAX_READS, ReadSpec, ReadWhen, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
     region::{AttributeRule, Condition, FailureRule, FoldRule, MemoryRule, Region, Role, Stage},
@@ -26,7 +26,8 @@ pub enum RegionRole {
     SpanEvent,
     /// An entry that is counted with those that follow it, as one span. It has no exits.
     Tally,
-    /// No crossing: it adds its reads to the open crossing of its group around it. It has no exits.
+    /// No crossing: it adds its reads to the open crossing of its group around it, at its entry or, of its
+    /// result, at its exits.
     Note,
 }
 
@@ -69,6 +70,8 @@ pub struct FoundRegion {
     pub flags: u32,
     /// Group number over the whole catalogue; 0: none.
     pub group: u32,
+    /// Whether it is a note that is taken at the exits.
+    pub notes_result: bool,
     /// What to read, for this very build.
     pub reads: Vec<ReadSpec>,
     /// Slots, by name, that no read is known for in this build: what depends on them is left out.
@@ -101,6 +104,10 @@ pub struct FoundRegion {
     pub members: Option<Members>,
     /// Slot of the sequence that its request holds.
     pub sequence: Option<u32>,
+    /// Slot of the engine's context that it is of.
+    pub engine: Option<u32>,
+    /// Name of the spans of steps for several sequences.
+    pub batch: Option<String>,
     /// Bytes of its object's code before it, and from it on.
     pub code_around: (u32, u32),
 }
@@ -132,6 +139,11 @@ pub enum RefusedBecause {
     /// Two crossings with one stack pointer can't be told apart.
     #[error("{0} is armed on the same function")]
     SameFunction(String),
+    /// A note of a result, where the function may leave by another one's exit.
+    #[error(
+        "leaves by a jump: an exit there need not be its own, so that its result can't be noted"
+    )]
+    SharedExit,
 }
 
 impl FoundRegion {
@@ -140,6 +152,10 @@ impl FoundRegion {
         let mut reads = [ReadSpec::default(); MAX_READS];
         for (to, read) in reads.iter_mut().zip(&self.reads) {
             *to = *read;
+            if self.notes_result {
+                // The programs take every note alike.
+                to.when = ReadWhen::Entry.wire();
+            }
         }
         RegionSpec {
             min_ns: self.min_ns,
@@ -187,6 +203,8 @@ impl FoundRegion {
             on_device: self.on_device,
             memory: self.memory.clone(),
             sequence: self.sequence,
+            engine: self.engine,
+            batch: self.batch.clone(),
         })
     }
 }

@@ -67,6 +67,16 @@ impl ReadRule {
         self.spec.slot
     }
 
+    /// Whether it is read when the function returns.
+    pub(super) fn is_at_exit(&self) -> bool {
+        self.spec.when == ReadWhen::Exit.wire()
+    }
+
+    /// Whether it reads the result, or what that points to.
+    pub(super) fn is_of_result(&self) -> bool {
+        self.spec.base == Base::Result.wire()
+    }
+
     /// What to read in this build, if the gates hold and `getter_offset` knows the getter.
     pub(super) fn resolve(
         &self,

@@ -66,6 +66,8 @@ pub(super) struct Rule {
     pub limit_per_s: u32,
     pub flags: u32,
     pub group: u32,
+    /// A note that is taken at the function's exits, of its result.
+    pub notes_result: bool,
     pub reads: Vec<ReadRule>,
     pub attributes: Vec<AttributeRule>,
     pub failure: Option<FailureRule>,
@@ -82,6 +84,10 @@ pub(super) struct Rule {
     pub memory: Option<MemoryRule>,
     pub members: Option<Members>,
     pub sequence: Option<u32>,
+    /// Slot of the engine's context that it is of.
+    pub engine: Option<u32>,
+    /// Name of the spans of steps for several sequences.
+    pub batch: Option<String>,
     pub anchor: Option<Anchor>,
 }
 
@@ -213,6 +219,15 @@ fn rule(
             reason,
         ));
     }
+    let notes_result = region.role == Role::Note && reads.iter().any(ReadRule::is_at_exit);
+    if notes_result && !reads.iter().all(ReadRule::is_of_result) {
+        let reason = "a note reads either what its function is called with, or its result";
+        return Err(CatalogueError::new(
+            source,
+            Some(region.name.span()),
+            reason,
+        ));
+    }
     let slots = numbering.slots(region);
     if region.role == Role::Tally && slots.len() > TALLY_SLOT as usize {
         let reason = format!("a tally can read {TALLY_SLOT} slots: the last is its count");
@@ -235,6 +250,7 @@ fn rule(
         limit_per_s: region.max_rate.unwrap_or(DEFAULT_MAX_RATE),
         flags,
         group,
+        notes_result,
         reads,
         attributes: attributes_of(source, region, slots)?,
         failure: region
@@ -253,6 +269,8 @@ fn rule(
         memory: devices::memory(source, region, slots, min_ns)?,
         members: devices::members(source, region)?,
         sequence: devices::sequence(source, region, slots)?,
+        engine: devices::engine(source, region, slots)?,
+        batch: devices::batch(source, region)?,
         anchor,
         only_if: region
             .only_if

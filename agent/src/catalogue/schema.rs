@@ -85,12 +85,15 @@ pub(super) struct Region {
     pub memory: Option<Memory>,
     pub members: Option<Members>,
     pub sequence: Option<Spanned<String>>,
+    pub engine: Option<Spanned<String>>,
 }
 
-/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// Where a step for several sequences has its arguments, in bytes from the stack pointer at the entry, and the
+/// name of such steps' own spans.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Members {
+    pub name: Option<Spanned<String>>,
     pub count: u16,
     pub list: u16,
     pub wanted: u16,
@@ -272,6 +275,7 @@ pub(super) enum Value {
     Reached(Reached),
     Quotient(Quotient),
     Total(Vec<Spanned<String>>),
+    Product(Vec<Spanned<String>>),
     Scaled(Scaled),
     Constant(String),
     Given(Given),

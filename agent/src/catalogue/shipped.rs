@@ -16,7 +16,8 @@ const FILES: &[(&str, &str)] = shipped![
     "onnx.toml",
     "ortools.toml",
     "python.toml",
-    "tokenizers.toml"
+    "tokenizers.toml",
+    "torch.toml"
 ];
 
 /// The shipped files.

@@ -281,6 +281,32 @@ type = \"i32\"";
 }
 
 #[test]
+fn a_note_of_a_result_is_taken_at_the_exits() {
+    let read = |from: &str| format!("{{ slot = \"{from}\", from = \"{from}\", type = \"i32\" }}");
+    let text = |reads: &str| {
+        format!(
+            "library = \"shop\"\n[[region]]\nname = \"shop.minor\"\nsymbols = [\"minor\"]\nrole = \"note\"\ngroup = \"shop\"\nread = [{reads}]"
+        )
+    };
+    let analysis = analyse(&catalogue(&text(&read("result"))), "c++", SHOP);
+    let [minor] = &analysis.regions[..] else {
+        panic!("{analysis:?}");
+    };
+    assert!(minor.notes_result);
+    assert_eq!(minor.exits.len(), 1);
+    assert_eq!(minor.spec().reads[0].when, ReadWhen::Entry.wire());
+    // What it was called with is not known there.
+    let both = text(&format!("{}, {}", read("result"), read("arg0")));
+    let error = Catalogue::from_sources(&[source("t", &both)]).unwrap_err();
+    assert!(error.to_string().contains("or its result"), "{error}");
+    // The callee's exit is not its own.
+    let jumps = "extern \"C\" __attribute__((noinline)) int other(int n) { asm volatile(\"\"); return n; } extern \"C\" int minor(int n) { return other(n + 1); }";
+    let analysis = analyse(&catalogue(&text(&read("result"))), "c++", jumps);
+    assert!(analysis.regions.is_empty(), "{analysis:?}");
+    assert_eq!(analysis.refused.len(), 1);
+}
+
+#[test]
 fn later_files_replace_regions_and_take_them_out() {
     let first = "library = \"shop\"\n[[region]]\nname = \"shop.price\"\nsymbols = [\"absent\"]\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]";
     let second = "library = \"shop\"\n[[region]]\nname = \"shop.price\"\nsymbols = [\"price\"]\n[[region]]\nname = \"shop.pay\"\nenabled = false";

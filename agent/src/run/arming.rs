@@ -303,17 +303,17 @@ impl Arming {
 
 /// The region's number is put in when it is known.
 fn points(found: &FoundRegion) -> Vec<ProbePoint> {
-    let entry = if found.role == RegionRole::Note {
-        PointKind::Note
-    } else {
-        PointKind::Entry
+    let at_exits = |kind| {
+        let exits = found.exits.iter();
+        exits.map(move |exit| point(exit.file_offset, kind, exit.condition))
     };
-    found
-        .exits
-        .iter()
-        .map(|exit| point(exit.file_offset, PointKind::Exit, exit.condition))
-        .chain([point(found.entry, entry, 0)])
-        .collect()
+    match found.role {
+        RegionRole::Note if found.notes_result => at_exits(PointKind::Note).collect(),
+        RegionRole::Note => vec![point(found.entry, PointKind::Note, 0)],
+        _ => at_exits(PointKind::Exit)
+            .chain([point(found.entry, PointKind::Entry, 0)])
+            .collect(),
+    }
 }
 
 fn point(file_offset: u64, kind: PointKind, condition: u8) -> ProbePoint {

@@ -13,12 +13,21 @@ use crate::{crossing as plain, timeline::MS, tree, unindented};
 
 const GENERATE: RegionId = RegionId(1);
 const STEP: RegionId = RegionId(2);
+/// A request of which is not said whose engine it is at.
+const ANYWHERE: RegionId = RegionId(3);
 const SEQUENCE: u32 = 0;
 const LENGTH: u32 = 1;
+const ENGINE: u32 = 2;
 
-const SHOWN: &[&str] = &["hotspan.count", "hotspan.shared_with", "tokens", "results"];
+const SHOWN: &[&str] = &[
+    "hotspan.count",
+    "hotspan.shared_with",
+    "hotspan.sequences",
+    "tokens",
+    "results",
+];
 
-fn regions() -> [Region; 2] {
+fn regions() -> [Region; 3] {
     let span = |id, name: &str| Region::span(id, name, name, "libengine.so");
     let tokens = || AttributeRule {
         key: "tokens".to_owned(),
@@ -38,11 +47,15 @@ fn regions() -> [Region; 2] {
     [
         Region {
             sequence: Some(SEQUENCE),
+            engine: Some(ENGINE),
             ..span(GENERATE, "engine.generate")
         },
         Region {
             attributes: vec![tokens()],
+            batch: Some("engine.batch".to_owned()),
             fold: Some(Box::new(FoldRule {
+                by: Some(ENGINE),
+                idle_ns: 1_000 * MS,
                 sum: vec![LENGTH],
                 rate: Some(Rate {
                     key: "rate".to_owned(),
@@ -52,6 +65,10 @@ fn regions() -> [Region; 2] {
                 ..FoldRule::default()
             })),
             ..span(STEP, "engine.decode")
+        },
+        Region {
+            sequence: Some(SEQUENCE),
+            ..span(ANYWHERE, "engine.anywhere")
         },
     ]
 }
@@ -69,7 +86,7 @@ fn crossing(region: RegionId, thread: u32, from: u64, to: u64, parent: ParentRea
 fn generate(letter: u8, sequence: u64, from: u64, to: u64) -> Crossing {
     let parent = ParentRead::Found(plain::under(char::from(letter)));
     Crossing {
-        values: vec![(SEQUENCE, sequence)],
+        values: vec![(SEQUENCE, sequence), (ENGINE, 1)],
         ..crossing(GENERATE, u32::from(letter), from, to, parent)
     }
 }
@@ -82,9 +99,20 @@ fn step(from: u64, to: u64, members: &[(u64, u64, u64)]) -> Crossing {
         wanted,
     };
     Crossing {
+        values: vec![(ENGINE, 1)],
         members: members.iter().map(member).collect(),
         ..crossing(STEP, 9, from, to, ParentRead::None("no_span".to_owned()))
     }
+}
+
+/// The same of another engine's context.
+fn at(engine: u64, mut crossing: Crossing) -> Crossing {
+    for (slot, value) in &mut crossing.values {
+        if *slot == ENGINE {
+            *value = engine;
+        }
+    }
+    crossing
 }
 
 fn spans(crossings: &[Crossing], limits: Limits) -> (Vec<Span>, String) {
@@ -132,6 +160,8 @@ fn each_request_has_its_share() {
             generate(b'b', 1, 15, 40),
         ],
         "
+        -
+          engine.batch 16..22 count=2 sequences=2 tokens=14
         a
           engine.generate 10..30
             engine.prefill 12..18 count=2 shared_with=1 tokens=11
@@ -140,21 +170,38 @@ fn each_request_has_its_share() {
           engine.generate 15..40
             engine.prefill 16..22 count=2 shared_with=1 tokens=10
             engine.decode 24..33 count=2 shared_with=2 tokens=2 results=3
+        -
+          engine.batch 24..26 count=1 sequences=3 tokens=3
         unattributed engine.decode no_span: 5, 10 ms
         ",
     );
-    // Whoever ends later links to those that have ended.
     let of = |parent: u8, name: &str| {
         let of_trace = |span: &&Span| span.trace_id == TraceId([parent; 16]) && *span.name == *name;
         spans.iter().find(of_trace).unwrap()
     };
-    assert!(of(b'a', "engine.decode").links.is_empty());
-    for name in ["engine.prefill", "engine.decode"] {
-        let links = &of(b'b', name).links;
-        assert_eq!(links.len(), 1);
-        assert_eq!(links[0].span_id, of(b'a', "engine.generate").span_id);
-        assert_eq!(links[0].trace_id, TraceId([b'a'; 16]));
-    }
+    let linked = |span: &Span| -> Vec<String> {
+        let of = |id| spans.iter().find(|span| span.span_id == id).unwrap();
+        let label = |to: &Span| format!("{} {}", to.name, to.start.0 / MS % 100);
+        span.links
+            .iter()
+            .map(|link| label(of(link.span_id)))
+            .collect()
+    };
+    // To the steps, and whoever ends later to those that have ended.
+    assert_eq!(linked(of(b'a', "engine.prefill")), ["engine.batch 16"]);
+    assert_eq!(
+        linked(of(b'a', "engine.decode")),
+        ["engine.batch 16", "engine.batch 24"]
+    );
+    let first = "engine.generate 10";
+    assert_eq!(
+        linked(of(b'b', "engine.prefill")),
+        ["engine.batch 16", first]
+    );
+    assert_eq!(
+        linked(of(b'b', "engine.decode")),
+        ["engine.batch 24", first]
+    );
 }
 
 #[test]
@@ -210,4 +257,57 @@ fn a_share_is_whole_or_left_out() {
         shares_unknown: 1
         ";
     check(&unknown, expected);
+}
+
+#[test]
+fn sequences_of_two_contexts_are_not_the_same() {
+    let own = |letter, engine| at(engine, generate(letter, 0, 10, 30));
+    let steps = [
+        step(12, 14, &[(0, 8, 1), (1, 1, 1)]),
+        at(2, step(13, 15, &[(0, 5, 1), (1, 1, 1)])),
+        step(16, 18, &[(0, 1, 1), (1, 1, 1)]),
+        at(2, step(17, 19, &[(0, 1, 1)])),
+    ];
+    let with = |requests: [Crossing; 2]| [&steps[..], &requests[..]].concat();
+    check(
+        &with([own(b'a', 1), own(b'b', 2)]),
+        "
+        -
+          engine.batch 13..15 count=1 sequences=2 tokens=6
+        a
+          engine.generate 10..30
+            engine.prefill 12..14 count=1 shared_with=1 tokens=8
+            engine.decode 16..18 count=1 shared_with=1 tokens=1 results=2
+        b
+          engine.generate 10..30
+            engine.prefill 13..15 count=1 shared_with=1 tokens=5
+            engine.decode 17..19 count=1 shared_with=0 tokens=1 results=2
+        -
+          engine.batch 12..18 count=2 sequences=2 tokens=11
+        unattributed engine.decode no_span: 4, 8 ms
+        ",
+    );
+    let anywhere = Crossing {
+        region: ANYWHERE,
+        values: vec![(SEQUENCE, 0)],
+        ..generate(b'a', 0, 10, 30)
+    };
+    // Which of the two it is at is not known.
+    check(
+        &with([anywhere.clone(), own(b'b', 2)]),
+        "
+        -
+          engine.batch 13..15 count=1 sequences=2 tokens=6
+        a
+          engine.anywhere 10..30
+        b
+          engine.generate 10..30
+            engine.prefill 13..15 count=1 shared_with=1 tokens=5
+            engine.decode 17..19 count=1 shared_with=0 tokens=1 results=2
+        unattributed engine.decode no_span: 4, 8 ms
+        shares_unknown: 1
+        ",
+    );
+    let (_, text) = spans(&[steps[0].clone(), anywhere], Limits::default());
+    assert!(text.contains("engine.prefill 12..14"), "{text}");
 }

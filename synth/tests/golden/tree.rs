@@ -28,7 +28,12 @@ pub fn render(spans: &[Span], summary: &Summary, shown: &[&str]) -> String {
         } else {
             format!("{target}:")
         };
-        line(&mut text, 0, &format!("{other}{}", char::from(parent.0[0])));
+        // A span that begins a trace has none.
+        let parent = match parent.0[0] {
+            0 => '-',
+            letter => char::from(letter),
+        };
+        line(&mut text, 0, &format!("{other}{parent}"));
         branch(&mut text, 1, children, spans, shown);
     }
     counts(&mut text, summary);

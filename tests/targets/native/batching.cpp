@@ -1,5 +1,6 @@
 // An engine that makes one step for several requests at once, as llama.cpp's server does: a thread of its
-// own calls `llama_decode`, which only takes its time. Each request holds one of the sequences.
+// own calls `llama_decode`, which only takes its time. Each request holds one of the sequences. There are two of
+// them in the process, each with a context and a thread; their sequences have the same numbers.
 //
 // The batch is llama.h's: passed by value, on the stack.
 
@@ -26,9 +27,7 @@ struct llama_batch {
 static std::atomic<long> steps;
 
 __attribute__((noinline, visibility("default"))) int32_t llama_decode(void *context, llama_batch batch) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
-    while (std::chrono::steady_clock::now() < end)
-        ;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
     steps += batch.n_tokens + (context == nullptr);
     return 0;
 }
@@ -55,10 +54,21 @@ struct Request {
     bool done = false;
 };
 
-// Never taken down: the engine's thread waits on them still when the process ends.
-std::mutex &mutex = *new std::mutex;
-std::condition_variable &changed = *new std::condition_variable;
-Request *held[SEQUENCES];
+enum { ENGINES = 2 };
+
+// What stands for a `llama_context`. Never taken down: its thread waits on it still when the process ends.
+struct Engine {
+    std::mutex mutex;
+    std::condition_variable changed;
+    Request *held[SEQUENCES] = {};
+    // Steps that served several requests.
+    uint64_t shared = 0;
+};
+
+Engine &engine(int number) {
+    static Engine *engines = new Engine[ENGINES];
+    return engines[number];
+}
 
 void add(std::vector<int32_t> &sequences, std::vector<int8_t> &logits, int sequence, int tokens, bool wanted) {
     for (int i = 0; i < tokens; i++) {
@@ -68,18 +78,20 @@ void add(std::vector<int32_t> &sequences, std::vector<int8_t> &logits, int seque
 }
 
 // One step for all who are there: a chunk of a prompt, or a token.
-void step(std::unique_lock<std::mutex> &lock) {
+void step(Engine &engine, std::unique_lock<std::mutex> &lock) {
     std::vector<int32_t> sequences;
     std::vector<int8_t> logits;
-    int tokens[SEQUENCES] = {};
+    int tokens[SEQUENCES] = {}, served = 0;
     for (int sequence = 0; sequence < SEQUENCES; sequence++) {
-        const Request *request = held[sequence];
+        const Request *request = engine.held[sequence];
         if (!request || request->done)
             continue;
         const int left = request->prompt - request->position;
         tokens[sequence] = left > CHUNK ? CHUNK : left > 0 ? left : 1;
+        served++;
         add(sequences, logits, sequence, tokens[sequence], left <= CHUNK);
     }
+    engine.shared += served > 1;
     std::vector<int32_t *> pointers;
     for (auto &sequence : sequences)
         pointers.push_back(&sequence);
@@ -87,11 +99,11 @@ void step(std::unique_lock<std::mutex> &lock) {
     llama_batch batch = {int32_t(sequences.size()), ones.data(), nullptr, ones.data(), ones.data(), pointers.data(), logits.data()};
     lock.unlock();
     const uint64_t begun = now_ns();
-    llama_decode(&held, batch);
+    llama_decode(&engine, batch);
     const uint64_t ended = now_ns();
     lock.lock();
     for (int sequence = 0; sequence < SEQUENCES; sequence++) {
-        Request *request = held[sequence];
+        Request *request = engine.held[sequence];
         if (!tokens[sequence])
             continue;
         Phase &phase = request->phases[request->position >= request->prompt];
@@ -103,11 +115,11 @@ void step(std::unique_lock<std::mutex> &lock) {
         request->results += request->position >= request->prompt;
         request->done = request->results == request->wanted;
     }
-    changed.notify_all();
+    engine.changed.notify_all();
 }
 
-bool has_work() {
-    for (const Request *request : held)
+bool has_work(const Engine &engine) {
+    for (const Request *request : engine.held)
         if (request && !request->done)
             return true;
     return false;
@@ -117,25 +129,35 @@ bool has_work() {
 
 extern "C" {
 
-// Starts the engine's own thread.
+// Starts the engines' own threads.
 void batching_start() {
-    std::thread([] {
-        std::unique_lock lock(mutex);
-        for (;;) {
-            changed.wait(lock, has_work);
-            step(lock);
-        }
-    }).detach();
+    for (int number = 0; number < ENGINES; number++)
+        std::thread([&engine = engine(number)] {
+            std::unique_lock lock(engine.mutex);
+            for (;;) {
+                engine.changed.wait(lock, [&] { return has_work(engine); });
+                step(engine, lock);
+            }
+        }).detach();
+}
+
+// The context of an engine.
+void *batching_context(int number) { return &engine(number); }
+
+// How many of its steps served several requests.
+uint64_t batching_shared(Engine *engine) {
+    std::unique_lock lock(engine->mutex);
+    return engine->shared;
 }
 
 // A request that holds a sequence until its results are there.
-__attribute__((noinline)) void batching_generate(int sequence, int prompt, int wanted, Phase *phases) {
+__attribute__((noinline)) void batching_generate(Engine *engine, int sequence, int prompt, int wanted, Phase *phases) {
     Request request{prompt, wanted};
-    std::unique_lock lock(mutex);
-    held[sequence] = &request;
-    changed.notify_all();
-    changed.wait(lock, [&] { return request.done; });
-    held[sequence] = nullptr;
+    std::unique_lock lock(engine->mutex);
+    engine->held[sequence] = &request;
+    engine->changed.notify_all();
+    engine->changed.wait(lock, [&] { return request.done; });
+    engine->held[sequence] = nullptr;
     phases[0] = request.phases[0];
     phases[1] = request.phases[1];
 }

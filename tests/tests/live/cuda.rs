@@ -232,6 +232,32 @@ fn check_memory(scene: &Scene, known: usize) {
     }
 }
 
+/// Two contexts in one process, each with a request: launches are each request's own, memory the process's.
+#[test]
+fn two_contexts_in_one_process() {
+    let Some(_turn) = require_bpf("two CUDA contexts") else {
+        return;
+    };
+    let mut command = target("cuda_contexts", stub());
+    let scene = scene::batch(command.env("CUDA_DRIVER", driver()), Attach::pid, 12);
+    let of = |region: &'static str| scene.calls.iter().filter(move |call| call.region == region);
+    assert_eq!(of("cuda.launch").count(), 2 * 12);
+    for call in of("cuda.launch") {
+        let count = span(&scene, call).int("hotspan.count");
+        assert_eq!(count, call.facts["count"].as_i64(), "{call:?}");
+    }
+    for (number, call) in of("cuda.synchronize").enumerate() {
+        // With the tenth call a context has gone.
+        let held = call.number("held").filter(|_| number < 2 * 10);
+        assert_eq!(
+            span(&scene, call).number("ml.gpu.memory_allocated_mb"),
+            held.map(|bytes| bytes / 1e6),
+            "{call:?}"
+        );
+    }
+    assert!(scene.outcome.stderr.contains("device_memory_unknown"));
+}
+
 #[test]
 fn the_real_runtime_fails_without_a_driver() {
     let Some(_turn) = require_bpf("real CUDA runtime") else {

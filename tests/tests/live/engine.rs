@@ -7,7 +7,7 @@ use hotspan_tests::{
     service::Options, truth::Call,
 };
 
-use crate::scene;
+use crate::scene::{self, Scene};
 
 const ROUNDS: usize = 9;
 const REQUESTS_A_ROUND: usize = 4;
@@ -97,7 +97,8 @@ fn the_query_for_requests_that_queued() {
     assert_eq!(selected, ROUNDS / 3 * 2 * (REQUESTS_A_ROUND - 1));
 }
 
-/// One step of the engine serves several requests: each has its own share of it, by the sequence it holds.
+/// One step of an engine serves several requests: each has its own share of it, by the sequence it holds. The
+/// sequences of two engines have the same numbers.
 #[test]
 fn steps_that_serve_several_requests() {
     let Some(_turn) = require_bpf("an engine that batches") else {
@@ -123,7 +124,7 @@ fn steps_that_serve_several_requests() {
     for call in scene
         .calls
         .iter()
-        .filter(|call| call.region != "batching.generate")
+        .filter(|call| call.region.starts_with("llama."))
     {
         let found = own(call);
         assert_eq!(found.len(), 1, "{call:?}\n{}", scene.outcome.stderr);
@@ -148,20 +149,51 @@ fn steps_that_serve_several_requests() {
         }
         assert!(span.int("hotspan.shared_with").unwrap() <= 2);
         phases += 1;
-        linked += usize::from(!span.links.is_empty());
-        for link in &span.links {
-            let other = spans.iter().find(|other| other.span_id == *link);
-            assert_eq!(other.unwrap().name, "batching.generate");
-            assert_ne!(other.unwrap().trace_id, span.trace_id);
+        let others = linked_to(span, spans);
+        let named = |name: &str| others.iter().filter(|other| other.name == name).count();
+        linked += usize::from(named("batching.generate") > 0);
+        let is_shared = span.int("hotspan.shared_with") > Some(0);
+        assert_eq!(named("llama.batch") > 0, is_shared, "{span:?}");
+        for other in others {
+            assert_ne!(other.trace_id, span.trace_id);
+            assert!(other.start_ns <= span.end_ns && span.start_ns <= other.end_ns);
         }
     }
     eprintln!("  {phases} phases, {linked} linked to requests that their steps served before");
-    assert_eq!(phases, ROUNDS * 3 * 2);
+    assert_eq!(phases, ROUNDS * 5 * 2);
     assert!(linked >= ROUNDS, "{linked} of {phases}");
+    check_batches(&scene);
     // The engine's own steps are nobody's in particular.
     let stderr = &scene.outcome.stderr;
     assert!(
         stderr.contains("llama.decode (not_a_python_thread)"),
         "{stderr}"
     );
+}
+
+fn linked_to<'a>(span: &Span, spans: &'a [Span]) -> Vec<&'a Span> {
+    let of_id = |id: &String| spans.iter().find(|span| span.span_id == *id).unwrap();
+    span.links.iter().map(of_id).collect()
+}
+
+/// The steps themselves: each that served several requests is in one span, which begins a trace of its own.
+fn check_batches(scene: &Scene) {
+    let batches: Vec<&Span> = scene.named("llama.batch").collect();
+    let steps: i64 = (batches.iter())
+        .filter_map(|batch| batch.int("hotspan.count"))
+        .sum();
+    let said = (scene.calls.iter().rev())
+        .find_map(|call| call.facts["steps"].as_i64())
+        .unwrap();
+    assert_eq!(steps, said, "steps for several requests");
+    for batch in batches {
+        assert!(batch.parent.is_empty(), "{batch:?}");
+        assert!(batch.int("hotspan.sequences") > Some(1), "{batch:?}");
+        let in_trace = scene
+            .outcome
+            .spans
+            .iter()
+            .filter(|span| span.trace_id == batch.trace_id);
+        assert_eq!(in_trace.count(), 1);
+    }
 }

@@ -25,5 +25,6 @@ mod scene;
 mod thread_context;
 mod tokenizers;
 mod top;
+mod torch;
 mod torture;
 mod workers;

@@ -1,10 +1,12 @@
-//! llama-cpp-python's server with four requests at once: bounds, counts, and the time to the first token.
+//! llama-cpp-python's server with one request and with four at once: bounds, counts, and the time to the first
+//! token.
 
-use std::{thread, time::Duration};
+use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use hotspan_tests::{
     agent::Attach,
+    http::Streamed,
     judge::span_for,
     llama::{self, Server},
     load::quantile,
@@ -12,7 +14,8 @@ use hotspan_tests::{
     truth::Call,
 };
 
-const AT_ONCE: usize = 4;
+/// Requests at a time: one after the other, and several that the server lets queue.
+const AT_ONCE: [usize; 2] = [1, 4];
 /// What bounds may be off.
 const BOUND_MS: f64 = 1.0;
 /// What the time to the first token may differ from the client's.
@@ -21,7 +24,7 @@ const FIRST_TOKEN_MS: f64 = 2.0;
 /// A request, as the client saw it.
 struct Asked {
     trace_id: String,
-    first_event: Duration,
+    streamed: Streamed,
 }
 
 /// Prints how near the spans come to what server and clients say.
@@ -29,14 +32,28 @@ pub fn run(rounds: usize) -> Result<()> {
     let server = Server::start()?;
     // The first request of a process pays for its imports.
     ask(server.port, 0, 0)?;
-    let warm = server.truth()?.len();
-    let agent = Attach::pid(server.pid()).start()?;
+    for at_once in AT_ONCE {
+        println!("{at_once} at once:");
+        let warm = server.truth()?.len();
+        let agent = Attach::pid(server.pid()).start()?;
+        // So does the first of an agent's.
+        ask(server.port, 0, 1)?;
+        let asked = requests(server.port, rounds.max(1), at_once)?;
+        let calls = server.truth()?.split_off(warm);
+        let outcome = agent.stop()?;
+        compare(&calls, &outcome.spans)?;
+        first_tokens(&asked, &calls, &outcome.spans)?;
+    }
+    Ok(())
+}
+
+/// Four in each round.
+fn requests(port: u16, rounds: usize, at_once: usize) -> Result<Vec<Asked>> {
     let mut asked = Vec::new();
-    for round in 1..=rounds.max(1) {
+    for round in 1..=rounds * 4 / at_once {
         let answers: Vec<Result<Asked>> = thread::scope(|scope| {
-            let port = server.port;
-            let clients: Vec<_> = (0..AT_ONCE)
-                .map(|number| scope.spawn(move || ask(port, round, number)))
+            let clients: Vec<_> = (0..at_once)
+                .map(|number| scope.spawn(move || ask(port, round * 8 + at_once, number)))
                 .collect();
             (clients.into_iter())
                 .map(|client| client.join().unwrap_or_else(|_| panic!("a client failed")))
@@ -46,21 +63,15 @@ pub fn run(rounds: usize) -> Result<()> {
             asked.push(answer?);
         }
     }
-    let calls = server.truth()?.split_off(warm);
-    let outcome = agent.stop()?;
-    compare(&calls, &outcome.spans)?;
-    first_tokens(&asked, &outcome.spans)
+    Ok(asked)
 }
 
 fn ask(port: u16, round: usize, number: usize) -> Result<Asked> {
     let trace_id = format!("{:032x}", (round + 1) << 8 | number);
     // Of 300 tokens and more: three chunks. All differ from their first byte on.
     let prompt = format!("{round}{number}{}", "prompt ".repeat(42 + number));
-    let (first_event, _) = llama::stream(port, &trace_id, &prompt, 30 + number)?;
-    Ok(Asked {
-        trace_id,
-        first_event,
-    })
+    let streamed = llama::stream(port, &trace_id, &prompt, 30 + number)?;
+    Ok(Asked { trace_id, streamed })
 }
 
 /// Bounds and counts of every phase.
@@ -102,27 +113,41 @@ fn counts_right(call: &Call, span: &Span) -> bool {
     })
 }
 
-fn first_tokens(asked: &[Asked], spans: &[Span]) -> Result<()> {
-    let (mut off, mut missing) = (Vec::new(), 0);
-    for request in asked {
+/// The time to the first token, and where the client's is longer: before the server's span begins, and
+/// from the sampled token to the client's socket.
+fn first_tokens(asked: &[Asked], calls: &[Call], spans: &[Span]) -> Result<()> {
+    let mut parts: [Vec<f64>; 3] = Default::default();
+    for Asked { trace_id, streamed } in asked {
         let said = (spans.iter())
-            .filter(|span| span.name == "llama.prefill" && span.trace_id == request.trace_id)
+            .filter(|span| span.name == "llama.prefill" && span.trace_id == *trace_id)
             .find_map(|span| span.number("gen_ai.server.time_to_first_token"));
-        match said {
-            Some(seconds) => off.push((request.first_event.as_secs_f64() - seconds) * 1e3),
-            None => missing += 1,
-        }
+        let begun = (calls.iter())
+            .filter(|call| call.region == "llama.prefill" && call.trace_id == *trace_id)
+            .find_map(|call| call.number("request_start_ns"));
+        let (Some(said), Some(begun)) = (said, begun) else {
+            continue;
+        };
+        let (sent, first) = (streamed.sent_ns as f64, streamed.first_ns as f64);
+        parts[0].push((first - sent) / 1e6 - said * 1e3);
+        parts[1].push((begun - sent) / 1e6);
+        parts[2].push((first - begun) / 1e6 - said * 1e3);
     }
-    ensure!(
-        !off.is_empty(),
-        "no span says when its first token was there"
-    );
-    off.sort_by(f64::total_cmp);
-    let within = off.iter().filter(|ms| ms.abs() <= FIRST_TOKEN_MS).count();
+    let known = parts[0].len();
+    ensure!(known > 0, "no span says when its first token was there");
+    for part in &mut parts {
+        part.sort_by(f64::total_cmp);
+    }
+    let within = (parts[0].iter()).filter(|ms| ms.abs() <= FIRST_TOKEN_MS);
     println!(
-        "time to the first token, the client's less hotspan's: {within} of {} within {FIRST_TOKEN_MS} ms, {}; {missing} not known",
-        off.len(),
-        spread(&off)?
+        "time to the first token, the client's less hotspan's: {} of {known} within {FIRST_TOKEN_MS} ms, {}; {} not known",
+        within.count(),
+        spread(&parts[0])?,
+        asked.len() - known
+    );
+    println!("  until the server's span begins: {}", spread(&parts[1])?);
+    println!(
+        "  from the sampled token to the client: {}",
+        spread(&parts[2])?
     );
     Ok(())
 }

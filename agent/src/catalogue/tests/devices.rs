@@ -69,6 +69,10 @@ fn mistakes_are_named() {
             "t:7: count_by: `from` is arg0 or arg1",
         ),
         ("outermost = true", "t:3: outermost: within which `group`?"),
+        (
+            "engine = \"n\"",
+            "t:6: engine: only what holds a `sequence` has it",
+        ),
     ];
     for (line, expected) in cases {
         let text = format!("{HEAD}{READ}{line}");
