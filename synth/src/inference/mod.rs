@@ -170,6 +170,7 @@ impl Inference {
             end: sample.time,
             kind: Kind::sample(period_ns, sample.next_ns),
             stack,
+            kernel: kernel_frames(&sample.stack, &self.functions),
             earliest: None,
             latest: None,
         });
