@@ -62,3 +62,28 @@ fn described(name: &str) -> Described {
         object: KERNEL.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<Rc<str>> {
+        names.iter().map(|name| (*name).into()).collect()
+    }
+
+    #[test]
+    fn a_switch_begins_where_the_kernel_makes_it() {
+        let switch = [
+            "bpf_prog_sched_switch",
+            "__traceiter_sched_switch",
+            "__schedule",
+            "schedule",
+        ];
+        assert_eq!(tracing(&names(&switch)), 2);
+    }
+
+    #[test]
+    fn what_a_tick_interrupted_is_whole() {
+        assert_eq!(tracing(&names(&["vfs_read", "ksys_read"])), 0);
+    }
+}

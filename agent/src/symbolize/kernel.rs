@@ -23,10 +23,12 @@ pub struct KernelSymbols {
 
 impl Default for KernelSymbols {
     fn default() -> Self {
-        let mut kernel = Kernel::default();
-        // A kernel image beside would be that of another build as easily, and takes its time to read.
-        kernel.vmlinux = MaybeDefault::None;
-        kernel.debug_syms = false;
+        let kernel = Kernel {
+            // An image beside may be another build's, and takes its time to read.
+            vmlinux: MaybeDefault::None,
+            debug_syms: false,
+            ..Kernel::default()
+        };
         Self {
             symbolizer: Symbolizer::builder().enable_auto_reload(false).build(),
             source: Source::Kernel(kernel),

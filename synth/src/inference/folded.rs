@@ -78,3 +78,38 @@ impl FoldedStacks {
 fn clean(name: &str) -> String {
     name.replace([';', '\n', '\r'], "_")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Function, Language},
+        ids::FunctionId,
+    };
+
+    #[test]
+    fn frames_of_the_kernel_are_marked() {
+        let mut functions = Functions::default();
+        let names = [(Language::Python, "read"), (Language::Kernel, "vfs_read")];
+        let stack = names.map(|(language, name)| {
+            let id = FunctionId(language as u32);
+            let function = Function {
+                id,
+                language,
+                name: name.to_owned(),
+                qualified: name.to_owned(),
+                file: String::new(),
+                object: String::new(),
+            };
+            assert!(functions.announce(function, 8));
+            Frame {
+                function: id,
+                line: 0,
+            }
+        });
+        let mut folded = FoldedStacks::default();
+        folded.add(Some("GET /"), None, &stack, 5, &functions);
+        let lines: Vec<_> = folded.into_lines().collect();
+        assert_eq!(lines, [("GET /;read;vfs_read_[k]".to_owned(), 5)]);
+    }
+}
