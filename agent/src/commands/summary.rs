@@ -145,7 +145,7 @@ fn cost(summary: &Summary) -> String {
 }
 
 /// What a hit costs the target, at most, as a rule: a single-stepped instruction with its trap and
-/// hotspan's program (measured, see the benchmarks in the README).
+/// hotspan's program (measured, see FIGURES.md).
 const HIT_SECONDS: f64 = 5e-6;
 
 /// CPU seconds and peak resident megabytes of this process; `None` where `/proc` does not say.
