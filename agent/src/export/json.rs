@@ -30,6 +30,7 @@ pub(super) struct SpanRecord<'a> {
     trace_id: TraceId,
     span_id: SpanId,
     trace_state: &'static str,
+    #[serde(serialize_with = "parent")]
     parent_span_id: SpanId,
     flags: u32,
     name: &'a str,
@@ -180,8 +181,18 @@ fn texts<S: Serializer>(texts: &[String], serializer: S) -> Result<S::Ok, S::Err
     serializer.collect_seq(texts.iter().map(|text| Text { string_value: text }))
 }
 
+/// A span that begins a trace has an empty one.
+fn parent<S: Serializer>(parent: &SpanId, serializer: S) -> Result<S::Ok, S::Error> {
+    if parent.0 == [0; 8] {
+        serializer.serialize_str("")
+    } else {
+        parent.serialize(serializer)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use hotspan_synth::ids::SpanId;
     use opentelemetry_proto::tonic::trace::v1::Span as Message;
 
     use super::super::{encode, sample};
@@ -189,8 +200,9 @@ mod tests {
     /// As the SDK and the protocol's own types make it.
     #[test]
     fn it_is_the_protocols_encoding_to_the_byte() {
-        let unset = sample::span(1, 2);
-        for span in [sample::full_span(1, 1), unset] {
+        let mut root = sample::span(1, 3);
+        root.parent_span_id = SpanId([0; 8]);
+        for span in [sample::full_span(1, 1), sample::span(1, 2), root] {
             let message: Message = encode::span_data(&span, &encode::scope()).into();
             assert_eq!(
                 serde_json::to_string(&super::SpanRecord::from(&span)).expect("JSON"),
