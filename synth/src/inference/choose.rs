@@ -222,6 +222,7 @@ impl Chooser<'_> {
             own.next()
         };
         let libraries = chain.iter().filter(is_in(Layer::Library));
+        let libraries = libraries.filter(|node| self.is_asked_for(node));
         let library = || {
             let mut own = libraries
                 .clone()
@@ -230,6 +231,12 @@ impl Chooser<'_> {
         };
         own.or_else(|| library().filter(|_| place.takes_libraries))
             .copied()
+    }
+
+    /// Whether a function is more than the runtime's part in what a native one does: Python asks for what it calls.
+    fn is_asked_for(&self, node: &Node) -> bool {
+        let is_pythons = |frame: &Frame| self.functions.is_python(frame.function);
+        !self.functions.is_runtimes(node.function) || self.stack(node).iter().any(is_pythons)
     }
 
     fn span(&self, named: &Node, last: &Node, place: Place) -> Vec<Finding> {
@@ -284,7 +291,8 @@ impl Chooser<'_> {
         };
         finding.is_merged = pieces
             .windows(2)
-            .any(|pair| caller_line(&pair[0]) != caller_line(&pair[1]));
+            .any(|pair| caller_line(&pair[0]) != caller_line(&pair[1]))
+            || is_seen_in_waits_only(pieces);
         finding.is_continued = self.is_continued(node);
         finding
     }
@@ -356,4 +364,10 @@ impl Chooser<'_> {
             .unwrap_or_default()
             .to_vec()
     }
+}
+
+/// Whether waits alone show a function, without who called it: each may have been in another call.
+fn is_seen_in_waits_only(pieces: &[Piece]) -> bool {
+    let waits = pieces.iter().filter(|piece| piece.is_cut).count();
+    waits > 1 && pieces.iter().all(|piece| piece.samples == 0)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::probeable;
 use crate::{
     event::{Frame, Function, Language},
     ids::FunctionId,
@@ -32,6 +33,8 @@ pub(crate) struct KnownFunction {
     pub has_name: bool,
     /// Whether it is part of asyncio.
     is_event_loops: bool,
+    /// Whether it is part of the language's own runtime: the C library, the loader, the kernel's page.
+    is_runtimes: bool,
 }
 
 /// All functions announced so far, up to a number.
@@ -100,6 +103,9 @@ const MACHINERY: &[&str] = &[
     "threading.py",
     "wsgiref",
 ];
+
+/// What makes threads, and is where they start.
+const CLONES: &[&str] = &["clone", "clone3", "__clone", "__clone3"];
 
 /// What starts threads and programs.
 const STARTS: &[&str] = &[
@@ -182,6 +188,28 @@ impl Functions {
         stack.iter().any(is_loops)
     }
 
+    /// Whether a stack shows neither where its thread started nor Python's frames, which are always whole.
+    pub fn is_cut(&self, stack: &[Frame]) -> bool {
+        let is_inner = |known: &KnownFunction| {
+            let is_clone = CLONES.contains(&known.function.name.as_str());
+            known.function.language != Language::Python
+                && (known.layer != Layer::Framework || is_clone)
+        };
+        let mut known = stack.iter().filter_map(|frame| self.get(frame.function));
+        known.all(is_inner)
+    }
+
+    /// Whether it is native and part of the language's own runtime.
+    pub fn is_runtimes(&self, id: FunctionId) -> bool {
+        self.get(id).is_some_and(|known| known.is_runtimes)
+    }
+
+    /// Whether it is Python's.
+    pub fn is_python(&self, id: FunctionId) -> bool {
+        self.get(id)
+            .is_some_and(|known| known.function.language == Language::Python)
+    }
+
     /// Whether it is the kernel's.
     pub fn is_kernel(&self, id: FunctionId) -> bool {
         self.get(id)
@@ -200,7 +228,11 @@ impl From<Function> for KnownFunction {
             Language::Native | Language::Unnamed if is_native_loop(&function) => {
                 (Layer::Framework, None)
             }
-            Language::Native | Language::Unnamed => (Layer::Library, Some(function.object.clone())),
+            Language::Native | Language::Unnamed => {
+                let is_runtimes = probeable::is_runtimes(&function.object);
+                let package = (!is_runtimes).then(|| function.object.clone());
+                (Layer::Library, package)
+            }
             Language::Kernel => (Layer::Library, None),
         };
         let has_name = match function.language {
@@ -208,6 +240,7 @@ impl From<Function> for KnownFunction {
             Language::Unnamed | Language::Kernel => false,
         };
         Self {
+            is_runtimes: is_native(&function) && probeable::is_runtimes(&function.object),
             is_event_loops: layer == Layer::Framework && function.file.contains("/asyncio/"),
             function,
             layer,
@@ -215,6 +248,10 @@ impl From<Function> for KnownFunction {
             has_name,
         }
     }
+}
+
+fn is_native(function: &Function) -> bool {
+    matches!(function.language, Language::Native | Language::Unnamed)
 }
 
 /// Whether it runs tasks: of the module behind asyncio, of uvloop or of the library in that.

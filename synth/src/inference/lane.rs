@@ -6,7 +6,7 @@ use super::{
     choose::Chooser,
     findings::{Finding, Origin},
     functions::{Functions, Layer},
-    thinning,
+    roots, thinning,
     timeline::{Bound, Edge, Evidence, lay_out},
 };
 use crate::{
@@ -249,6 +249,7 @@ impl Sorted<'_> {
         let mut findings = Vec::new();
         for (left, right) in self.segments(host, between) {
             let mut evidence = self.evidence_in(&left, &right);
+            roots::complete(&mut evidence, self.functions, self.rules);
             for evidence in &mut evidence {
                 rebase(&mut evidence.stack, &own);
             }

@@ -23,6 +23,7 @@ mod phases;
 mod probeable;
 mod requests;
 mod rest;
+mod roots;
 mod shapes;
 mod thinning;
 mod timeline;
@@ -125,6 +126,7 @@ impl Inference {
                     kind: Kind::sample(period_ns, sample.next_ns),
                     stack,
                     kernel: kernel_frames(&sample.stack, &self.functions),
+                    is_cut: false,
                     earliest: None,
                     latest: None,
                 });
@@ -171,6 +173,7 @@ impl Inference {
             kind: Kind::sample(period_ns, sample.next_ns),
             stack,
             kernel: kernel_frames(&sample.stack, &self.functions),
+            is_cut: false,
             earliest: None,
             latest: None,
         });
@@ -230,6 +233,7 @@ impl Inference {
             kind: Kind::Wait(cause),
             stack,
             kernel: kernel_frames(&wait.stack, &self.functions),
+            is_cut: self.functions.is_cut(&wait.stack),
             earliest: None,
             latest: None,
         });

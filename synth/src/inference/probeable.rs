@@ -52,6 +52,11 @@ const WRAPPERS: &[&str] = &["_wrap_", "__pyx_"];
 /// Functions of a stack that are told of: the outer ones are those worth a probe.
 const TOLD: usize = 4;
 
+/// Whether an object, by its file name, is part of the language's own runtime.
+pub(super) fn is_runtimes(object: &str) -> bool {
+    RUNTIMES.iter().any(|start| object.starts_with(start))
+}
+
 impl Functions {
     /// The outermost functions of a stack that could have probes, outermost first.
     pub fn probeable(&self, stack: &[Frame]) -> Vec<FunctionId> {
@@ -85,7 +90,7 @@ impl Functions {
         function.language == Language::Native
             && known.has_name
             && known.layer == Layer::Library
-            && !begins(&function.object, RUNTIMES)
+            && !is_runtimes(&function.object)
             && !begins(&function.qualified, GLUE)
             && !begins(&function.name, WRAPPERS)
     }

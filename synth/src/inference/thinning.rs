@@ -46,6 +46,7 @@ mod tests {
             kind: Kind::sample(before_ns, after_ns),
             stack: Vec::new(),
             kernel: Vec::new(),
+            is_cut: false,
             earliest: None,
             latest: None,
         }

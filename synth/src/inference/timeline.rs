@@ -25,6 +25,8 @@ pub(crate) struct Evidence {
     pub stack: Vec<Frame>,
     /// Where it was in the kernel, outermost first, if that is known.
     pub kernel: Vec<Frame>,
+    /// Whether the stack was taken without what called its outermost function.
+    pub is_cut: bool,
     /// When the thread last served another request before it.
     pub earliest: Option<KernelTime>,
     /// When it next did.
@@ -108,6 +110,8 @@ pub(super) struct Piece {
     pub frames: Vec<Frame>,
     /// Where the thread was in the kernel.
     pub kernel: Vec<Frame>,
+    /// The stack was taken without who called its outermost function.
+    pub is_cut: bool,
     /// Nothing is known of the time before it.
     pub after_hole: bool,
     /// It lies between waits: the thread ran, and both of them show where.
@@ -142,6 +146,7 @@ impl Piece {
             lost: None,
             frames: common.map(|(frame, _)| *frame).collect(),
             kernel: Vec::new(),
+            is_cut: false,
             after_hole: false,
             is_between: true,
         }
@@ -192,6 +197,7 @@ pub(super) fn lay_out(
             lost,
             frames: here.stack.clone(),
             kernel: here.kernel.clone(),
+            is_cut: here.is_cut,
             after_hole,
             is_between: false,
         });
@@ -233,11 +239,17 @@ enum Between {
     Hole,
 }
 
+/// Whether nothing is known of the middle of the time between two pieces of evidence.
+pub(super) fn is_hole(first: &Evidence, second: &Evidence, rules: &Inference) -> bool {
+    let known_ns = first.after_hole_ns(rules).max(second.before_hole_ns(rules));
+    second.start.since(first.end) > known_ns
+}
+
 fn between(first: &Evidence, second: &Evidence, rules: &Inference) -> Between {
-    let distance = second.start.since(first.end);
-    if distance > first.after_hole_ns(rules).max(second.before_hole_ns(rules)) {
+    if is_hole(first, second, rules) {
         return Between::Hole;
     }
+    let distance = second.start.since(first.end);
     let at = match (first.kind, second.kind) {
         // What runs until a wait begins, or from its end on, is not the wait.
         (Kind::Wait(_), Kind::Sample { .. }) => first.end,

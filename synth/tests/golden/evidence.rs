@@ -1,7 +1,7 @@
 //! Samples and waits drawn as text, to events.
 //!
 //! A line `LETTER = FUNCTIONS` is a stack, outermost first: `name` is the application's, `fw:name` a
-//! framework's, `lib:name` a package's, `c:name` native, `bin:name` of a launcher, `task:name` of asyncio's module, `uv:name` of uvloop's,
+//! framework's, `lib:name` a package's, `c:name` native, `libc:name` of the C library, `bin:name` of a launcher, `task:name` of asyncio's module, `uv:name` of uvloop's,
 //! `?:name` native without a symbol, `name:7`
 //! is at its line 7. A row whose label ends in one of these words holds stacks:
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
@@ -98,6 +98,7 @@ fn function(id: FunctionId, word: &str) -> Function {
         "bin" => python("/venv/bin/uvicorn"),
         "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
         "c" => (Language::Native, String::new(), "libtest.so".to_owned()),
+        "libc" => (Language::Native, String::new(), "libc.so.6".to_owned()),
         "task" => (
             Language::Native,
             String::new(),

@@ -14,6 +14,7 @@ mod nesting;
 mod parents;
 mod phases;
 mod resources;
+mod roots;
 mod shared;
 mod timeline;
 mod tree;

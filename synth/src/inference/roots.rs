@@ -1,0 +1,81 @@
+//! Waits whose stacks do not reach their thread's start: a native thread's shows where it stopped, and not who
+//! called that. What is seen of the thread beside them tells, or nothing does.
+
+use super::{
+    functions::Functions,
+    timeline::{self, Evidence},
+};
+use crate::{event::Frame, ids::FunctionId, settings::Inference};
+
+/// Completes the stacks of such waits, in evidence that is in the order of time and lies between two crossings:
+/// 1. one that begins with a function that both nearest whole stacks have below the same callers lies below these; so
+///    does one that only one of them has, unless it is the C library's, which anybody calls;
+/// 2. another lies below what the nearest stacks on both sides have in common.
+///
+/// Across a hole nothing tells.
+pub(super) fn complete(evidence: &mut [Evidence], functions: &Functions, rules: &Inference) {
+    let is_row = |first: &Evidence, second: &Evidence| !timeline::is_hole(first, second, rules);
+    for row in evidence.chunk_by_mut(is_row) {
+        let mut is_whole: Vec<bool> = row.iter().map(|here| !here.is_cut).collect();
+        place(row, &mut is_whole, |here, before, after| {
+            let first = here.first()?.function;
+            callers(first, before, after, !functions.is_runtimes(first))
+        });
+        place(row, &mut is_whole, |_, before, after| {
+            // What the C library's functions call is its own business.
+            let is_known = |frame: &&Frame| !functions.is_runtimes(frame.function);
+            let both = common(before?, after?);
+            let known = both.iter().take_while(is_known).count();
+            Some(both[..known].to_vec())
+        });
+    }
+}
+
+/// Puts frames above each stack that is not whole, as `above` tells by it and by the nearest whole ones.
+fn place(
+    row: &mut [Evidence],
+    is_whole: &mut [bool],
+    above: impl Fn(&[Frame], Option<&[Frame]>, Option<&[Frame]>) -> Option<Vec<Frame>>,
+) {
+    let whole: Vec<usize> = (0..row.len()).filter(|at| is_whole[*at]).collect();
+    let cut: Vec<usize> = (0..row.len()).filter(|at| !is_whole[*at]).collect();
+    for at in cut {
+        let next = whole.partition_point(|whole| *whole < at);
+        let stack = |index: Option<&usize>| Some(row.get(*index?)?.stack.as_slice());
+        let before = stack(next.checked_sub(1).and_then(|before| whole.get(before)));
+        let above = above(&row[at].stack, before, stack(whole.get(next)));
+        if let Some(above) = above {
+            row[at].stack.splice(..0, above);
+            is_whole[at] = true;
+        }
+    }
+}
+
+/// Who called a function, by the stacks beside it: by one of them, if that is enough.
+fn callers(
+    function: FunctionId,
+    before: Option<&[Frame]>,
+    after: Option<&[Frame]>,
+    is_one_enough: bool,
+) -> Option<Vec<Frame>> {
+    let above = |stack: Option<&[Frame]>| {
+        let stack = stack?;
+        let at = stack.iter().rposition(|frame| frame.function == function)?;
+        Some(stack[..at].to_vec())
+    };
+    match (above(before), above(after)) {
+        (Some(before), Some(after)) => {
+            let is_same =
+                before.len() == after.len() && common(&before, &after).len() == before.len();
+            is_same.then_some(before)
+        }
+        (one, other) => one.or(other).filter(|_| is_one_enough),
+    }
+}
+
+/// What two stacks begin with.
+fn common<'a>(first: &'a [Frame], second: &[Frame]) -> &'a [Frame] {
+    let same = first.iter().zip(second);
+    let same = same.take_while(|(a, b)| a.function == b.function).count();
+    &first[..same]
+}

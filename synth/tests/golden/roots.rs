@@ -1,0 +1,140 @@
+//! Waits of native threads: their stacks are where the thread stopped, without who called that.
+
+use crate::{Case, check};
+
+const MERGED: &[&str] = &["hotspan.merged"];
+
+#[test]
+fn waits_without_callers_break_no_call_in_pieces() {
+    check(
+        "
+        s            = c:main c:work
+        f            = c:main c:work libc:fork libc:_Fork
+        w            = c:work
+        k            = libc:_Fork
+        c            = libc:wait4
+        1/a @        | f    s     s     s     s     f
+        1/a runqueue |  kkk   www   www   www
+        1/a wait4    |                          ccc
+        ",
+        "
+        a
+          work 0..30
+            work.before_wait.runqueue 0..1
+            wait.runqueue 1..4
+            work.after_wait.runqueue 4..7
+            wait.runqueue 7..10
+            work.after_wait.runqueue 10..13
+            wait.runqueue 13..16
+            work.after_wait.runqueue 16..19
+            wait.runqueue 19..22
+            work.after_wait.runqueue 22..25
+            wait.child 25..28
+            work.after_wait.child 28..30
+        ",
+    );
+}
+
+#[test]
+fn a_wait_lies_below_the_callers_that_samples_show() {
+    check(
+        "
+        s            = c:main c:outer c:inner c:solve
+        i            = c:inner
+        v            = c:solve
+        1/a @        | ssss  ssss   ssss
+        1/a runqueue |     ii    vvv
+        ",
+        "
+        a
+          inner 0..17
+            solve 0..4
+            wait.runqueue 4..6
+            solve 6..17
+              solve.before_wait.runqueue 6..10
+              wait.runqueue 10..13
+              solve.after_wait.runqueue 13..17
+        ",
+    );
+}
+
+#[test]
+fn a_wait_between_two_functions_is_neithers() {
+    check(
+        "
+        f            = c:main c:first
+        s            = c:main c:second
+        k            = libc:read
+        1/a @        | ffffffffffff   ssssssssssss
+        1/a read     |             kkk
+        ",
+        "
+        a
+          first 0..12
+          wait.io 12..15
+          second 15..27
+        ",
+    );
+}
+
+#[test]
+fn across_a_hole_nothing_tells() {
+    check(
+        "
+        s         = c:main c:work
+        k         = libc:read
+        1/a @     | ssssssssssss                                                    ssssssssssss
+        1/a read  |                                                 kkk
+        ",
+        "
+        a
+          work 0..12
+          wait.io 48..51
+          work 64..76
+        ",
+    );
+}
+
+#[test]
+fn the_c_librarys_functions_give_no_names() {
+    check(
+        "
+        h         = fw:run handler libc:qsort
+        n         = c:main c:work libc:qsort
+        k         = libc:qsort
+        1/a @     | hhhhhhhhhhhhhhh
+        2/b @     | nnnnnnnnnnnnnnn
+        3/c read  | kkkkkkk kkkkkkk
+        ",
+        "
+        a
+          handler 0..15
+        b
+          work 0..15
+        c
+          wait.io 0..7
+          wait.io 8..15
+        ",
+    );
+}
+
+#[test]
+fn waits_alone_may_be_many_calls() {
+    let mut case = Case::default();
+    case.shown = MERGED;
+    case.check(
+        "
+        t            = c:tick
+        1/a runqueue | ttttt ttttt ttttt
+        ",
+        "
+        a
+          tick 0..17 merged=true
+            wait.runqueue 0..5
+            tick.after_wait.runqueue 5..6
+            wait.runqueue 6..11
+            tick.after_wait.runqueue 11..12
+            wait.runqueue 12..17
+        ",
+    );
+}
