@@ -2,8 +2,6 @@
 
 use crate::{Case, check};
 
-const MERGED: &[&str] = &["hotspan.merged"];
-
 #[test]
 fn waits_without_callers_break_no_call_in_pieces() {
     check(
@@ -120,8 +118,10 @@ fn the_c_librarys_functions_give_no_names() {
 
 #[test]
 fn waits_alone_may_be_many_calls() {
-    let mut case = Case::default();
-    case.shown = MERGED;
+    let case = Case {
+        shown: &["hotspan.merged"],
+        ..Case::default()
+    };
     case.check(
         "
         t            = c:tick
