@@ -4,7 +4,7 @@ use super::{say, targets::Watched};
 
 /// Objects that were armed some time after they were mapped: what they did before was not seen.
 pub struct Late {
-    /// How long it took, in nanoseconds.
+    /// How long it took at the most, in nanoseconds.
     pub by_ns: u64,
     /// Their names.
     pub objects: Vec<String>,
@@ -33,7 +33,7 @@ pub fn announce(watched: &mut Watched, regions: usize, sampling: &str, late: Opt
 impl Late {
     fn describe(&self) -> String {
         format!(
-            "; {} armed {:.1} ms after it was mapped",
+            "; {} armed within {:.1} ms of its mapping",
             self.objects.join(", "),
             self.by_ns as f64 / 1e6,
         )

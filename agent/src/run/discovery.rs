@@ -64,13 +64,16 @@ impl Engine {
         if !watched.search.begin() {
             return;
         }
+        let began = clock::now();
         let accepted = self.surveyor.request(Request {
             target,
             process: Arc::clone(&watched.process),
             searched: watched.searched.clone(),
             mapped: watched.mapped.take(),
         });
-        if !accepted {
+        if accepted {
+            watched.search_began = began;
+        } else {
             watched.search.end();
             watched.look_again();
         }
@@ -169,11 +172,16 @@ impl Engine {
         Ok(armed.objects)
     }
 
-    /// What a loader maps before its probe is armed is not told: another search sees it.
+    /// What a loader maps before its probe is armed is not told: another search sees it, and that it was mapped
+    /// since the last one began.
     fn survey_unless_told(&mut self, target: u32, armed: &[SurveyedObject]) {
-        if armed.iter().any(SurveyedObject::is_loader) {
-            self.survey(target);
+        if !armed.iter().any(SurveyedObject::is_loader) {
+            return;
         }
+        if let Some(watched) = self.targets.get_mut(&target) {
+            watched.mapped.get_or_insert(watched.search_began);
+        }
+        self.survey(target);
     }
 
     fn announce(&mut self, target: u32, mapped: Option<KernelTime>, objects: Vec<String>) {

@@ -58,7 +58,9 @@ pub struct Watched {
     pub searched: HashSet<ObjectId>,
     /// A search of what is mapped.
     pub search: Errand,
-    /// When the first of those mappings was made that no search has covered.
+    /// When the last search of them began.
+    pub search_began: KernelTime,
+    /// When the first of those mappings was made that no search has covered, at the earliest.
     pub mapped: Option<KernelTime>,
     /// A look at the context.
     pub look: Errand,
@@ -96,6 +98,7 @@ impl Watched {
             process,
             searched: HashSet::new(),
             search: Errand::Idle,
+            search_began: KernelTime(0),
             mapped: None,
             look: Errand::Idle,
             held: Vec::new(),

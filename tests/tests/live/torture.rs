@@ -161,7 +161,7 @@ fn a_library_that_is_opened_late() {
     let seen = &scene.calls[unseen..];
     let missed = seen.iter().filter(|call| !has_span(call)).count();
     let said = late_by_ms(&scene.outcome.stderr);
-    eprintln!("  armed {said} ms after it was mapped, {unseen} calls before that");
+    eprintln!("  armed within {said} ms of its mapping, {unseen} calls before that");
     // What comes before the arming is unobserved, and how long that was is said. Nothing is missed then.
     assert!(
         missed == 0 && seen.len() > COUNT,
@@ -184,7 +184,7 @@ fn a_library_that_is_opened_late() {
 /// What the agent says of the library that came late.
 fn late_by_ms(stderr: &str) -> f64 {
     let (_, rest) = stderr
-        .split_once("libhsregions.so armed ")
+        .split_once("libhsregions.so armed within ")
         .unwrap_or_else(|| panic!("does not say when the library was armed:\n{stderr}"));
     rest.split(' ').next().unwrap().parse().unwrap()
 }
