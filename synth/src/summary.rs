@@ -7,9 +7,9 @@ use serde::Serialize;
 
 pub use crate::inference::Coverage;
 use crate::{
+    crossings::regions::KnownRegion,
     ids::TargetId,
     inference::{CoverageTally, Origin},
-    regions::KnownRegion,
 };
 
 macro_rules! counts {

@@ -3,27 +3,29 @@
 use std::sync::Arc;
 
 use crate::{
-    attempts::Attempts,
     clock::Clock,
+    crossings::{
+        item::{End, Item, Key},
+        known::KnownCrossings,
+        parents::{Verdict, judge},
+        pending::Pending,
+        queue::{Queue, Turn},
+        regions::Regions,
+        threads::EndedThreads,
+    },
+    engines::{attempts::Attempts, ledger::Ledgers, shared::SharedSteps},
     event::{Ending, Event, ParentRead, ThreadEnded},
-    folding::Folding,
+    folding::fold::Folding,
     ids::{FunctionId, TargetId},
     inference::{Exact, Inference, Means},
-    item::{End, Item, Key},
-    known::KnownCrossings,
-    ledger::Ledgers,
-    limits::Budget,
-    making::{Making, Pool},
-    parents::{Verdict, judge},
-    pending::Pending,
-    queue::{Queue, Turn},
-    regions::Regions,
     settings::Settings,
-    shared::SharedSteps,
     span::Span,
-    spans::Surroundings,
+    spans::{
+        finish::Surroundings,
+        limits::Budget,
+        making::{Making, Pool},
+    },
     summary::{Noted, Summary, Tally},
-    threads::EndedThreads,
     time::KernelTime,
 };
 

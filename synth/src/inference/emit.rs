@@ -8,15 +8,17 @@ use super::{
     lane::Exact,
 };
 use crate::{
-    attributes::AttributeList,
     clock::{Clock, Instant},
     event::{Frame, Language, Parent},
-    identity::inferred_span_id,
     ids::{SpanId, TargetId},
-    limits::{Budget, Candidate},
     settings::Settings,
     span::{Dropped, Span, Status},
-    spans::PROBE_ERROR_NS,
+    spans::{
+        attributes::AttributeList,
+        finish::PROBE_ERROR_NS,
+        identity::inferred_span_id,
+        limits::{Budget, Candidate},
+    },
     summary::{NotInferred, Tally},
     synth::Sink,
     time::{KernelTime, UnixTime},

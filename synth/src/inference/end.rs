@@ -12,10 +12,12 @@ use super::{
     workers,
 };
 use crate::{
+    crossings::{
+        item::Key,
+        known::{Anchor, KnownCrossings},
+    },
     event::Parent,
     ids::TargetId,
-    item::Key,
-    known::{Anchor, KnownCrossings},
     summary::{NotInferred, SampleUse},
     synth::{NativeWork, Sink},
     time::{KernelTime, UnixTime},

@@ -10,9 +10,9 @@ use super::{
     timeline::{Bound, Edge, Evidence, lay_out},
 };
 use crate::{
+    crossings::item::Key,
     event::Frame,
     ids::SpanId,
-    item::Key,
     settings::Inference,
     time::{KernelTime, UnixTime},
 };

@@ -48,11 +48,13 @@ use waits::Cause;
 use workers::Lives;
 
 use crate::{
+    crossings::{
+        item::Key,
+        known::KnownCrossings,
+        parents::{Verdict, judge},
+    },
     event::{Function, Parent, Sample, SampleReason, TargetSpan, ThreadEnded, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
-    item::Key,
-    known::KnownCrossings,
-    parents::{Verdict, judge},
     settings::Inference as Rules,
     summary::{SampleUse, Tally},
     synth::Sink,

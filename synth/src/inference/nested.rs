@@ -15,7 +15,12 @@ use super::{
     lane::Lane,
     requests::{LaneKey, RequestKey, Requests},
 };
-use crate::{event::Frame, ids::TargetId, item::Key, known::KnownCrossings, time::KernelTime};
+use crate::{
+    crossings::{item::Key, known::KnownCrossings},
+    event::Frame,
+    ids::TargetId,
+    time::KernelTime,
+};
 
 /// Stacks that are remembered, and crossings.
 const STACKS: usize = 16_384;

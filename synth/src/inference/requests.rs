@@ -12,11 +12,9 @@ use super::{
     timeline::{Bound, Edge},
 };
 use crate::{
+    crossings::{item::Key, known::KnownCrossings, parents::SpanContext},
     event::{Parent, TargetSpan},
     ids::TargetId,
-    item::Key,
-    known::KnownCrossings,
-    parents::SpanContext,
     time::KernelTime,
 };
 

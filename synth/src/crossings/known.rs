@@ -5,10 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    engine::Within,
+    crossings::{
+        item::{Item, Key},
+        parents::SpanContext,
+    },
+    engines::engine::Within,
     ids::{CrossingId, SpanId, TargetId},
-    item::{Item, Key},
-    parents::SpanContext,
     time::{KernelTime, UnixTime},
 };
 

@@ -5,8 +5,8 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use crate::{
+    crossings::item::Key,
     ids::{SpanId, TraceId},
-    item::Key,
 };
 
 /// The id of a crossing's span: `SipHash` 1-3 of target and crossing, keyed by the seed. It is fixed

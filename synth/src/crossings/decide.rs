@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use crate::{
     clock::Instant,
-    engine::{ForwardPasses, Within},
+    crossings::{
+        item::{End, Item, Key},
+        known::{Anchor, Bounds, Known},
+        parents::{Verdict, judge},
+        queue::Turn,
+        regions::KnownRegion,
+        threads::cpu_ns,
+    },
+    engines::engine::{ForwardPasses, Within},
     event::Parent,
-    folding::{Placement, SequenceKey},
-    identity::span_id,
-    item::{End, Item, Key},
-    known::{Anchor, Bounds, Known},
-    limits::Candidate,
-    making::{Draft, Pool},
-    parents::{Verdict, judge},
-    queue::Turn,
+    folding::fold::{Placement, SequenceKey},
     region::Role,
-    regions::KnownRegion,
+    spans::{
+        identity::span_id,
+        limits::Candidate,
+        making::{Draft, Pool},
+    },
     summary::{Dropped, Noted},
     synth::Synth,
-    threads::cpu_ns,
     time::UnixTime,
 };
 
@@ -379,7 +383,7 @@ impl Synth {
 
     fn attach(&mut self, item: &Item, region: &KnownRegion, around: Key, time: Instant) {
         let Some(end) = &item.end else { return };
-        let event = crate::spans::event(
+        let event = crate::spans::finish::event(
             &region.region,
             end,
             time,

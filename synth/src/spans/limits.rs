@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
+    crossings::parents::SpanContext,
     ids::TraceId,
-    parents::SpanContext,
     settings::Limits,
     summary::{Dropped, Noted, Tally},
     time::KernelTime,

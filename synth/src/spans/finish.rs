@@ -1,18 +1,22 @@
 //! Drafts to spans: bounds, status, events.
 
 use crate::{
-    attributes::{self, AttributeList},
     clock::{Clock, Instant},
+    crossings::{
+        item::{End, Item, Key},
+        known::{Anchor, Bounds, KnownCrossings},
+    },
     event::Ending,
-    item::{End, Item, Key},
-    known::{Anchor, Bounds, KnownCrossings},
-    making::Draft,
     region::Region,
     settings::Limits,
     span::{Dropped, Span, SpanEvent, Status},
+    spans::{
+        attributes::{self, AttributeList},
+        making::Draft,
+        values::Slots,
+    },
     summary::{Noted, Tally},
     time::{KernelTime, UnixTime},
-    values::Slots,
 };
 
 /// Bound on what lies between the call of a function and the time stamp of its probe, and between

@@ -8,19 +8,16 @@ use std::{
 };
 
 use crate::{
-    attributes::AttributeList,
+    crossings::regions::KnownRegion,
+    engines::shared::{Step, sequences},
     event::{Parent, ParentSource},
-    identity,
+    folding::steps::Steps,
     ids::{SpanId, TargetId},
     region::Role,
-    regions::KnownRegion,
-    shared::{Step, sequences},
     span::{Dropped, Link, Span, Status},
-    spans::PROBE_ERROR_NS,
-    steps::Steps,
+    spans::{attributes::AttributeList, finish::PROBE_ERROR_NS, identity, values::Slots},
     synth::{Sink, Synth},
     time::KernelTime,
-    values::Slots,
 };
 
 /// Batches that have gone out and that later shares may link to.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
-use crate::{event::ThreadEnded, item::Key, making::Pool, time::KernelTime};
+use crate::{crossings::item::Key, event::ThreadEnded, spans::making::Pool, time::KernelTime};
 
 /// Sums, bounded in number.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! What was called most in a burst of counted entries.
 
-use crate::{attributes::AttributeList, event::Called, span::Value};
+use crate::{event::Called, span::Value, spans::attributes::AttributeList};
 
 /// Names that a span lists.
 const LISTED: usize = 5;

@@ -8,19 +8,20 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use crate::{
+    crossings::{
+        item::{Item, Key},
+        known::Anchor,
+        parents::SpanContext,
+        regions::KnownRegion,
+    },
     event::{Parent, TargetSpan},
-    folded::Folded,
+    folding::folded::Folded,
     ids::TargetId,
-    item::{Item, Key},
-    known::Anchor,
-    making::Draft,
-    parents::SpanContext,
     region::{FoldRule, Opening},
-    regions::KnownRegion,
+    spans::{making::Draft, values::Slots},
     summary::Noted,
     synth::Synth,
     time::{KernelTime, UnixTime},
-    values::Slots,
 };
 
 /// The crossings that may be joined: under one parent, for one engine context.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    item::{Item, Key},
+    crossings::item::{Item, Key},
     time::KernelTime,
 };
 

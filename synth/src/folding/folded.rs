@@ -1,14 +1,12 @@
 //! One span for many crossings: what they come to together.
 
 use crate::{
-    attributes::AttributeList,
+    crossings::item::{End, Item},
     event::Ending,
-    item::{End, Item},
+    folding::steps::Steps,
     region::{FoldRule, Region},
-    resources,
-    steps::Steps,
+    spans::{attributes::AttributeList, resources, values::Slots},
     time::UnixTime,
-    values::Slots,
 };
 
 /// What a span that stands for many crossings has beside its draft.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use crate::item::{Item, Order};
+use crate::crossings::item::{Item, Order};
 
 /// How an undecided crossing comes to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,13 @@
 //! An engine's request: its queue and its forward passes.
 
 use crate::{
-    attributes::AttributeList,
-    item::{End, Key},
-    known::Anchor,
-    making::Draft,
+    crossings::{
+        item::{End, Key},
+        known::Anchor,
+        regions::KnownRegion,
+    },
     region::{Region, Stage},
-    regions::KnownRegion,
+    spans::{attributes::AttributeList, making::Draft},
     synth::Synth,
     time::KernelTime,
 };

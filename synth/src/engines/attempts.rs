@@ -9,14 +9,13 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    engine::Within,
+    crossings::{item::Key, parents::SpanContext},
+    engines::engine::Within,
     event::Parent,
     ids::TargetId,
-    item::Key,
-    making::{Draft, Making},
-    parents::SpanContext,
     settings::Settings,
     span::Span,
+    spans::making::{Draft, Making},
     summary::{Noted, Tally},
     synth::{Sink, Synth},
     time::KernelTime,

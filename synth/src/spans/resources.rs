@@ -1,12 +1,11 @@
 //! Memory, faults and switches of a span, and when it began to page.
 
 use crate::{
-    attributes::AttributeList,
     clock::Clock,
+    crossings::item::{End, Item},
     event::Resources,
-    item::{End, Item},
-    making::Draft,
     span::SpanEvent,
+    spans::{attributes::AttributeList, making::Draft},
     synth::Synth,
     time::KernelTime,
 };

@@ -8,23 +8,21 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
+use super::batches::{self, Batches};
 use crate::{
-    attributes::AttributeList,
-    batches::{self, Batches},
     clock::Instant,
+    crossings::item::{End, Item},
     event::{Ending, Member},
-    identity,
+    folding::steps::Steps,
     ids::{RegionId, SpanId, TargetId, TraceId},
-    item::{End, Item},
-    making::Draft,
     region::{Region, Role},
     span::{Dropped, Link, Span, Status},
-    spans::PROBE_ERROR_NS,
-    steps::Steps,
+    spans::{
+        attributes::AttributeList, finish::PROBE_ERROR_NS, identity, making::Draft, values::Slots,
+    },
     summary::Noted,
     synth::{Sink, Synth},
     time::{KernelTime, UnixTime},
-    values::Slots,
 };
 
 /// Requests that have ended and that later ones may link to.

@@ -5,12 +5,11 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    attributes::AttributeList,
+    crossings::item::{End, Item},
     event::Ending,
     ids::{RegionId, TargetId},
-    item::{End, Item},
-    making::Draft,
     region::{MemoryEffect, MemoryRule},
+    spans::{attributes::AttributeList, making::Draft},
     summary::Noted,
     synth::Synth,
     time::KernelTime,

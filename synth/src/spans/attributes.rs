@@ -1,17 +1,18 @@
 //! Attribute lists within their limits.
 
 use crate::{
-    called, engine, folded,
-    item::End,
-    ledger,
-    making::{Draft, Pool},
+    crossings::{item::End, threads::cpu_ns},
+    engines::{engine, ledger},
+    folding::{called, folded},
     region::AttributeRule,
-    resources,
     settings::Limits,
     span::Value,
+    spans::{
+        making::{Draft, Pool},
+        resources,
+        values::Slots,
+    },
     summary::{Noted, Tally},
-    threads::cpu_ns,
-    values::Slots,
 };
 
 /// A list in the making: each key once, in the order of insertion.

@@ -8,15 +8,19 @@ use std::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    attempts::Attempt,
     clock::Instant,
-    engine::{ForwardPasses, Pass},
+    crossings::{
+        item::{End, Item, Key},
+        known::Anchor,
+        regions::KnownRegion,
+    },
+    engines::{
+        attempts::Attempt,
+        engine::{ForwardPasses, Pass},
+    },
     event::Parent,
-    folded::Folded,
+    folding::folded::Folded,
     ids::SpanId,
-    item::{End, Item, Key},
-    known::Anchor,
-    regions::KnownRegion,
     settings::Limits,
     span::SpanEvent,
     summary::{Dropped, Noted, Tally},
