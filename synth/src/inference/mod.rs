@@ -96,8 +96,12 @@ impl Inference {
             return self.workers(sample, parent, now, rules, tally);
         }
         let from = self.functions.handler(&sample.stack);
-        // Frames of a framework above the handler show that nothing is missing between them.
-        if !sample.is_complete && from == 0 {
+        // Frames of a framework above the handler show that nothing is missing between them. Of a native thread it is
+        // known at least where it is, though not what a region was called by.
+        let is_short = !sample.is_complete && from == 0;
+        let is_tick = matches!(sample.reason, SampleReason::Timer(_));
+        let is_cut = is_short && is_tick && self.functions.is_cut(&sample.stack);
+        if is_short && !is_cut {
             return tally.sampled(SampleUse::Incomplete);
         }
         let key = (sample.target, parent.context());
@@ -128,7 +132,7 @@ impl Inference {
                     kind: Kind::sample(period_ns, sample.next_ns),
                     stack,
                     kernel: kernel_frames(&sample.stack, &self.functions),
-                    is_cut: false,
+                    is_cut,
                     earliest: None,
                     latest: None,
                 });

@@ -150,6 +150,20 @@ fn stacks_that_are_cut_name_nothing_wrongly() {
 }
 
 #[test]
+fn a_native_thread_whose_stack_is_cut_is_where_it_is_seen() {
+    check(
+        "
+        w     = c:work
+        1/a cut | wwwwwwww
+        ",
+        "
+        a
+          work 0..8
+        ",
+    );
+}
+
+#[test]
 fn functions_without_a_symbol_have_no_name() {
     check(
         "
