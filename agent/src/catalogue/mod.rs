@@ -14,6 +14,7 @@ mod folds;
 mod found;
 mod hot;
 mod matcher;
+mod numbering;
 mod reads;
 mod report;
 mod rules;

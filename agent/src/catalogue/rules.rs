@@ -1,9 +1,9 @@
 //! The checked catalogue: files merged, slots and groups numbered.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use glob::Pattern;
-use hotspan_common::{MAX_READS, RegionFlags, TALLY_SLOT};
+use hotspan_common::{RegionFlags, TALLY_SLOT};
 use hotspan_synth::region::{
     AttributeRule, Condition, FailureRule, FoldRule, MemoryRule, Stage, ValueRule,
 };
@@ -18,6 +18,7 @@ use super::{
     folds,
     found::RegionRole,
     matcher::Matcher,
+    numbering::Numbering,
     reads::ReadRule,
     schema::{self, File, Region, Role},
     shipped,
@@ -392,75 +393,4 @@ fn flags(region: &Region) -> u32 {
         flags |= RegionFlags::NOT_BY_LINEAGE;
     }
     flags
-}
-
-/// Numbers for groups and slots, over all files: a note may be in another file than its group.
-#[derive(Default)]
-struct Numbering {
-    groups: HashMap<String, (u32, Slots)>,
-    /// Slots of regions without a group, by the address of their name in the file.
-    own: HashMap<(String, usize), Slots>,
-    bursts: Vec<String>,
-}
-
-impl Numbering {
-    fn reads(&mut self, source: &Source, region: &Region) -> Result<Vec<ReadRule>, CatalogueError> {
-        let slots = self.slots(region);
-        let reads: Vec<ReadRule> = region
-            .reads
-            .iter()
-            .map(|read| ReadRule::check(source, read, slots))
-            .collect::<Result<_, _>>()?;
-        let mut slots: Vec<&str> = reads.iter().map(|read| read.slot.as_str()).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        if slots.len() > MAX_READS {
-            let reason = format!("more than {MAX_READS} slots are read");
-            return Err(CatalogueError::new(
-                source,
-                Some(region.name.span()),
-                reason,
-            ));
-        }
-        Ok(reads)
-    }
-
-    fn group(&mut self, region: &Region) -> u32 {
-        region
-            .group
-            .as_ref()
-            .map_or(0, |name| self.entry(name.get_ref()).0)
-    }
-
-    /// 0 for what is no tally.
-    fn burst(&mut self, region: &Region) -> u32 {
-        if region.role != Role::Tally {
-            return 0;
-        }
-        let name = region.name.get_ref();
-        let known = self.bursts.iter().position(|burst| burst == name);
-        let at = known.unwrap_or_else(|| {
-            self.bursts.push(name.clone());
-            self.bursts.len() - 1
-        });
-        at as u32 + 1
-    }
-
-    fn slots(&mut self, region: &Region) -> &mut Slots {
-        match &region.group {
-            Some(name) => &mut self.entry(name.get_ref()).1,
-            None => self
-                .own
-                .entry((region.name.get_ref().clone(), region.name.span().start))
-                .or_default(),
-        }
-    }
-
-    fn entry(&mut self, name: &str) -> &mut (u32, Slots) {
-        // 0 is "no group".
-        let next = self.groups.len() as u32 + 1;
-        self.groups
-            .entry(name.to_owned())
-            .or_insert_with(|| (next, Slots::default()))
-    }
 }

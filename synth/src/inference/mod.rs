@@ -127,14 +127,8 @@ impl Inference {
                 self.nested
                     .saw((sample.thread, task), key, sample.time, &stack);
                 lane.evidence.push(Evidence {
-                    start: sample.time,
-                    end: sample.time,
-                    kind: Kind::sample(period_ns, sample.next_ns),
-                    stack,
-                    kernel: kernel_frames(&sample.stack, &self.functions),
                     is_cut,
-                    earliest: None,
-                    latest: None,
+                    ..Evidence::tick(sample, period_ns, stack, &self.functions)
                 });
                 let gone = self.requests.hold_sample(key, rules.samples_per_request);
                 tally.evidence(SampleUse::Thinned, gone);
@@ -173,16 +167,8 @@ impl Inference {
         let lane = request.workers.entry(sample.thread).or_default();
         let inside = sample.enclosing.map(|id| crossing(sample.target, id));
         lane.inside.extend(inside);
-        lane.evidence.push(Evidence {
-            start: sample.time,
-            end: sample.time,
-            kind: Kind::sample(period_ns, sample.next_ns),
-            stack,
-            kernel: kernel_frames(&sample.stack, &self.functions),
-            is_cut: false,
-            earliest: None,
-            latest: None,
-        });
+        let tick = Evidence::tick(sample, period_ns, stack, &self.functions);
+        lane.evidence.push(tick);
         let gone = self.requests.hold_sample(key, rules.samples_per_request);
         tally.evidence(SampleUse::Thinned, gone);
         tally.sampled(SampleUse::Worker);

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use super::{functions::Functions, waits::Cause};
-use crate::{event::Frame, ids::FunctionId, settings::Inference, time::KernelTime};
+use crate::{
+    event::{Frame, Sample},
+    ids::FunctionId,
+    settings::Inference,
+    time::KernelTime,
+};
 
 /// Sampling intervals without evidence after which nothing is said of the time between.
 const HOLE_INTERVALS: u64 = 3;
@@ -281,6 +286,20 @@ impl Between {
 }
 
 impl Evidence {
+    /// A whole stack that the timer took, so long after the thread was looked at before.
+    pub fn tick(sample: &Sample, before_ns: u64, stack: Vec<Frame>, functions: &Functions) -> Self {
+        Self {
+            start: sample.time,
+            end: sample.time,
+            kind: Kind::sample(before_ns, sample.next_ns),
+            stack,
+            kernel: kernel_frames(&sample.stack, functions),
+            is_cut: false,
+            earliest: None,
+            latest: None,
+        }
+    }
+
     fn is_wait(&self) -> bool {
         matches!(self.kind, Kind::Wait(_))
     }
