@@ -208,11 +208,7 @@ fn tell_end_of_worker(tgid: u32, tid: u32) {
     let Some(worker) = worker::get(tid).filter(is_known) else {
         return;
     };
-    let Some(mut entry) = CROSSINGS.reserve::<ThreadEvent>(0) else {
-        count(Counter::ThreadEventsLost);
-        return;
-    };
-    entry.write(ThreadEvent {
+    tell(ThreadEvent {
         kind: RecordKind::Thread.wire(),
         tgid,
         tid,
@@ -224,7 +220,6 @@ fn tell_end_of_worker(tgid: u32, tid: u32) {
         runqueue_ns: 0,
         blocked_ns: 0,
     });
-    entry.submit(emit::wake_flags());
 }
 
 #[inline(always)]
@@ -232,11 +227,7 @@ fn tell_end(state: &ThreadState, tgid: u32, tid: u32, now: u64) {
     if state.has_birth == 0 {
         return;
     }
-    let Some(mut entry) = CROSSINGS.reserve::<ThreadEvent>(0) else {
-        count(Counter::ThreadEventsLost);
-        return;
-    };
-    entry.write(ThreadEvent {
+    tell(ThreadEvent {
         kind: RecordKind::Thread.wire(),
         tgid,
         tid,
@@ -247,5 +238,15 @@ fn tell_end(state: &ThreadState, tgid: u32, tid: u32, now: u64) {
         runqueue_ns: state.runqueue_ns,
         blocked_ns: state.blocked_ns,
     });
+}
+
+/// Sends the news of a thread's end.
+#[inline(always)]
+fn tell(event: ThreadEvent) {
+    let Some(mut entry) = CROSSINGS.reserve::<ThreadEvent>(0) else {
+        count(Counter::ThreadEventsLost);
+        return;
+    };
+    entry.write(event);
     entry.submit(emit::wake_flags());
 }
