@@ -19,7 +19,7 @@ const CTX_VARS: u64 = 24;
 const H_ROOT: u64 = 16;
 
 /// Reads the active span of the current thread; a [`ContextOutcome`].
-#[inline(never)]
+#[inline(always)]
 pub fn read_active<M: Access>(
     layout: &PythonLayout,
     thread: &mut PythonThread,

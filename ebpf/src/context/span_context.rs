@@ -13,6 +13,7 @@ const TUPLE_SUBCLASS: u64 = 1 << 26;
 const LONG_SUBCLASS: u64 = 1 << 24;
 /// The digits of an int: 30 bits in each 32-bit word, the least first.
 const DIGITS: u64 = 24;
+const DIGIT: u64 = u32::MAX as u64;
 
 /// Fills in ids, flags and `remote`.
 #[inline(always)]
@@ -81,18 +82,27 @@ fn size<M: Access>(layout: &PythonLayout, object: u64) -> Walk<(u64, bool)> {
 /// Only as many digits as the object says are its own: what follows is another object.
 #[inline(always)]
 fn digits<M: Access>(object: u64, count: u64) -> Walk<[u64; 5]> {
-    let mut digits = [0u32; 5];
+    // Whole words are cleared in place; for an odd number of halves the compiler calls a function.
+    let mut words = [0u64; 3];
     // Without a branch for each length, as the verifier follows each through all that comes after.
     let bytes = 4 * count.min(5) as u32;
     // SAFETY: there is room for five digits.
     unsafe {
         M::read_into(
-            digits.as_mut_ptr().cast(),
+            words.as_mut_ptr().cast(),
             bytes,
             object.wrapping_add(DIGITS),
         )?
     };
-    Ok(digits.map(u64::from))
+    let [first, second, third] = words;
+    let (low, high) = (|word| word & DIGIT, |word| word >> 32);
+    Ok([
+        low(first),
+        high(first),
+        low(second),
+        high(second),
+        low(third),
+    ])
 }
 
 /// Checks what kind of objects a type makes.

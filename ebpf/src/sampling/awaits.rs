@@ -162,9 +162,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
         syscall_arg: 0,
     };
     let work = Work {
-        parent: active.parent,
-        span: active.span,
-        context: active.context,
+        active,
         ..Work::default()
     };
     send::note(event, &registers, &work);
@@ -307,15 +305,19 @@ impl Chain {
         if frame == 0 {
             return Ok(0);
         }
-        let head = frames::Head::at::<Resident>(frame).map_err(cut)?;
-        *self.slot(turn) = frames::described::<Resident>(frames, &head)?.frame;
+        let (seen, awaited) = frames::Head::with::<Resident, _>(frame, |head| {
+            let awaited = if class == layout.generator_type {
+                // What it yields can lie where else there is what it awaits.
+                0
+            } else {
+                awaited(layout, head)? & !frames.code_tag
+            };
+            Ok((frames::Seen::of::<Resident>(frames, head)?, awaited))
+        })
+        .map_err(cut)?;
+        *self.slot(turn) = seen.described::<Resident>(frames)?.frame;
         self.count = turn + 1;
-        if class == layout.generator_type {
-            // What it yields can lie where else there is what it awaits.
-            return Ok(0);
-        }
-        let awaited = awaited(layout, &head).map_err(cut)?;
-        Ok(awaited & !frames.code_tag)
+        Ok(awaited)
     }
 
     #[inline(always)]

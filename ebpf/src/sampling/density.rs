@@ -122,7 +122,7 @@ impl Density {
                 after: 1,
             });
         }
-        let span = u64::from_ne_bytes(work.parent.span_id);
+        let span = u64::from_ne_bytes(work.active.parent.span_id);
         self.is_fresh = 0;
         if due == Due::IfNew && span == self.span {
             return None;

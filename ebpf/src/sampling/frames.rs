@@ -4,6 +4,8 @@
 //! (`Include/internal/pycore_frame.h`). The thread stands still, so its chain is whole; a frame that is
 //! just being made may have no code yet, which ends the walk.
 
+use core::mem::MaybeUninit;
+
 use hotspan_common::{
     Counter, MAX_PYTHON_FRAMES, PythonFrame, PythonFramesLayout, SampleEvent, SampleFlags,
     code_checksum,
@@ -123,16 +125,13 @@ impl Walk {
     fn next<M: Access>(&mut self) -> Result<u64, u32> {
         // SAFETY: the pointer is that of a reference that outlives the walk.
         let layout = unsafe { &*self.layout };
-        let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
-        let frame = Head::at::<M>(self.frame).map_err(cut)?;
-        let previous = frame.field::<M, u64>(layout.previous).map_err(cut)?;
-        if layout.owner != 0
-            && u32::from(frame.field::<M, u8>(layout.owner).map_err(cut)?) >= layout.first_c_owner
-        {
+        let (seen, previous) =
+            look::<M>(layout, self.frame).map_err(|Unreadable| SampleFlags::PYTHON_CUT)?;
+        let Some(seen) = seen else {
             self.mark_entry();
             return Ok(previous);
-        }
-        let described = described::<M>(layout, &frame)?;
+        };
+        let described = seen.described::<M>(layout)?;
         let count = self.count();
         *self.slot(count) = described.frame;
         // SAFETY: the pointer is that of a reference that outlives the walk.
@@ -176,62 +175,106 @@ impl Walk {
     }
 }
 
-/// A frame, or the flags that say why there is none.
+/// What the frame itself shows, if it is one of Python's; and the one around it.
 #[inline(always)]
-pub fn described<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<Described, u32> {
-    let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
-    let code = frame.field::<M, u64>(layout.code).map_err(cut)? & !layout.code_tag;
-    let (checksum, flags) = checksum::<M>(layout, code)?;
-    let frame = PythonFrame {
-        code,
-        instruction: if layout.wide_instruction != 0 {
-            frame.field::<M, u64>(layout.instruction).map_err(cut)?
+fn look<M: Access>(
+    layout: &PythonFramesLayout,
+    frame: u64,
+) -> Result<(Option<Seen>, u64), Unreadable> {
+    Head::with::<M, _>(frame, |frame| {
+        let previous = frame.field::<M, u64>(layout.previous)?;
+        let is_of_c = layout.owner != 0
+            && u32::from(frame.field::<M, u8>(layout.owner)?) >= layout.first_c_owner;
+        let seen = if is_of_c {
+            None
         } else {
-            let index = frame.field::<M, u32>(layout.instruction).map_err(cut)?;
-            u64::from(index)
-        },
-        checksum,
-        is_entry: if layout.is_entry != 0 {
-            u32::from(frame.field::<M, u8>(layout.is_entry).map_err(cut)? != 0)
-        } else {
-            layout.all_entries
-        },
-    };
-    Ok(Described { frame, flags })
+            Some(Seen::of::<M>(layout, frame)?)
+        };
+        Ok((seen, previous))
+    })
+}
+
+/// A frame as its own memory shows it. Its code object is looked at when that memory is no longer needed: the
+/// two share their place on the stack, of which Linux before 6.13 gives 512 bytes to all functions together.
+pub struct Seen {
+    code: u64,
+    instruction: u64,
+    is_entry: u32,
+}
+
+impl Seen {
+    #[inline(always)]
+    pub fn of<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<Self, Unreadable> {
+        Ok(Self {
+            code: frame.field::<M, u64>(layout.code)? & !layout.code_tag,
+            instruction: if layout.wide_instruction != 0 {
+                frame.field::<M, u64>(layout.instruction)?
+            } else {
+                u64::from(frame.field::<M, u32>(layout.instruction)?)
+            },
+            is_entry: if layout.is_entry != 0 {
+                u32::from(frame.field::<M, u8>(layout.is_entry)? != 0)
+            } else {
+                layout.all_entries
+            },
+        })
+    }
+
+    /// With what its code object says, or the flags that say why there is nothing.
+    #[inline(always)]
+    pub fn described<M: Access>(self, layout: &PythonFramesLayout) -> Result<Described, u32> {
+        let (checksum, flags) = checksum::<M>(layout, self.code)
+            .map_err(|Unreadable| SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN)?;
+        let frame = PythonFrame {
+            code: self.code,
+            instruction: self.instruction,
+            checksum,
+            is_entry: self.is_entry,
+        };
+        Ok(Described { frame, flags })
+    }
 }
 
 /// Of a code object, checked to be one; and its `co_flags`.
 #[inline(always)]
-fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<(u32, u32), u32> {
-    let broken = |_: Unreadable| SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN;
-    let code = Head::at::<M>(code).map_err(broken)?;
-    let field = |offset: u32| code.field::<M, u32>(offset).map_err(broken);
-    if code.field::<M, u64>(OB_TYPE).map_err(broken)? != layout.code_type {
-        return Err(broken(Unreadable));
-    }
-    let flags = field(layout.code_flags)?;
-    let checksum = code_checksum(
-        field(layout.first_line)?,
-        flags,
-        field(layout.argument_count)?,
-    );
-    Ok((checksum, flags))
+fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<(u32, u32), Unreadable> {
+    Head::with::<M, _>(code, |code| {
+        if code.field::<M, u64>(OB_TYPE)? != layout.code_type {
+            return Err(Unreadable);
+        }
+        let flags = code.field::<M, u32>(layout.code_flags)?;
+        let checksum = code_checksum(
+            code.field::<M, u32>(layout.first_line)?,
+            flags,
+            code.field::<M, u32>(layout.argument_count)?,
+        );
+        Ok((checksum, flags))
+    })
 }
 
 /// The first bytes of a frame or a code object, read at once: nine small reads for each frame took most
 /// of the time of a look at a thread. Both are at least that long in all versions.
 pub struct Head {
     pub address: u64,
-    bytes: [u64; HEAD / 8],
+    bytes: [MaybeUninit<u64>; HEAD / 8],
 }
 
 const HEAD: usize = 80;
 
 impl Head {
+    /// Looks at the head of what lies there. It is never moved, as each copy would be on the stack.
     #[inline(always)]
-    pub fn at<M: Access>(address: u64) -> Result<Self, Unreadable> {
-        let bytes = M::read(address)?;
-        Ok(Self { address, bytes })
+    pub fn with<M: Access, R>(
+        address: u64,
+        look: impl FnOnce(&Self) -> Result<R, Unreadable>,
+    ) -> Result<R, Unreadable> {
+        let mut head = Self {
+            address,
+            bytes: [const { MaybeUninit::uninit() }; HEAD / 8],
+        };
+        // SAFETY: there is that much room.
+        unsafe { M::read_into(head.bytes.as_mut_ptr().cast(), HEAD as u32, address)? };
+        look(&head)
     }
 
     /// A field of at most 8 bytes; what lies behind the head (in frames up to 3.10) is read on its own.
@@ -243,7 +286,7 @@ impl Head {
         }
         // Fields lie where their types may; the mask tells the verifier, which wants it so on the stack.
         let aligned = offset & !(size_of::<T>() - 1);
-        // SAFETY: in bounds, as no type here is longer than 8 bytes.
+        // SAFETY: in bounds, as no type here is longer than 8 bytes, and all of it was read.
         Ok(unsafe { self.bytes.as_ptr().byte_add(aligned).cast::<T>().read() })
     }
 }

@@ -9,6 +9,7 @@ use hotspan_common::{
 
 use super::{frames, registers::Registers, send, work::Work};
 use crate::{
+    context::Active,
     counters::count,
     crossing::{Hit, guard, stack},
     maps::SAMPLES,
@@ -70,8 +71,11 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         syscall_arg: 0,
     };
     let work = Work {
-        parent: event.parent,
-        context: frame.context,
+        active: Active {
+            parent: event.parent,
+            context: frame.context,
+            ..Active::default()
+        },
         crossing: event.id,
         ..Work::default()
     };

@@ -168,14 +168,14 @@ pub fn describe(
 pub fn note(event: &mut SampleEvent, registers: &Registers, work: &Work) {
     event.flags = work.flags;
     event.crossing = work.crossing;
-    event.context = work.context;
-    event.span_object = work.span;
+    event.context = work.active.context;
+    event.span_object = work.active.span;
     event.ip = registers.ip;
     event.sp = registers.sp;
     event.bp = registers.bp;
     event.syscall = registers.syscall;
     event.syscall_arg = registers.syscall_arg;
-    event.parent = work.parent;
+    event.parent = work.active.parent;
 }
 
 /// Sends a finished event, without a stack.

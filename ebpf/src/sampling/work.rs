@@ -1,6 +1,6 @@
 //! Whether a thread works for a request at this instant, and for which.
 
-use hotspan_common::{ContextOutcome, Counter, Parent, ParentSource, SampleFlags, Target};
+use hotspan_common::{ContextOutcome, Counter, ParentSource, SampleFlags, Target};
 
 use super::{enclosing, worker::Worker};
 use crate::{
@@ -18,12 +18,8 @@ const SAMPLED: u8 = 1;
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Work {
-    /// The parent in whose service it is.
-    pub parent: Parent,
-    /// The span object that the parent was read from; 0: none was.
-    pub span: u64,
-    /// The current `PyContext`; 0: none.
-    pub context: u64,
+    /// The parent in whose service it is, and what that was read from.
+    pub active: Active,
     /// The crossing around it; 0: none.
     pub crossing: u64,
     /// `BY_LINEAGE`, or nothing.
@@ -65,21 +61,18 @@ extern "C" fn sampling_work(
     }
     // SAFETY: not null, and the caller's references are valid.
     let (target, worker, work) = unsafe { (&*target, &mut *worker, &mut *work) };
-    let active = active(target, worker, now);
-    work.parent = active.parent;
-    work.span = active.span;
-    work.context = active.context;
+    read_active(target, worker, now, &mut work.active);
     let (_, tid) = threads::current();
     let around =
-        threads::get(tid).and_then(|state| enclosing::find(target, state, sp, active.context));
+        threads::get(tid).and_then(|state| enclosing::find(target, state, sp, work.active.context));
     if let Some(around) = around {
         work.crossing = around.id;
         if around.by_lineage {
             work.flags = SampleFlags::BY_LINEAGE;
         }
         // A callback may have begun a span of its own within the crossing: what is active now is nearer.
-        if work.parent.source == ParentSource::None.wire() {
-            work.parent = around.parent;
+        if work.active.parent.source == ParentSource::None.wire() {
+            work.active.parent = around.parent;
         }
     }
     serve(worker, work);
@@ -90,47 +83,45 @@ extern "C" fn sampling_work(
 /// the threads that it makes.
 #[inline(always)]
 fn serve(worker: &mut Worker, work: &mut Work) {
-    if work.parent.source == ParentSource::None.wire()
+    if work.active.parent.source == ParentSource::None.wire()
         && let Some(parent) = worker.born_under()
     {
-        work.parent = parent;
-        work.parent.lineage = 1;
+        work.active.parent = parent;
+        work.active.parent.lineage = 1;
         work.flags = SampleFlags::BY_LINEAGE;
     }
-    worker.serves = if work.parent.source == ParentSource::None.wire() {
+    worker.serves = if work.active.parent.source == ParentSource::None.wire() {
         0
     } else {
-        u64::from_ne_bytes(work.parent.span_id)
+        u64::from_ne_bytes(work.active.parent.span_id)
     };
 }
 
 /// Why no span comes of it, if none does.
 #[inline(always)]
 pub fn refusal(work: &Work) -> Option<Counter> {
-    if work.parent.source == ParentSource::None.wire() {
+    if work.active.parent.source == ParentSource::None.wire() {
         return Some(if work.crossing == 0 {
             Counter::SamplesNotAtWork
         } else {
             Counter::SamplesWithoutParent
         });
     }
-    (work.parent.flags & SAMPLED == 0).then_some(Counter::SamplesUnsampled)
+    (work.active.parent.flags & SAMPLED == 0).then_some(Counter::SamplesUnsampled)
 }
 
-/// What the thread's own context says. Most native threads never become the interpreter's, and its list
+/// Fills in what the thread's own context says. Most native threads never become the interpreter's, and its list
 /// is long: they are not looked for each time.
 #[inline(always)]
-fn active(target: &Target, worker: &mut Worker, now: u64) -> Active {
-    let mut active = Active::default();
+fn read_active(target: &Target, worker: &mut Worker, now: u64, active: &mut Active) {
     if now < worker.native_until_ns {
-        return active;
+        return;
     }
-    context::read_active_now(target, &mut worker.python, &mut active);
+    context::read_active_now(target, &mut worker.python, active);
     let outcome = active.parent.outcome;
     if outcome == ContextOutcome::NotAPythonThread.wire() {
         worker.native_until_ns = now + NATIVE_FOR_NS;
     } else if outcome > ContextOutcome::NotAPythonThread.wire() {
         count(Counter::WorkUnreadable);
     }
-    active
 }

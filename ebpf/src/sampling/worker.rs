@@ -141,7 +141,7 @@ pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
             creator: tid,
             reserved: 0,
             started_ns: now,
-            parent: work.parent,
+            parent: work.active.parent,
         };
     }
 }

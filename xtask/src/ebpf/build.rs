@@ -9,8 +9,14 @@ use super::provenance;
 
 /// The linker that makes BPF of LLVM bitcode; another version may make another object.
 const BPF_LINKER: &str = "0.13.0";
-/// Debug information (types become BTF), BTF, and the linker.
-const RUSTFLAGS: [&str; 3] = ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Clinker=bpf-linker"];
+/// Debug information (types become BTF), BTF, and the linker. By default that turns each clearing of a few words into
+/// a call of a loop that does it byte by byte.
+const RUSTFLAGS: [&str; 4] = [
+    "-Cdebuginfo=2",
+    "-Clink-arg=--btf",
+    "-Clink-arg=--disable-expand-memcpy-in-order",
+    "-Clinker=bpf-linker",
+];
 const TARGET: &str = "bpfel-unknown-none";
 
 /// All that is pinned: it is part of the hash.

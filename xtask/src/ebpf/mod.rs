@@ -2,8 +2,11 @@
 
 mod build;
 mod provenance;
+mod stack;
 
-use anyhow::{Result, bail};
+use std::fs;
+
+use anyhow::{Context, Result, bail};
 
 /// `cargo xtask ebpf`.
 #[derive(clap::Args)]
@@ -27,9 +30,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             provenance::object_path().display()
         );
     }
+    let object = provenance::object_path();
+    let data = fs::read(&object).with_context(|| format!("failed to read {}", object.display()))?;
+    stack::check(&data)?;
     println!(
         "{} is built from these sources: {sources}",
-        provenance::object_path().display()
+        object.display()
     );
     Ok(())
 }
