@@ -40,14 +40,14 @@ pub(super) fn full_span(target: u32, number: u64) -> Span {
     Span {
         attributes: vec![
             (
-                "optim.num_variables".to_owned(),
+                "optim.num_variables".into(),
                 Value::Int(9_007_199_254_740_993),
             ),
             ("optim.objective_value".into(), Value::Float(12.5)),
             ("optim.solution_found".into(), Value::Bool(true)),
             ("optim.solver_status".into(), "OPTIMAL".into()),
             (
-                "hotspan.workers".to_owned(),
+                "hotspan.workers".into(),
                 Value::Texts(vec!["a".to_owned(), "b".to_owned()]),
             ),
         ],

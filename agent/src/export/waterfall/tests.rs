@@ -219,7 +219,7 @@ fn tags_of_a_span() {
     fn check(attributes: &[(&str, Value)], status: Status, expected: &str) {
         let attributes = attributes
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .map(|(key, value)| ((*key).to_owned().into(), value.clone()))
             .collect();
         assert_eq!(
             tags(&Span {
