@@ -1,6 +1,6 @@
 //! What comes out.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub struct Span {
     /// End, not before the start.
     pub end: UnixTime,
     /// Attributes, in a stable order, each key once.
-    pub attributes: Vec<(String, Value)>,
+    pub attributes: Attributes,
     /// Events, in order of time.
     pub events: Vec<SpanEvent>,
     /// Links to other spans.
@@ -39,6 +39,9 @@ pub struct Span {
     /// Attributes, events and links that a limit cut off, for OTLP's `dropped_*_count`.
     pub dropped: Dropped,
 }
+
+/// Attributes, by key. Most keys are this crate's own.
+pub type Attributes = Vec<(Cow<'static, str>, Value)>;
 
 /// What limits cut off a span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +62,7 @@ pub struct SpanEvent {
     /// When.
     pub time: UnixTime,
     /// Attributes.
-    pub attributes: Vec<(String, Value)>,
+    pub attributes: Attributes,
 }
 
 /// A link to a span that this one also serves.
@@ -70,7 +73,7 @@ pub struct Link {
     /// Its id.
     pub span_id: SpanId,
     /// Attributes.
-    pub attributes: Vec<(String, Value)>,
+    pub attributes: Attributes,
 }
 
 /// Status of a span.

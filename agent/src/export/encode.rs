@@ -66,10 +66,10 @@ fn system_time(time: UnixTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(time.0)
 }
 
-fn attributes(attributes: &[(String, span::Value)]) -> Vec<KeyValue> {
+fn attributes<K: Clone + Into<Key>>(attributes: &[(K, span::Value)]) -> Vec<KeyValue> {
     attributes
         .iter()
-        .map(|(key, value)| KeyValue::new(Key::new(key.clone()), self::value(value)))
+        .map(|(key, value)| KeyValue::new(key.clone(), self::value(value)))
         .collect()
 }
 

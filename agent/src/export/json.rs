@@ -4,7 +4,7 @@
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>: ids in hexadecimal, 64-bit integers as
 //! text, enumerations as numbers. The order of the fields is that of opentelemetry-proto.
 
-use std::fmt::Display;
+use std::borrow::Cow;
 
 use hotspan_synth::{
     ids::{SpanId, TraceId},
@@ -21,7 +21,7 @@ const ERROR: u32 = 2;
 /// (`SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK`).
 const FLAGS: u32 = 0x101;
 
-type Attributes = [(String, Value)];
+type Attributes = [(Cow<'static, str>, Value)];
 
 /// `opentelemetry.proto.trace.v1.Span`.
 #[derive(Serialize)]
@@ -127,7 +127,7 @@ impl Serialize for AnyValue<'_> {
         let mut map = serializer.serialize_map(Some(1))?;
         match self.0 {
             Value::Bool(value) => map.serialize_entry("boolValue", value)?,
-            Value::Int(value) => map.serialize_entry("intValue", &AsText(value))?,
+            Value::Int(value) => map.serialize_entry("intValue", &AsText(*value))?,
             Value::Float(value) => map.serialize_entry("doubleValue", value)?,
             Value::Text(text) => map.serialize_entry("stringValue", text)?,
             Value::Texts(texts) => map.serialize_entry("arrayValue", &Array { values: texts })?,
@@ -136,12 +136,12 @@ impl Serialize for AnyValue<'_> {
     }
 }
 
-/// What is displayed, as a JSON text.
+/// A number, as a JSON text.
 struct AsText<T>(T);
 
-impl<T: Display> Serialize for AsText<T> {
+impl<T: itoa::Integer + Copy> Serialize for AsText<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        serializer.serialize_str(itoa::Buffer::new().format(self.0))
     }
 }
 

@@ -43,9 +43,9 @@ pub(super) fn full_span(target: u32, number: u64) -> Span {
                 "optim.num_variables".to_owned(),
                 Value::Int(9_007_199_254_740_993),
             ),
-            ("optim.objective_value".to_owned(), Value::Float(12.5)),
-            ("optim.solution_found".to_owned(), Value::Bool(true)),
-            ("optim.solver_status".to_owned(), "OPTIMAL".into()),
+            ("optim.objective_value".into(), Value::Float(12.5)),
+            ("optim.solution_found".into(), Value::Bool(true)),
+            ("optim.solver_status".into(), "OPTIMAL".into()),
             (
                 "hotspan.workers".to_owned(),
                 Value::Texts(vec!["a".to_owned(), "b".to_owned()]),
@@ -54,12 +54,12 @@ pub(super) fn full_span(target: u32, number: u64) -> Span {
         events: vec![SpanEvent {
             name: "exception".to_owned(),
             time: UnixTime(1_700_000_000_400_000_003),
-            attributes: vec![("exception.type".to_owned(), "ValueError".into())],
+            attributes: vec![("exception.type".into(), "ValueError".into())],
         }],
         links: vec![Link {
             trace_id: TraceId([3; 16]),
             span_id: SpanId([4; 8]),
-            attributes: vec![("n".to_owned(), Value::Int(1))],
+            attributes: vec![("n".into(), Value::Int(1))],
         }],
         status: Status::Error {
             description: "it failed".to_owned(),

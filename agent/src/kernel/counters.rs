@@ -39,13 +39,18 @@ impl Kernel {
         });
         let mut all = Vec::new();
         for (slot, name) in plain.chain(contexts) {
-            let values = self.counters.get(&slot, 0).map_err(failed("COUNTERS"))?;
-            let total: u64 = values.iter().sum();
+            let total = self.counter(slot)?;
             if total != 0 {
                 all.push((name, total));
             }
         }
         Ok(KernelCounters(all))
+    }
+
+    /// One of them, by its place.
+    pub(super) fn counter(&self, slot: u32) -> Result<u64, KernelError> {
+        let values = self.counters.get(&slot, 0).map_err(failed("COUNTERS"))?;
+        Ok(values.iter().sum())
     }
 }
 

@@ -13,7 +13,7 @@ use hotspan_common::{
 };
 use tokio::io::unix::AsyncFd;
 
-use super::{StackRules, sampler::SAMPLE, tracefs, wire::Value};
+use super::{StackRules, sampler::SAMPLE, sweep::Quiet, tracefs, wire::Value};
 use crate::context::task::{self, TaskUnknown};
 
 /// The kernel programs as `cargo xtask ebpf` built them.
@@ -91,6 +91,7 @@ pub struct Kernel {
     pub(super) crossings: AsyncFd<RingBuf<MapData>>,
     pub(super) control: AsyncFd<RingBuf<MapData>>,
     pub(super) samples: AsyncFd<RingBuf<MapData>>,
+    pub(super) quiet: Quiet,
 }
 
 impl Kernel {
@@ -142,6 +143,7 @@ impl Kernel {
             crossings: ring(&mut programs, "CROSSINGS")?,
             control: ring(&mut programs, "CONTROL")?,
             samples: ring(&mut programs, "SAMPLES")?,
+            quiet: Quiet::default(),
             programs,
         })
     }

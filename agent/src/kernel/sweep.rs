@@ -1,6 +1,6 @@
 //! What is in maps rather than rings: crossings still open, and those that found the ring full.
 
-use hotspan_common::{CrossingEvent, FrameFlags, KeyCounts, MAX_DEPTH, RecordKind};
+use hotspan_common::{Counter, CrossingEvent, FrameFlags, KeyCounts, MAX_DEPTH, RecordKind};
 
 use super::{Kernel, KernelError, probes::failed};
 
@@ -19,7 +19,51 @@ pub struct OpenFrame {
     pub return_address: u64,
 }
 
+/// Looks in a row that must have found nothing open: the first may meet a program that has counted its entry, and
+/// not opened the crossing yet.
+const LOOKS: u32 = 2;
+
+/// The latest looks that found nothing open, with no entry between them.
+#[derive(Debug, Default)]
+pub(super) struct Quiet {
+    /// Entries ever, before each of them.
+    entries: u64,
+    looks: u32,
+}
+
+impl Quiet {
+    /// Whether nothing can be open.
+    fn is_sure(&self, entries: u64) -> bool {
+        self.looks >= LOOKS && self.entries == entries
+    }
+
+    fn looked(&mut self, entries: u64, found_nothing: bool) {
+        let before = if self.entries == entries {
+            self.looks
+        } else {
+            0
+        };
+        self.looks = if found_nothing { before + 1 } else { 0 };
+        self.entries = entries;
+    }
+}
+
 impl Kernel {
+    /// As [`Self::open_crossings`], for who looks again and again: while nothing is entered, no thread is asked.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open_by_now(&mut self) -> Result<Vec<OpenFrame>, KernelError> {
+        // Read before the threads are: what is entered meanwhile calls for another look.
+        let entries = self.counter(Counter::Entries.wire())?;
+        if self.quiet.is_sure(entries) {
+            return Ok(Vec::new());
+        }
+        let open = self.open_crossings();
+        self.quiet.looked(entries, open.is_empty());
+        Ok(open)
+    }
+
     /// The crossings that are open now. A thread's state is read while the thread may change it, so
     /// an entry is taken only if a second read shows the same crossing.
     pub fn open_crossings(&self) -> Vec<OpenFrame> {
@@ -76,5 +120,28 @@ impl Kernel {
             }
         }
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Quiet;
+
+    #[test]
+    fn two_looks_that_find_nothing_hold_until_the_next_entry() {
+        let mut quiet = Quiet::default();
+        assert!(!quiet.is_sure(0));
+        quiet.looked(0, true);
+        assert!(!quiet.is_sure(0), "it may have been entered just then");
+        quiet.looked(0, true);
+        assert!(quiet.is_sure(0));
+        assert!(!quiet.is_sure(1));
+        quiet.looked(1, true);
+        assert!(!quiet.is_sure(1));
+        quiet.looked(1, false);
+        quiet.looked(1, true);
+        assert!(!quiet.is_sure(1));
+        quiet.looked(1, true);
+        assert!(quiet.is_sure(1));
     }
 }

@@ -52,6 +52,19 @@ pub fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { ptr::read_unaligned(bytes.as_ptr().cast::<T>()) })
 }
 
+/// Makes the first `length` bytes of `to` those of `from`, for types whose last part is often unused.
+pub fn copy_front<T: Wire>(from: &T, to: &mut T, length: usize) {
+    let length = length.min(size_of::<T>());
+    // SAFETY: no more bytes than both have, which are apart as one is borrowed alone, and any pattern is a `T`.
+    unsafe {
+        ptr::copy_nonoverlapping(
+            ptr::from_ref(from).cast::<u8>(),
+            ptr::from_mut(to).cast::<u8>(),
+            length,
+        );
+    }
+}
+
 /// The `T` at the start of `bytes`, where it lies; `None` if there are too few, or not at a place where
 /// a `T` can be.
 pub fn view<T: Wire>(bytes: &[u8]) -> Option<&T> {

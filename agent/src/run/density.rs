@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use hotspan_common::{Target, TargetFlags};
+
 use super::engine::Engine;
 
 /// Stacks a second beyond the usual frequency, while requests are new.
@@ -58,14 +60,36 @@ impl Densities {
         *known = *known << 1 | u64::from(is_known);
     }
 
-    /// Stacks a second that young requests of a target may take.
-    pub fn per_s(&self, target: u32) -> u32 {
+    /// Whether most requests of a target are of kinds that are known.
+    fn knows(&self, target: u32) -> bool {
         let known = self.known.get(&target).copied().unwrap_or_default();
-        if known.count_zeros() >= NEW {
-            WHILE_NEW
-        } else {
+        known.count_zeros() < NEW
+    }
+
+    /// Stacks a second that young requests of a target may take.
+    fn per_s(&self, target: u32) -> u32 {
+        if self.knows(target) {
             self.once_known
+        } else {
+            WHILE_NEW
         }
+    }
+
+    /// Tells the kernel programs; false if they have been told.
+    fn tell(&self, id: u32, target: &mut Target) -> bool {
+        let known = if self.knows(id) {
+            TargetFlags::KINDS_ARE_KNOWN
+        } else {
+            0
+        };
+        let flags = target.flags & !TargetFlags::KINDS_ARE_KNOWN | known;
+        let told = std::mem::replace(&mut target.flags, flags);
+        // 0: its frequency leaves no room.
+        if target.dense_per_s == 0 {
+            return told != flags;
+        }
+        let per_s = std::mem::replace(&mut target.dense_per_s, self.per_s(id));
+        (told, per_s) != (flags, target.dense_per_s)
     }
 
     /// A target has ended.
@@ -82,10 +106,7 @@ impl Engine {
             let Some(watched) = self.targets.get_mut(&target) else {
                 continue;
             };
-            let per_s = self.densities.per_s(target);
-            // 0: its frequency leaves no room.
-            if watched.wire.dense_per_s != 0 && watched.wire.dense_per_s != per_s {
-                watched.wire.dense_per_s = per_s;
+            if self.densities.tell(target, &mut watched.wire) {
                 self.kernel.set_target(target, watched.wire)?;
             }
         }
@@ -129,6 +150,26 @@ mod tests {
         assert_eq!([5, 6].map(|number| second(number, 20_000_000)), [30, 40]);
         (7..20).for_each(|number| _ = second(number, 0));
         assert_eq!(second(20, 0), 100);
+    }
+
+    #[test]
+    fn the_kernel_is_told_of_a_change_once() {
+        let mut densities = Densities::default();
+        let mut target = Target {
+            dense_per_s: WHILE_NEW,
+            flags: TargetFlags::SWITCHES_STACKS,
+            ..Target::default()
+        };
+        assert!(!densities.tell(1, &mut target));
+        (0..64).for_each(|_| densities.saw(1, true));
+        assert!(densities.tell(1, &mut target));
+        let both = TargetFlags::SWITCHES_STACKS | TargetFlags::KINDS_ARE_KNOWN;
+        assert_eq!((target.flags, target.dense_per_s), (both, ONCE_KNOWN));
+        assert!(!densities.tell(1, &mut target));
+        (0..16).for_each(|_| densities.saw(1, false));
+        assert!(densities.tell(1, &mut target));
+        let told = (target.flags, target.dense_per_s);
+        assert_eq!(told, (TargetFlags::SWITCHES_STACKS, WHILE_NEW));
     }
 
     #[test]

@@ -284,10 +284,8 @@ impl Engine {
 
     fn sweep(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
-        for event in self
-            .intake
-            .announced(&mut self.kernel, &self.arming.armory, now)
-        {
+        let announced = (self.intake).announced(&mut self.kernel, &self.arming.armory, now)?;
+        for event in announced {
             self.pipeline.feed(event)?;
         }
         self.pass_on()?;

@@ -79,14 +79,17 @@ impl Intake {
     }
 
     /// Crossings that have been open for a while, each once.
+    ///
+    /// # Errors
+    /// The kernel's.
     pub fn announced(
         &mut self,
         kernel: &mut Kernel,
         armory: &Armory,
         now: KernelTime,
-    ) -> Vec<Event> {
+    ) -> Result<Vec<Event>, KernelError> {
         let (bursts, open): (Vec<OpenFrame>, Vec<OpenFrame>) =
-            (kernel.open_crossings().into_iter()).partition(|open| open.is_burst);
+            (kernel.open_by_now()?.into_iter()).partition(|open| open.is_burst);
         self.take_over(&bursts, kernel, armory, now);
         let open: Vec<CrossingEvent> = open
             .into_iter()
@@ -95,11 +98,12 @@ impl Intake {
             .collect();
         let still: HashSet<u64> = open.iter().map(|event| event.id).collect();
         self.announced.retain(|id| still.contains(id));
-        open.into_iter()
+        let announced = open
+            .into_iter()
             .filter(|event| now.0.saturating_sub(event.entry_ns) >= ANNOUNCED_AFTER_NS)
             .filter(|event| self.announced.insert(event.id))
-            .map(|event| Event::Open(translate::open(&event, now)))
-            .collect()
+            .map(|event| Event::Open(translate::open(&event, now)));
+        Ok(announced.collect())
     }
 
     /// Crossings that are open, however briefly.

@@ -31,7 +31,7 @@ const QUEUE: usize = 4096;
 /// Bytes of samples that may wait.
 const MAX_WAITING: usize = 8 << 20;
 /// Samples whose memory is kept for the next ones: about those of a turn.
-const MAX_SPARE: usize = 64;
+const MAX_SPARE: usize = 128;
 /// Jobs that are done before what came of them is handed over.
 const BATCH: usize = 64;
 /// Batches that may wait to be taken; then the thread waits, and the queue fills.
@@ -59,6 +59,8 @@ pub struct Outcomes {
     pub located: Vec<Located>,
     /// Samples that are done with.
     used: Vec<Buffer>,
+    /// Jobs that came to this.
+    jobs: usize,
 }
 
 /// Where a native function begins in a target, or why nobody can tell.
@@ -74,10 +76,7 @@ pub struct Located {
 
 impl Outcomes {
     fn is_empty(&self) -> bool {
-        self.events.is_empty()
-            && self.stack_sizes.is_empty()
-            && self.located.is_empty()
-            && self.used.is_empty()
+        self.jobs == 0 && self.events.is_empty()
     }
 }
 
@@ -86,6 +85,8 @@ pub struct Resolver {
     jobs: std_mpsc::SyncSender<Job>,
     outcomes: mpsc::Receiver<Outcomes>,
     waiting: Arc<AtomicUsize>,
+    /// Jobs of which nothing has come yet.
+    under_way: usize,
     /// Samples of this turn.
     gathered: Vec<Buffer>,
     spare: Vec<Buffer>,
@@ -121,6 +122,7 @@ impl Resolver {
             jobs,
             outcomes,
             waiting,
+            under_way: 0,
             gathered: Vec::new(),
             spare: Vec::new(),
             dropped: 0,
@@ -156,7 +158,7 @@ impl Resolver {
         self.waiting.fetch_add(size, Ordering::Relaxed);
         let raw = match self.spare.pop() {
             Some(Buffer(mut raw)) => {
-                raw.event = *sample.event;
+                sample.copy_event_to(&mut raw.event);
                 raw.stack.clear();
                 raw.stack.extend_from_slice(sample.stack);
                 Buffer(raw)
@@ -179,33 +181,35 @@ impl Resolver {
             samples.len(),
             samples.iter().map(|Buffer(raw)| held(raw)).sum(),
         );
-        if self.jobs.try_send(Job::Samples(samples)).is_err() {
+        if self.send(Job::Samples(samples)).is_err() {
             self.waiting.fetch_sub(size, Ordering::Relaxed);
             self.dropped += count as u64;
         }
     }
 
     /// Sends an event through, so that it comes out behind the samples that were submitted before it.
-    /// `false`: too many jobs wait, and it does not.
+    /// `false`: it does not, as nothing is before it, or too many jobs wait.
     #[must_use]
     pub fn pass(&mut self, event: &Event) -> bool {
+        if self.under_way == 0 {
+            return false;
+        }
         let event = Box::new(event.clone());
-        self.jobs.try_send(Job::Pass(event)).is_ok()
+        self.send(Job::Pass(event)).is_ok()
     }
 
     /// Asks where a native function begins. `false`: too many jobs wait, and it is not looked for.
     #[must_use]
     pub fn locate(&mut self, target: u32, function: FunctionId) -> bool {
-        self.jobs.try_send(Job::Locate(target, function)).is_ok()
+        self.send(Job::Locate(target, function)).is_ok()
     }
 
     /// Has names found for what a burst called; it comes out with them as a crossing. `None` if that is to
     /// come; the burst, counted, if too many jobs wait.
     pub fn name(&mut self, burst: Box<CountedBurst>) -> Option<Box<CountedBurst>> {
-        let refused = self.jobs.try_send(Job::Name(burst)).err()?;
+        let job = self.send(Job::Name(burst)).err()?;
         self.unnamed += 1;
-        let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused;
-        match job {
+        match *job {
             Job::Name(burst) => Some(burst),
             // Only what was sent comes back.
             _ => None,
@@ -215,6 +219,7 @@ impl Resolver {
     /// What came of the next jobs, in their order; `None` if the thread has ended.
     pub async fn next(&mut self) -> Option<Outcomes> {
         let mut outcomes = self.outcomes.recv().await?;
+        self.under_way -= outcomes.jobs;
         let room = MAX_SPARE.saturating_sub(self.spare.len());
         self.spare.extend(outcomes.used.drain(..).take(room));
         Some(outcomes)
@@ -244,9 +249,27 @@ impl Resolver {
         .filter(|(_, total)| *total != 0)
     }
 
+    /// A job that something comes of; given back if too many wait.
+    fn send(&mut self, job: Job) -> Result<(), Box<Job>> {
+        match self.jobs.try_send(job) {
+            Ok(()) => {
+                self.under_way += 1;
+                Ok(())
+            }
+            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Err(Box::new(job)),
+        }
+    }
+
     /// News of targets. What finds the queue full is made up for at the next unknown address.
     fn tell(&mut self, job: Job) {
         self.refused += u64::from(self.jobs.try_send(job).is_err());
+    }
+}
+
+impl Job {
+    /// Whether something comes of it that is handed over.
+    fn has_outcome(&self) -> bool {
+        !matches!(self, Self::Adopt(..) | Self::Mapped(_) | Self::Forget(_))
     }
 }
 
@@ -303,12 +326,19 @@ impl Worker {
     /// False if nobody listens any more.
     fn hand_over(&mut self, outbox: &mpsc::Sender<Outcomes>) -> bool {
         self.is_awaited = false;
-        let outcomes = std::mem::take(&mut self.outcomes);
+        // As much is expected again.
+        let next = Outcomes {
+            events: Vec::with_capacity(self.outcomes.events.len()),
+            used: Vec::with_capacity(self.outcomes.used.len()),
+            ..Outcomes::default()
+        };
+        let outcomes = std::mem::replace(&mut self.outcomes, next);
         outcomes.is_empty() || outbox.blocking_send(outcomes).is_ok()
     }
 
     fn job(&mut self, job: Job) {
         self.is_awaited |= matches!(job, Job::Pass(_) | Job::Name(_) | Job::Locate(..));
+        self.outcomes.jobs += usize::from(job.has_outcome());
         match job {
             Job::Adopt(target, process) => self.stacks.adopt(target, process),
             Job::Mapped(target) => self.stacks.mapped(target),

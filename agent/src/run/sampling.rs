@@ -191,7 +191,7 @@ impl Sampling {
     }
 
     /// Puts an event behind the stacks that were taken in before it. `false`: it must go its own way, as
-    /// there is no resolver, or too much waits there.
+    /// there is no resolver, none of them is there any more, or too much waits there.
     #[must_use]
     pub fn follow(&mut self, event: &Event) -> bool {
         self.resolver

@@ -20,6 +20,8 @@ use crate::{
 
 /// Addresses of which it is remembered what they are, over all objects.
 const REMEMBERED: usize = 16_384;
+/// The same of those that are asked whether threads begin there.
+const STARTS: usize = 1_024;
 
 /// The frames of a walk with their functions, innermost first.
 pub(super) fn parts(
@@ -28,7 +30,7 @@ pub(super) fn parts(
     named: &mut FrameNames,
     functions: &mut FunctionTable,
 ) -> Vec<NativePart> {
-    let begin = walk.frames.len() - starting_frames(walk, &mut named.symbols);
+    let begin = walk.frames.len() - starting_frames(walk, named);
     let mut parts = Vec::new();
     for frame in &walk.frames[..begin] {
         frame_parts(frame, target, named, functions, &mut parts);
@@ -38,7 +40,7 @@ pub(super) fn parts(
 
 /// How many of the outermost frames are where threads begin: the last one of a complete walk; further ones
 /// by their names; and, as the C library is often stripped, one without a name beside them in its object.
-fn starting_frames(walk: &Walk, symbols: &mut SymbolStore) -> usize {
+fn starting_frames(walk: &Walk, named: &mut FrameNames) -> usize {
     let mut outer: Option<(FileKey, bool)> = None;
     let mut count = 0;
     for frame in walk.frames.iter().rev() {
@@ -47,15 +49,12 @@ fn starting_frames(walk: &Walk, symbols: &mut SymbolStore) -> usize {
         let is_outermost = frame
             .covering
             .is_some_and(|covering| covering.step == Step::Outermost);
-        let names = names(frame, symbols);
-        let is_start = match names.last() {
-            Some(name) => is_outermost || is_start(&name.symbol),
-            None => is_outermost || outer == Some((object, true)),
-        };
+        let is_starts = named.is_starts(frame, place);
+        let is_start = is_outermost || is_starts.unwrap_or(outer == Some((object, true)));
         if !is_start {
             break;
         }
-        outer = Some((object, is_outermost || !names.is_empty()));
+        outer = Some((object, is_outermost || is_starts.is_some()));
         count += 1;
     }
     count
@@ -75,6 +74,9 @@ pub(super) struct FrameNames {
     /// Where functions begin.
     pub places: FunctionPlaces,
     known: FxHashMap<Known, Rc<[NativePart]>>,
+    /// Whether threads begin at an address of a file, by its name; `None`: it has none. They do at few, and each walk
+    /// asks.
+    starts: FxHashMap<(FileKey, u64), Option<bool>>,
 }
 
 /// An address of a file; whether it is the interpreter's.
@@ -87,6 +89,7 @@ impl FrameNames {
             symbols: SymbolStore::new(limit),
             places: FunctionPlaces::default(),
             known: FxHashMap::default(),
+            starts: FxHashMap::default(),
         }
     }
 
@@ -99,6 +102,21 @@ impl FrameNames {
             || format!("{}+{:#x}", place.object.name(), place.address),
             |name| name.qualified.clone(),
         )
+    }
+
+    /// Whether threads begin in the function of a frame; `None`: it has no name.
+    fn is_starts(&mut self, frame: &NativeFrame, place: &Place) -> Option<bool> {
+        let key = (place.object.key(), place.address);
+        if let Some(known) = self.starts.get(&key) {
+            return *known;
+        }
+        let names = names(frame, &mut self.symbols);
+        let is_starts = names.last().map(|name| is_start(&name.symbol));
+        if self.starts.len() == STARTS {
+            self.starts.clear();
+        }
+        self.starts.insert(key, is_starts);
+        is_starts
     }
 
     fn parts(

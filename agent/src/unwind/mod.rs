@@ -19,6 +19,3 @@ pub use space::{AddressSpace, Place};
 pub use stop::{Stop, StopCounts};
 pub use store::ObjectStore;
 pub use walk::{NativeFrame, Registers, StackCopy, Walk, Walker};
-
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use framehop::{ExplicitModuleSectionInfo, Module, Unwinder as _, x86_64::UnwinderX86_64};
+use framehop::{
+    Error as HopError, ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder as _,
+    x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64},
+};
 use gimli::{CfaRule, RegisterRule, X86_64};
 
 use super::{
@@ -21,6 +24,8 @@ use crate::object::{FileKey, Image, OpenError, Row, Unwind};
 const REMEMBERED: usize = 2048;
 /// What a remembered stretch takes, about, in bytes.
 const MEMORY_EACH: usize = 64;
+/// What framehop remembers takes, in bytes: 509 rules of 16, and the four rows that it works rules out with.
+const RULES: usize = 32 << 10;
 
 /// How a caller is found from an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,9 @@ pub struct CodeObject {
     image: Image,
     unwind: Option<Unwind>,
     reader: UnwinderX86_64<Arc<[u8]>>,
+    /// Those that framehop remembers. Its places for them are few: objects that shared them would take them from each
+    /// other all the time.
+    rules: RefCell<CacheX86_64>,
     covering: RefCell<Stretches>,
 }
 
@@ -79,6 +87,7 @@ impl CodeObject {
             image,
             unwind,
             reader,
+            rules: RefCell::default(),
             covering: RefCell::default(),
         })
     }
@@ -101,7 +110,7 @@ impl CodeObject {
     /// Bytes of memory that it takes.
     pub fn size(&self) -> usize {
         let tables = self.unwind.as_ref().map_or(0, Unwind::size);
-        size_of::<Self>() + tables + REMEMBERED * MEMORY_EACH
+        size_of::<Self>() + tables + RULES + REMEMBERED * MEMORY_EACH
     }
 
     /// What covers an address; `None` if nothing does.
@@ -122,8 +131,15 @@ impl CodeObject {
         covering
     }
 
-    pub(super) fn reader(&self) -> &UnwinderX86_64<Arc<[u8]>> {
-        &self.reader
+    /// The caller's registers in place of its callee's, by the rule that holds at a place; its instruction.
+    pub(super) fn unwind(
+        &self,
+        place: FrameAddress,
+        registers: &mut UnwindRegsX86_64,
+        read: &mut impl FnMut(u64) -> Result<u64, ()>,
+    ) -> Result<Option<u64>, HopError> {
+        let rules = &mut self.rules.borrow_mut();
+        self.reader.unwind_frame(place, registers, rules, read)
     }
 
     /// The caller's registers, by the expressions that hold at `address`.

@@ -49,7 +49,7 @@ pub struct AddressSpace {
     before: Vec<Code>,
     read_at_ns: u64,
     vdso: Option<Vdso>,
-    frames: FxHashMap<u64, NativeFrame>,
+    frames: FxHashMap<u64, Rc<NativeFrame>>,
     /// Objects that the store had given up when the frames were remembered.
     evicted: u64,
 }
@@ -118,23 +118,23 @@ impl AddressSpace {
         address: u64,
         time_ns: u64,
         store: &mut ObjectStore,
-    ) -> NativeFrame {
+    ) -> Rc<NativeFrame> {
         // What was given up would otherwise stay in memory.
         if self.evicted != store.evicted() {
             self.evicted = store.evicted();
             self.frames.clear();
         }
         if time_ns < self.read_at_ns {
-            return self.look(address, time_ns, store);
+            return Rc::new(self.look(address, time_ns, store));
         }
         if let Some(known) = self.frames.get(&address) {
-            return known.clone();
+            return Rc::clone(known);
         }
-        let frame = self.look(address, time_ns, store);
+        let frame = Rc::new(self.look(address, time_ns, store));
         if self.frames.len() == REMEMBERED {
             self.frames.clear();
         }
-        self.frames.insert(address, frame.clone());
+        self.frames.insert(address, Rc::clone(&frame));
         frame
     }
 

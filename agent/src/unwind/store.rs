@@ -2,7 +2,6 @@
 
 use std::{path::Path, rc::Rc};
 
-use framehop::x86_64::CacheX86_64;
 use lru::LruCache;
 
 use super::object::CodeObject;
@@ -18,7 +17,6 @@ pub struct ObjectStore {
     limit: usize,
     size: usize,
     evicted: u64,
-    rules: CacheX86_64,
 }
 
 impl ObjectStore {
@@ -29,7 +27,6 @@ impl ObjectStore {
             limit,
             size: 0,
             evicted: 0,
-            rules: CacheX86_64::new(),
         }
     }
 
@@ -57,12 +54,7 @@ impl ObjectStore {
         self.evicted
     }
 
-    pub(super) fn rules(&mut self) -> &mut CacheX86_64 {
-        &mut self.rules
-    }
-
     fn shrink(&mut self) {
-        let before = self.objects.len();
         while self.objects.len() > 1 && (self.size > self.limit || self.objects.len() > MAX_OBJECTS)
         {
             let Some((_, object)) = self.objects.pop_lru() else {
@@ -70,10 +62,6 @@ impl ObjectStore {
             };
             self.size -= object.map_or(0, |object| object.size());
             self.evicted += 1;
-        }
-        if self.objects.len() < before {
-            // framehop tells the objects apart by a number of 16 bits, which comes back one day.
-            self.rules = CacheX86_64::new();
         }
     }
 }

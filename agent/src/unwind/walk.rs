@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use framehop::{Error as HopError, FrameAddress, Unwinder as _, x86_64::UnwindRegsX86_64};
+use framehop::{Error as HopError, FrameAddress, x86_64::UnwindRegsX86_64};
 use gimli::{Register, X86_64};
 
 use super::{
@@ -87,7 +87,6 @@ impl StackCopy<'_> {
 }
 
 /// A frame of a native stack.
-#[derive(Clone)]
 pub struct NativeFrame {
     /// Where it stands: its instruction, or the last byte of the call that it made.
     pub address: u64,
@@ -100,7 +99,7 @@ pub struct NativeFrame {
 /// A native stack.
 pub struct Walk {
     /// Frames, innermost first; never empty.
-    pub frames: Vec<NativeFrame>,
+    pub frames: Vec<Rc<NativeFrame>>,
     /// Why it ended.
     pub stop: Stop,
     /// The stack pointer of the outermost frame.
@@ -154,7 +153,7 @@ impl Walker<'_> {
                 .object
                 .evaluate(place.address, at.registers, stack)
                 .ok_or_else(|| unevaluated(stack))?,
-            Step::Registers => self.hop(&place.object, covering.since, at, stack)?,
+            Step::Registers => hop(&place.object, covering.since, at, stack)?,
         };
         // A signal's frame may lie on another stack than what it interrupted.
         let went_on = covering.is_signal_frame || registers.sp > at.registers.sp;
@@ -165,55 +164,6 @@ impl Walker<'_> {
             registers,
             is_return: !covering.is_signal_frame,
         })
-    }
-
-    /// A step by framehop, by the rules that hold from `since` on: that is what it remembers them by. Its
-    /// reader works at the file's addresses, the stack at the process's.
-    fn hop(
-        &mut self,
-        object: &Rc<CodeObject>,
-        since: u64,
-        at: &At,
-        stack: &StackCopy<'_>,
-    ) -> Result<Registers, Stop> {
-        let Registers { ip, sp, bp } = at.registers;
-        let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
-        let place = if at.is_return {
-            FrameAddress::from_return_address(since.wrapping_add(1)).ok_or(Stop::Outside)?
-        } else {
-            FrameAddress::from_instruction_pointer(since)
-        };
-        let mut failed = None;
-        let mut read = |address| {
-            stack.word(address).ok_or_else(|| {
-                // Below the stack pointer lies what an epilogue has popped already: the register holds it.
-                if address >= sp {
-                    failed = failed.or(Some(address));
-                }
-            })
-        };
-        let rules = self.store.rules();
-        let caller = object
-            .reader()
-            .unwind_frame(place, &mut registers, rules, &mut read);
-        if let Some(address) = failed {
-            return Err(stack.missing(address));
-        }
-        match caller {
-            Ok(Some(ip)) => Ok(Registers {
-                ip,
-                sp: registers.sp(),
-                bp: registers.bp(),
-            }),
-            // A return address of zero: nobody called.
-            Ok(None) | Err(HopError::ReturnAddressIsNull) => Err(Stop::Start),
-            Err(HopError::CouldNotReadStack(address)) => Err(stack.missing(address)),
-            Err(
-                HopError::DidNotAdvance
-                | HopError::FramepointerUnwindingMovedBackwards
-                | HopError::IntegerOverflow,
-            ) => Err(Stop::Loop),
-        }
     }
 
     /// Code without unwind information has a caller only if the call can be shown.
@@ -228,6 +178,46 @@ impl Walker<'_> {
             registers: registers.ok_or(Stop::NoUnwindInfo)?,
             is_return: true,
         })
+    }
+}
+
+/// A step by framehop, by the rules that hold from `since` on: that is what it remembers them by. Its
+/// reader works at the file's addresses, the stack at the process's.
+fn hop(object: &CodeObject, since: u64, at: &At, stack: &StackCopy<'_>) -> Result<Registers, Stop> {
+    let Registers { ip, sp, bp } = at.registers;
+    let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
+    let place = if at.is_return {
+        FrameAddress::from_return_address(since.wrapping_add(1)).ok_or(Stop::Outside)?
+    } else {
+        FrameAddress::from_instruction_pointer(since)
+    };
+    let mut failed = None;
+    let mut read = |address| {
+        stack.word(address).ok_or_else(|| {
+            // Below the stack pointer lies what an epilogue has popped already: the register holds it.
+            if address >= sp {
+                failed = failed.or(Some(address));
+            }
+        })
+    };
+    let caller = object.unwind(place, &mut registers, &mut read);
+    if let Some(address) = failed {
+        return Err(stack.missing(address));
+    }
+    match caller {
+        Ok(Some(ip)) => Ok(Registers {
+            ip,
+            sp: registers.sp(),
+            bp: registers.bp(),
+        }),
+        // A return address of zero: nobody called.
+        Ok(None) | Err(HopError::ReturnAddressIsNull) => Err(Stop::Start),
+        Err(HopError::CouldNotReadStack(address)) => Err(stack.missing(address)),
+        Err(
+            HopError::DidNotAdvance
+            | HopError::FramepointerUnwindingMovedBackwards
+            | HopError::IntegerOverflow,
+        ) => Err(Stop::Loop),
     }
 }
 

@@ -20,34 +20,11 @@ use tempfile::TempDir;
 use crate::{
     capture::{capture, empty, now},
     native::{Run, build},
+    numbers::Numbers,
 };
 
 /// Mutations of each kind.
 const ROUNDS: u32 = 300;
-
-/// The same numbers in each run (xorshift64*, S. Vigna, 2016).
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    /// Changes some bytes of a range.
-    fn damage(&mut self, bytes: &mut [u8], count: usize) {
-        for _ in 0..count {
-            let at = self.below(bytes.len());
-            bytes[at] = self.next() as u8;
-        }
-    }
-}
 
 fn damage_sample(raw: &mut RawSample, numbers: &mut Numbers) {
     let event = &mut raw.event;

@@ -4,3 +4,5 @@ mod capture;
 mod damaged;
 mod named;
 mod native;
+mod numbers;
+mod remembered;

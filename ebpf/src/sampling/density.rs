@@ -7,7 +7,7 @@
 //! again.
 
 use aya_ebpf::helpers::bpf_get_prandom_u32;
-use hotspan_common::{Counter, SampleFlags, Target};
+use hotspan_common::{Counter, SampleFlags, Target, TargetFlags};
 
 use super::work::Work;
 use crate::{
@@ -98,9 +98,18 @@ impl Density {
         }
     }
 
-    /// The thread works for nobody: it is looked at ever more seldom.
+    /// The thread works for nobody: it is looked at ever more seldom, or at its next turn.
     #[inline(always)]
-    pub fn is_nobodys(&mut self, target: &Target) {
+    pub fn is_nobodys(&mut self, target: &Target, due: Due) {
+        if knows_kinds(target) {
+            self.is_fresh = 0;
+            if due == Due::Now {
+                self.span = 0;
+                self.ticks = 0;
+                self.gap = jittered(target.ticks_per_sample);
+            }
+            return;
+        }
         self.gap = if self.span == 0 {
             self.gap
                 .saturating_mul(2)
@@ -127,13 +136,21 @@ impl Density {
         if due == Due::IfNew && span == self.span {
             return None;
         }
+        let dense = if work.flags & SampleFlags::BY_LINEAGE != 0 {
+            USUAL
+        } else {
+            sampling_gap(target, span, now)
+        };
+        if dense == USUAL && due == Due::IfNew && knows_kinds(target) {
+            return None;
+        }
         let before = self.ticks.max(1);
         self.span = span;
         self.ticks = 0;
-        self.gap = if work.flags & SampleFlags::BY_LINEAGE != 0 {
+        self.gap = if dense == USUAL {
             jittered(target.ticks_per_sample)
         } else {
-            sampling_gap(target, span, now)
+            dense
         };
         Some(Distances {
             before,
@@ -142,12 +159,20 @@ impl Density {
     }
 }
 
-/// Ticks to the next stack. A global function, which the verifier checks once and on its own.
+#[inline(always)]
+fn knows_kinds(target: &Target) -> bool {
+    target.flags & TargetFlags::KINDS_ARE_KNOWN != 0
+}
+
+/// In place of a number of ticks: no fewer than usual.
+const USUAL: u32 = 0;
+
+/// Ticks to the next stack, if they are fewer than usual. A global function, which the verifier checks once and on its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
     if target.is_null() {
-        return 1;
+        return USUAL;
     }
     // SAFETY: not null, and the caller's reference is valid.
     let target = unsafe { &*target };
@@ -159,19 +184,19 @@ extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
     // SAFETY: a live map value; the threads of a request may write it at once, and write the same.
     let young = unsafe { &mut *young };
     if young.is_dense == 0 {
-        return jittered(usual);
+        return USUAL;
     }
     // A division that could be by zero would leave a panic in the program.
     let age = now.saturating_sub(young.first_ns) / AGE_PART;
     let gap = age.checked_div(target.tick_ns).unwrap_or(u64::MAX);
     if gap >= u64::from(usual) {
         young.is_dense = 0;
-        return jittered(usual);
+        return USUAL;
     }
     if !allows(target, tgid, now, 1) {
         young.is_dense = 0;
         count(Counter::NotDense);
-        return jittered(usual);
+        return USUAL;
     }
     count(Counter::SamplesDense);
     jittered((gap as u32).max(1))
@@ -194,7 +219,7 @@ fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
     if target.dense_per_s != 0 {
         count(Counter::NotDense);
     }
-    jittered(target.ticks_per_sample)
+    USUAL
 }
 
 /// Takes a token of the target's bucket, if there are at least so many. It holds a second's worth.

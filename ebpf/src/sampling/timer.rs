@@ -45,7 +45,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let work = work::look(target, worker, registers.sp, now);
     if let Some(reason) = work::refusal(&work) {
         count(reason);
-        worker.density.is_nobodys(target);
+        worker.density.is_nobodys(target, due);
         if target.flags & TargetFlags::SAMPLES_ALL == 0 {
             return;
         }

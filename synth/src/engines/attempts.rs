@@ -237,9 +237,9 @@ fn context(draft: &Draft) -> Option<u64> {
 
 /// Beyond the limit of attributes, of which there are two: without them the span would not say that it
 /// is one of several.
-fn add(span: &mut Span, key: &str, number: u64) {
+fn add(span: &mut Span, key: &'static str, number: u64) {
     let number = i64::try_from(number).unwrap_or(i64::MAX);
-    span.attributes.push((key.to_owned(), number.into()));
+    span.attributes.push((key.into(), number.into()));
 }
 
 impl Synth {

@@ -370,7 +370,7 @@ fn describe(list: &mut AttributeList<'_>, share: &Share, face: &Region, results:
     let (Some(key), Some(results)) = (&opening.until_count, results) else {
         return;
     };
-    list.add_number(key, results);
+    list.add_number(key.clone(), results);
     let rate = fold
         .rate
         .as_ref()
@@ -379,6 +379,6 @@ fn describe(list: &mut AttributeList<'_>, share: &Share, face: &Region, results:
     if let Some(rate) = rate
         && lasted_s > 0.0
     {
-        list.add(&rate.key, share.tokens as f64 / lasted_s);
+        list.add(rate.key.clone(), share.tokens as f64 / lasted_s);
     }
 }

@@ -21,6 +21,6 @@ pub(crate) fn describe(list: &mut AttributeList<'_>, key: &str, called: &Called)
     names.truncate(LISTED);
     if !names.is_empty() {
         let texts = names.iter().map(|(name, calls)| format!("{calls} {name}"));
-        list.add(key, Value::Texts(texts.collect()));
+        list.add(key.to_owned(), Value::Texts(texts.collect()));
     }
 }

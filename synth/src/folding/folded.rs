@@ -80,10 +80,10 @@ impl Folded {
         let Some(opening) = &rule.opening else { return };
         if !is_opening {
             if let Some(key) = &opening.until_count {
-                list.add_number(key, self.marks);
+                list.add_number(key.clone(), self.marks);
             }
         } else if let (Some(key), Some(seconds)) = (&opening.first_result, self.first_result_s()) {
-            list.add(key, seconds);
+            list.add(key.clone(), seconds);
         }
     }
 
@@ -99,7 +99,7 @@ pub(crate) fn add_rate(list: &mut AttributeList<'_>, rule: &FoldRule, end: &End,
         && let Some(sum) = end.slots().int(rate.slot)
         && duration_ns > 0
     {
-        list.add(&rate.key, sum as f64 / seconds(duration_ns));
+        list.add(rate.key.clone(), sum as f64 / seconds(duration_ns));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     event::{Frame, Language, Parent},
     ids::{SpanId, TargetId},
     settings::Settings,
-    span::{Dropped, Span, Status},
+    span::{Attributes, Dropped, Span, Status},
     spans::{
         attributes::AttributeList,
         finish::PROBE_ERROR_NS,
@@ -156,11 +156,7 @@ impl Emitter<'_, '_> {
         })
     }
 
-    fn attributes(
-        &mut self,
-        finding: &Finding,
-        error_ns: u64,
-    ) -> (Vec<(String, crate::span::Value)>, u32) {
+    fn attributes(&mut self, finding: &Finding, error_ns: u64) -> (Attributes, u32) {
         let limits = &self.means.settings.limits;
         let mut list = AttributeList::new(limits);
         list.add("hotspan.origin", finding.origin.name());
@@ -222,31 +218,46 @@ fn of_code(list: &mut AttributeList<'_>, frame: Frame, functions: &Functions) {
 
 /// Innermost first, one frame a line; of a long one, how many more there are.
 fn stacktrace(stack: &[Frame], functions: &Functions, limit: usize) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(limit.min(FRAME_BYTES * stack.len()));
+    let mut numbers = itoa::Buffer::new();
     for (index, frame) in stack.iter().rev().enumerate() {
-        let line = frame_line(*frame, functions);
-        let more = format!("... {} more", stack.len() - index);
-        if text.len() + line.len() + more.len() + 2 > limit {
-            text.push_str(&more);
-            break;
-        }
+        let whole = text.len();
         if index > 0 {
             text.push('\n');
         }
-        text.push_str(&line);
+        add_line(&mut text, *frame, functions);
+        let left = numbers.format(stack.len() - index);
+        let more = ["... ", left, " more"];
+        let more_bytes: usize = more.iter().map(|part| part.len()).sum();
+        // Two line ends beside it.
+        if text.len() + more_bytes + usize::from(index == 0) + 1 > limit {
+            text.truncate(whole);
+            text.extend(more);
+            break;
+        }
     }
     text
 }
 
-fn frame_line(frame: Frame, functions: &Functions) -> String {
+/// What a line takes, as a rule.
+const FRAME_BYTES: usize = 96;
+
+fn add_line(text: &mut String, frame: Frame, functions: &Functions) {
     let Some(known) = functions.get(frame.function) else {
-        return "?".to_owned();
+        return text.push('?');
     };
     let function = &known.function;
-    let place = match function.language {
-        Language::Python if frame.line > 0 => format!("{}:{}", function.file, frame.line),
-        Language::Python => function.file.clone(),
-        Language::Native | Language::Unnamed | Language::Kernel => function.object.clone(),
-    };
-    format!("{} ({place})", function.qualified)
+    text.push_str(&function.qualified);
+    text.push_str(" (");
+    match function.language {
+        Language::Python => {
+            text.push_str(&function.file);
+            if frame.line > 0 {
+                text.push(':');
+                text.push_str(itoa::Buffer::new().format(frame.line));
+            }
+        }
+        Language::Native | Language::Unnamed | Language::Kernel => text.push_str(&function.object),
+    }
+    text.push(')');
 }

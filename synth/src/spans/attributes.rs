@@ -1,12 +1,14 @@
 //! Attribute lists within their limits.
 
+use std::borrow::Cow;
+
 use crate::{
     crossings::{item::End, threads::cpu_ns},
     engines::{engine, ledger},
     folding::{called, folded},
     region::AttributeRule,
     settings::Limits,
-    span::Value,
+    span::{Attributes, Value},
     spans::{
         making::{Draft, Pool},
         resources,
@@ -15,11 +17,14 @@ use crate::{
     summary::{Noted, Tally},
 };
 
+/// Attributes that there is room for at first.
+const USUAL: usize = 16;
+
 /// A list in the making: each key once, in the order of insertion.
 #[derive(Debug)]
 pub(crate) struct AttributeList<'a> {
     limits: &'a Limits,
-    list: Vec<(String, Value)>,
+    list: Attributes,
     dropped: u32,
     shortened: u64,
     duplicates: u64,
@@ -29,7 +34,7 @@ impl<'a> AttributeList<'a> {
     pub fn new(limits: &'a Limits) -> Self {
         Self {
             limits,
-            list: Vec::new(),
+            list: Vec::with_capacity(USUAL),
             dropped: 0,
             shortened: 0,
             duplicates: 0,
@@ -37,19 +42,20 @@ impl<'a> AttributeList<'a> {
     }
 
     /// Adds an attribute; the first of a key stays.
-    pub fn add(&mut self, key: &str, value: impl Into<Value>) {
-        if self.list.iter().any(|(other, _)| other == key) {
+    pub fn add(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+        let key = key.into();
+        if self.list.iter().any(|(other, _)| *other == key) {
             self.duplicates += 1;
         } else if self.list.len() >= self.limits.attributes as usize {
             self.dropped += 1;
         } else {
             let value = self.shorten(value.into());
-            self.list.push((key.to_owned(), value));
+            self.list.push((key, value));
         }
     }
 
     /// Adds a count or a time in nanoseconds.
-    pub fn add_number(&mut self, key: &str, number: u64) {
+    pub fn add_number(&mut self, key: impl Into<Cow<'static, str>>, number: u64) {
         self.add(key, i64::try_from(number).unwrap_or(i64::MAX));
     }
 
@@ -57,13 +63,13 @@ impl<'a> AttributeList<'a> {
     pub fn add_decoded(&mut self, rules: &[AttributeRule], slots: Slots<'_>) {
         for rule in rules {
             if let Some(value) = slots.evaluate(&rule.value) {
-                self.add(&rule.key, value);
+                self.add(rule.key.clone(), value);
             }
         }
     }
 
     /// The list, and how many attributes were cut off.
-    pub fn finish(self, tally: &mut Tally) -> (Vec<(String, Value)>, u32) {
+    pub fn finish(self, tally: &mut Tally) -> (Attributes, u32) {
         tally.noted(Noted::Attributes, u64::from(self.dropped));
         tally.noted(Noted::AttributeBytes, self.shortened);
         tally.noted(Noted::DuplicateAttribute, self.duplicates);

@@ -66,7 +66,7 @@ fn branch(text: &mut String, depth: usize, mut here: Vec<&Span>, all: &[Span], s
 fn label(span: &Span, shown: &[&str]) -> String {
     let mut label = format!("{} {}..{}", span.name, column(span.start), column(span.end));
     for (key, value) in &span.attributes {
-        if shown.contains(&key.as_str()) {
+        if shown.contains(&&**key) {
             let key = key.strip_prefix("hotspan.").unwrap_or(key);
             write!(label, " {key}={}", value_text(value)).expect("strings can be written to");
         }

@@ -1,6 +1,6 @@
 //! What a span object of OpenTelemetry's SDK says of itself.
 
-use super::heap::{Heap, HeapError};
+use super::heap::{Heap, HeapError, TypeInfo};
 
 /// The span's name; `None` for spans that record nothing and have none.
 pub fn span_name(heap: &Heap<'_>, span: u64) -> Result<Option<String>, HeapError> {
@@ -29,7 +29,7 @@ const SPAN_ID: usize = 1;
 
 /// Reads a span that records: its ids, from its context, its name and its start.
 pub fn read_span(heap: &Heap<'_>, span: u64) -> Result<SpanFacts, HeapError> {
-    let record = Record::of(heap, span)?;
+    let record = Record::of(heap, span, &heap.type_of(span)?)?;
     record.facts(heap, record.ids(heap)?)
 }
 
@@ -41,10 +41,10 @@ pub fn read_span_of(
     trace_id: [u8; 16],
     span_id: [u8; 8],
 ) -> Result<Option<SpanFacts>, HeapError> {
-    if !heap.is_referenced(span)? {
+    let Some(class) = heap.type_if_referenced(span)? else {
         return Ok(None);
-    }
-    let record = Record::of(heap, span)?;
+    };
+    let record = Record::of(heap, span, &class)?;
     let ids = record.ids(heap)?;
     if ids != (trace_id, span_id) {
         return Ok(None);
@@ -63,8 +63,9 @@ struct Record {
 }
 
 impl Record {
-    fn of(heap: &Heap<'_>, span: u64) -> Result<Self, HeapError> {
-        let [context, start, name] = heap.attributes(span, ["_context", "_start_time", "_name"])?;
+    fn of(heap: &Heap<'_>, span: u64, class: &TypeInfo) -> Result<Self, HeapError> {
+        let names = ["_context", "_start_time", "_name"];
+        let [context, start, name] = heap.attributes_of(span, class, names)?;
         let there = |value: Option<u64>, missing| value.ok_or_else(|| malformed(span, missing));
         Ok(Self {
             span,

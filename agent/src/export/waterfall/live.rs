@@ -104,9 +104,9 @@ fn service(target: &TargetSlot) -> Option<String> {
     text_of(&target.target().resource, "service.name").map(str::to_owned)
 }
 
-fn text_of<'a>(attributes: &'a [(String, Value)], key: &str) -> Option<&'a str> {
+fn text_of<'a, K: AsRef<str>>(attributes: &'a [(K, Value)], key: &str) -> Option<&'a str> {
     attributes.iter().find_map(|(name, value)| match value {
-        Value::Text(text) if name == key => Some(text.as_str()),
+        Value::Text(text) if name.as_ref() == key => Some(text.as_str()),
         _ => None,
     })
 }

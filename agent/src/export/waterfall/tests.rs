@@ -287,7 +287,7 @@ impl Live {
             trace_id: TraceId([trace; 16]),
             parent_span_id: SpanId(parent.to_be_bytes()),
             parent_is_synthetic: !(101..=102).contains(&parent),
-            attributes: vec![("hotspan.parent.source".to_owned(), "otel.python".into())],
+            attributes: vec![("hotspan.parent.source".into(), "otel.python".into())],
             ..sample::span(1, id)
         };
         let queued = Queued {

@@ -1,14 +1,12 @@
 //! The code objects of all targets, bounded.
 
-use std::num::NonZeroUsize;
-
-use lru::LruCache;
+use rustc_hash::FxHashMap;
 
 use super::{Code, CodeError, CodeLayout};
 use crate::context::python::heap::Heap;
 
 /// Code objects that are kept; a large service runs some thousands in its requests.
-const MAX_CODES: NonZeroUsize = NonZeroUsize::new(8192).unwrap();
+const MAX_CODES: usize = 8192;
 /// Bytes that they may take together.
 const MAX_BYTES: usize = 12 << 20;
 /// How long a code object that was found is believed to be there, in nanoseconds of the samples' clock.
@@ -39,10 +37,10 @@ struct Known<T> {
     seen_ns: u64,
 }
 
-/// Code objects by target, address and checksum, the least recently used first to go; with each goes a
-/// note of who uses it.
+/// Code objects by target, address and checksum, each with a note of who uses it. With one too many, those go that
+/// were not asked for lately: to know which one was used last would cost each frame more than to read them again.
 pub struct CodeCache<T> {
-    codes: LruCache<Key, Known<T>>,
+    codes: FxHashMap<Key, Known<T>>,
     size: usize,
     counts: CodeCounts,
 }
@@ -50,7 +48,7 @@ pub struct CodeCache<T> {
 impl<T> Default for CodeCache<T> {
     fn default() -> Self {
         Self {
-            codes: LruCache::new(MAX_CODES),
+            codes: FxHashMap::default(),
             size: 0,
             counts: CodeCounts::default(),
         }
@@ -85,7 +83,7 @@ impl<T: Default> CodeCache<T> {
 
     /// Whether it was read, and is there still.
     fn is_known(&mut self, heap: &Heap<'_>, layout: &CodeLayout, key: Key, time_ns: u64) -> bool {
-        let Some(known) = self.codes.peek_mut(&key) else {
+        let Some(known) = self.codes.get_mut(&key) else {
             return false;
         };
         let is_fresh = time_ns.saturating_sub(known.seen_ns) < BELIEVED_NS;
@@ -106,30 +104,34 @@ impl<T: Default> CodeCache<T> {
     }
 
     fn insert(&mut self, key: Key, code: Code, seen_ns: u64) {
+        if self.codes.len() == MAX_CODES || self.size + code.size() > MAX_BYTES {
+            self.make_room(seen_ns);
+        }
         self.size += code.size();
         let known = Known {
             code,
             note: T::default(),
             seen_ns,
         };
-        if let Some((_, old)) = self.codes.push(key, known) {
-            self.forget(&old);
-        }
-        while self.size > MAX_BYTES {
-            let Some((_, old)) = self.codes.pop_lru() else {
-                break;
-            };
-            self.forget(&old);
+        if let Some(old) = self.codes.insert(key, known) {
+            self.size -= old.code.size();
         }
     }
 
-    fn forget(&mut self, old: &Known<T>) {
-        self.size -= old.code.size();
-        self.counts.evicted += 1;
+    /// Lets those go that were not asked for since they ceased to be believed; if that is not half of them, all go.
+    fn make_room(&mut self, now_ns: u64) {
+        let before = self.codes.len();
+        self.codes
+            .retain(|_, known| now_ns.saturating_sub(known.seen_ns) < 2 * BELIEVED_NS);
+        if self.codes.len() > MAX_CODES / 2 {
+            self.codes.clear();
+        }
+        self.size = self.codes.values().map(|known| known.code.size()).sum();
+        self.counts.evicted += (before - self.codes.len()) as u64;
     }
 
     fn remove(&mut self, key: Key) {
-        if let Some(old) = self.codes.pop(&key) {
+        if let Some(old) = self.codes.remove(&key) {
             self.size -= old.code.size();
         }
     }

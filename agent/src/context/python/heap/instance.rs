@@ -40,10 +40,19 @@ impl Heap<'_> {
         object: u64,
         names: [&str; N],
     ) -> Result<[Option<u64>; N], HeapError> {
-        let class = self.type_of(object)?;
+        self.attributes_of(object, &self.type_of(object)?, names)
+    }
+
+    /// The same of an object of a known type.
+    pub fn attributes_of<const N: usize>(
+        &self,
+        object: u64,
+        class: &TypeInfo,
+        names: [&str; N],
+    ) -> Result<[Option<u64>; N], HeapError> {
         let mut values = [None; N];
         for _ in 0..LOOKS {
-            values = self.stored(object, &class, names)?;
+            values = self.stored(object, class, names)?;
             if values.iter().all(Option::is_some) {
                 break;
             }

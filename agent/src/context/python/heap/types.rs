@@ -95,10 +95,14 @@ impl Heap<'_> {
         self.type_info(self.type_address(object)?)
     }
 
-    /// Whether anything refers to the object: the count of one that was freed is 0 until its memory is used
-    /// again. Flags share the count's word from 3.12 on (`Include/refcount.h`).
-    pub fn is_referenced(&self, object: u64) -> Result<bool, HeapError> {
-        Ok(self.word(object)? as u32 != 0)
+    /// The type of an object, if anything refers to it: the count of one that was freed is 0 until its memory is
+    /// used again. Flags share the count's word from 3.12 on (`Include/refcount.h`).
+    pub fn type_if_referenced(&self, object: u64) -> Result<Option<TypeInfo>, HeapError> {
+        let header = self.bytes::<16>(object)?;
+        if word_at(&header, 0) as u32 == 0 {
+            return Ok(None);
+        }
+        self.type_info(word_at(&header, 8)).map(Some)
     }
 
     /// The address of an object's type, not checked to be one.
