@@ -19,6 +19,19 @@ pub struct Request<'a> {
     spans: Vec<&'a Span>,
 }
 
+/// A side of an inferred span whose true place is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// What the service says of that work.
+    pub phase: &'a Call,
+    /// The span of its name.
+    pub span: &'a Span,
+    /// Whether it is the start.
+    pub is_start: bool,
+    /// How far it is off, in nanoseconds.
+    pub off_ns: u64,
+}
+
 /// Sides of spans whose true place is known, and how many lay within the stated error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sides {
@@ -121,20 +134,29 @@ impl Request<'_> {
     }
 
     /// Starts and ends of inferred spans that bear a phase's very name, against the phase's.
-    pub fn sides(&self) -> Sides {
-        let mut sides = Sides::default();
-        for phase in &self.phases {
-            let mine = self.spans.iter().filter(|span| {
+    pub fn sides(&self) -> Vec<Side<'_>> {
+        let mut sides = Vec::new();
+        for &phase in &self.phases {
+            let mine = self.spans.iter().copied().filter(|span| {
                 span.name == phase.region
                     && span.text("hotspan.origin") != Some("probe")
                     && common(span, phase.start_ns, phase.end_ns).is_some()
             });
             // The outer sides: what lies between two spans of one phase is coverage's business.
-            let mine: Vec<_> = mine.collect();
-            let first = mine.iter().min_by_key(|span| span.start_ns);
-            let last = mine.iter().max_by_key(|span| span.end_ns);
-            sides.add(first.map(|span| (span.start_ns.abs_diff(phase.start_ns), span)));
-            sides.add(last.map(|span| (span.end_ns.abs_diff(phase.end_ns), span)));
+            let first = mine.clone().min_by_key(|span| span.start_ns);
+            let last = mine.max_by_key(|span| span.end_ns);
+            sides.extend(first.map(|span| Side {
+                phase,
+                span,
+                is_start: true,
+                off_ns: span.start_ns.abs_diff(phase.start_ns),
+            }));
+            sides.extend(last.map(|span| Side {
+                phase,
+                span,
+                is_start: false,
+                off_ns: span.end_ns.abs_diff(phase.end_ns),
+            }));
         }
         sides
     }
@@ -158,21 +180,19 @@ impl Request<'_> {
     }
 }
 
-impl Sides {
-    fn add(&mut self, side: Option<(u64, &&&Span)>) {
-        let Some((off_ns, span)) = side else { return };
-        let error_ns = span.int("hotspan.error_ns").unwrap_or_default();
-        self.all += 1;
-        self.within += usize::from(off_ns <= u64::try_from(error_ns).unwrap_or(0) + STAMP_NS);
+impl Side<'_> {
+    /// Whether it lies within the error that the span states.
+    pub fn is_within(&self) -> bool {
+        let error_ns = self.span.int("hotspan.error_ns").unwrap_or_default();
+        self.off_ns <= u64::try_from(error_ns).unwrap_or(0) + STAMP_NS
     }
+}
 
-    /// Both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            within: self.within + other.within,
-            all: self.all + other.all,
-        }
+impl Sides {
+    /// Counts these, too.
+    pub fn add(&mut self, sides: &[Side<'_>]) {
+        self.all += sides.len();
+        self.within += sides.iter().filter(|side| side.is_within()).count();
     }
 }
 
@@ -311,7 +331,8 @@ mod tests {
         let exported = [span("r", "", "GET", 0, 100 * MS)];
         let calls = [phase("work", 20 * MS, 60 * MS)];
         let spans = [span("a", "r", "work", 5 * MS, 65 * MS)];
-        let found = requests(&exported, &calls, &spans)[0].sides();
+        let mut found = Sides::default();
+        found.add(&requests(&exported, &calls, &spans)[0].sides());
         assert_eq!(found, Sides { within: 1, all: 2 });
     }
 }

@@ -34,6 +34,7 @@ fn sample(raw: &SampleEvent, stack: Joined, reason: SampleReason) -> Event {
         time: KernelTime(raw.time_ns),
         reason,
         next_ns: raw.next_ns,
+        queued_ns: raw.queued_ns,
         enclosing: enclosing(raw),
         parent: parent(&raw.parent),
         context: raw.context,

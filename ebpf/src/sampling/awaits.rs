@@ -168,6 +168,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
         ..Work::default()
     };
     send::note(event, &registers, &work);
+    send::span_text(event, hit.target);
     sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
     entry.submit(send::wake_flags(0));
     count(Counter::Samples);

@@ -51,10 +51,7 @@ pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Lea
     let worker = match how {
         // Not for a thread on its way out, which nothing would remove again.
         Leave::Waits => worker::get_or_create(target, tgid, tid),
-        // One that was born under a request has no number before it is looked at.
-        Leave::Preempted | Leave::Blocked => {
-            worker::get(tid).filter(|worker| worker.python.ns_tid != 0)
-        }
+        Leave::Preempted | Leave::Blocked => worker::get(tid),
     };
     if let Some(worker) = worker {
         leave(program, target, worker, tid, how, now);
@@ -75,6 +72,10 @@ fn leave(
     }
     worker.off_ns = now;
     worker.runnable_ns = if how == Leave::Preempted { now } else { 0 };
+    // One that was born under a request has no number before it is looked at.
+    if worker.python.ns_tid == 0 {
+        return;
+    }
     if how == Leave::Waits {
         awaits::thread_waits(target, worker, now);
     }
@@ -137,6 +138,7 @@ fn fill(
     send::describe(event, SampleReason::Off, tgid, tid, python.ns_tid, now);
     send::note(event, registers, work);
     event.flags = work.flags | SampleFlags::IN_KERNEL;
+    send::span_text(event, target);
     if registers.syscall == FUTEX
         && registers.syscall_arg >= target.frames.gil_start
         && registers.syscall_arg < target.frames.gil_end
@@ -197,6 +199,7 @@ pub fn back(tid: u32, now: u64) {
     if !was_preempted {
         worker.density.waited(now.saturating_sub(worker.off_ns));
     }
+    worker.queued_ns += now.saturating_sub(runnable);
     worker.off_ns = 0;
     worker.back_ns = now;
     if worker.wait_state != SEEN {

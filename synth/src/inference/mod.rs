@@ -14,6 +14,7 @@ mod end;
 mod findings;
 mod folded;
 mod functions;
+mod kernel;
 mod lane;
 mod longest;
 mod native;
@@ -223,6 +224,7 @@ impl Inference {
             start,
             end: wait.end,
             kind: Kind::Wait(cause),
+            queued_ns: 0,
             stack,
             kernel: kernel_frames(&wait.stack, &self.functions),
             is_cut: self.functions.is_cut(&wait.stack),

@@ -7,6 +7,7 @@
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
 //!   `@10` of 10 ms; `@1>10`: each says how far those beside it are, the first 1 ms, the last 10 ms;
 //!   ` late=9` behind it delivers them at that column;
+//! - `1/a queued`: the same, of a thread that could have run between them, and since it began, and did not;
 //! - `2<1 @`: samples of a thread that thread 1 created, by lineage of what is open there;
 //! - `2<1/a @`: the same by lineage of the request `a`, in no crossing;
 //! - `2<1 lived`: a run is such a thread's life;
@@ -139,6 +140,7 @@ pub enum What<'a> {
     Samples {
         period_ms: u64,
         is_complete: bool,
+        is_queued: bool,
         /// The distance behind the last, where each tells its own.
         last_ms: Option<u64>,
     },
@@ -153,11 +155,19 @@ impl<'a> What<'a> {
             "@" => Self::Samples {
                 period_ms: 1,
                 is_complete: true,
+                is_queued: false,
+                last_ms: None,
+            },
+            "queued" => Self::Samples {
+                period_ms: 1,
+                is_complete: true,
+                is_queued: true,
                 last_ms: None,
             },
             "cut" => Self::Samples {
                 period_ms: 1,
                 is_complete: false,
+                is_queued: false,
                 last_ms: None,
             },
             "entry" => Self::Entries,
@@ -170,6 +180,7 @@ impl<'a> What<'a> {
                     Self::Samples {
                         period_ms: first.parse().expect("an interval"),
                         is_complete: true,
+                        is_queued: false,
                         last_ms: last,
                     }
                 }
@@ -205,7 +216,7 @@ pub fn events(
             (None, None) => read("-"),
         }
     };
-    let sample = |time: u64, reason, next_ns, is_complete, letter| {
+    let sample = |time: u64, reason, next_ns, queued_ns, is_complete, letter| {
         (
             time,
             Event::Sample(Sample {
@@ -214,6 +225,7 @@ pub fn events(
                 time: KernelTime(time),
                 reason,
                 next_ns,
+                queued_ns,
                 enclosing: around(time).map(|around| around.id),
                 parent: parent(time),
                 context: 0,
@@ -226,6 +238,7 @@ pub fn events(
         What::Samples {
             period_ms,
             is_complete,
+            is_queued,
             last_ms,
         } => {
             let drawn = (0..)
@@ -241,10 +254,13 @@ pub fn events(
                     None => (period_ms, 0),
                 };
                 let reason = SampleReason::Timer(before * MS);
+                let last = beside(index.checked_sub(1)).map_or(0, |(before, _)| *before);
+                let queued_ms = if is_queued { column - last } else { 0 };
                 sample(
                     column * MS + MS / 2,
                     reason,
                     after * MS,
+                    queued_ms * MS,
                     is_complete,
                     *letter,
                 )
@@ -258,6 +274,7 @@ pub fn events(
                 sample(
                     run.start * MS,
                     SampleReason::Entry(entered.id),
+                    0,
                     0,
                     true,
                     letter,

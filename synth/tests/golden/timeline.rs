@@ -216,6 +216,7 @@ impl Drawn {
                 ended,
                 runqueue_ns: 0,
                 blocked_ns: 0,
+                queued_ns: 0,
             });
     }
 
@@ -229,6 +230,7 @@ impl Drawn {
                 ended: KernelTime(run.end * MS),
                 runqueue_ns: 0,
                 blocked_ns: 0,
+                queued_ns: 0,
             };
             self.threads.insert((row.target, row.thread), ended);
         }
