@@ -145,6 +145,10 @@ pub struct SampleEvent {
     /// `Timer`: for how long the thread could have run and did not since its last stack, or since its birth, in
     /// nanoseconds.
     pub queued_ns: u64,
+    /// When the thread last went on after a wait in which it worked for nobody; 0: not known.
+    pub idle_until_ns: u64,
+    /// `Await`: how much earlier than `time_ns` the coroutine may have been suspended, in nanoseconds.
+    pub early_ns: u64,
     /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
     pub crossing: u64,
     /// The thread's Python context pointer; 0: none.
@@ -186,5 +190,5 @@ const _: () = assert!(size_of::<PythonFrame>() == 24);
 const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
     size_of::<SampleEvent>()
-        == 24 + 96 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+        == 24 + 112 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
 );

@@ -131,6 +131,7 @@ fn evidence() -> impl Strategy<Value = Event> {
                 reason: SampleReason::Timer(period),
                 next_ns,
                 queued_ns,
+                idle_until: (queued_ns > 50).then_some(KernelTime(time.saturating_sub(queued_ns))),
                 enclosing: None,
                 parent: if thread == WORKER {
                     by_lineage(parent(span))
@@ -149,6 +150,8 @@ fn evidence() -> impl Strategy<Value = Event> {
             target: TARGET,
             thread,
             start: KernelTime(start),
+            early_ns: length / 2,
+            idle_until: None,
             end: KernelTime(start + length),
             evidence: match why {
                 0 => WaitEvidence::Gil,

@@ -62,6 +62,8 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         period_or_end_ns: 10_000_000,
         next_ns: 10_000_000,
         queued_ns: 0,
+        idle_until_ns: 0,
+        early_ns: 0,
         crossing: 0,
         context: 0,
         span_object: 0,

@@ -8,7 +8,7 @@ use hotspan_common::{
     SampleReason, Target, ThreadState,
 };
 
-use super::{frames, registers::Registers, send, work::Work};
+use super::{frames, registers::Registers, send, work::Work, worker};
 use crate::{
     context::{self, Active},
     counters::count,
@@ -71,6 +71,7 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         syscall: u64::MAX,
         syscall_arg: 0,
     };
+    let entry_ns = event.entry_ns;
     let work = Work {
         parent: event.parent,
         context: frame.context,
@@ -78,6 +79,10 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         ..Work::default()
     };
     send::note(sample, &registers, &work);
+    let idle_until_ns = worker::get(hit.tid).map_or(0, |worker| worker.idle_until_ns);
+    if idle_until_ns <= entry_ns {
+        sample.idle_until_ns = idle_until_ns;
+    }
     if !send::is_described(sample) {
         sampling_parent(hit.target, &raw mut state.python, sample);
     }

@@ -116,6 +116,7 @@ fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
     event.period_or_end_ns = tick_ns * u64::from(tick.distances.before);
     event.next_ns = tick_ns * u64::from(tick.distances.after);
     event.queued_ns = tick.worker.queued_ns;
+    event.idle_until_ns = tick.worker.idle_until_ns;
     span_text(event, tick.target);
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, python.state, event);
@@ -181,6 +182,8 @@ pub fn describe(
     event.period_or_end_ns = now;
     event.next_ns = 0;
     event.queued_ns = 0;
+    event.idle_until_ns = 0;
+    event.early_ns = 0;
     event.span_text.start_ns = 0;
     event.python_len = 0;
     event.stack_len = 0;

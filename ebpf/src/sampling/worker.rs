@@ -31,6 +31,8 @@ pub struct Worker {
     pub back_ns: u64,
     /// For how long it could have run and did not since its last stack, or since its birth, in nanoseconds.
     pub queued_ns: u64,
+    /// When it last went on after a wait in which it worked for nobody; 0: not known.
+    pub idle_until_ns: u64,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
     /// When its next stack is due.

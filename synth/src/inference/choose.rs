@@ -339,7 +339,7 @@ impl Chooser<'_> {
         let piece = self.pieces.get(index)?;
         let mut finding = self.of_pieces(piece.wait?.span_name().to_owned(), index..index + 1);
         finding.origin = Origin::Wait;
-        finding.error_ns = 0;
+        finding.error_ns = piece.early_ns;
         finding.frame = self.caller(&piece.frames);
         finding.stack.clone_from(&piece.frames);
         finding.stack.extend(&piece.kernel);

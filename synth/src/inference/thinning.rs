@@ -47,6 +47,7 @@ mod tests {
             end: KernelTime(0),
             kind: Kind::sample(before_ns, after_ns),
             queued_ns: before_ns,
+            early_ns: 0,
             stack: Vec::new(),
             kernel: Vec::new(),
             is_cut: false,

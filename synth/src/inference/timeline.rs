@@ -28,6 +28,8 @@ pub(crate) struct Evidence {
     pub kind: Kind,
     /// For how long the thread could have run and did not before a sample, since its last stack or its birth.
     pub queued_ns: u64,
+    /// How much earlier a wait may have begun.
+    pub early_ns: u64,
     /// Outermost first, from where the chain above the handler ends.
     pub stack: Vec<Frame>,
     /// Where it was in the kernel, outermost first, if that is known.
@@ -69,6 +71,8 @@ pub(crate) struct Edge {
     pub bound: Bound,
     /// For how long the thread could have run and did not before it, since its last stack.
     pub queued_ns: u64,
+    /// How much earlier what lies behind it may have begun, in nanoseconds.
+    pub early_ns: u64,
     /// The region on the other side.
     pub region: Option<Arc<str>>,
     /// The functions that called it, outermost first, down to the innermost of the application's.
@@ -82,6 +86,7 @@ impl Edge {
             time,
             bound,
             queued_ns: 0,
+            early_ns: 0,
             region: None,
             callers: Vec::new(),
         }
@@ -97,6 +102,8 @@ pub(crate) enum Bound {
     Start,
     /// The request's task waited for this thread until then, or from then on.
     Handed,
+    /// The thread went on then, having waited for work.
+    Woken,
     /// The thread began then, or ended.
     Life,
     /// It is a crossing's.
@@ -113,6 +120,8 @@ pub(super) struct Piece {
     pub end_error_ns: u64,
     /// 0 for waits.
     pub samples: u32,
+    /// How much earlier a wait may have begun.
+    pub early_ns: u64,
     /// A wait that becomes a span.
     pub wait: Option<Cause>,
     /// A wait that does not.
@@ -152,6 +161,7 @@ impl Piece {
             start_error_ns: 0,
             end_error_ns: 0,
             samples: 0,
+            early_ns: 0,
             wait: None,
             lost: None,
             frames: common.map(|(frame, _)| *frame).collect(),
@@ -203,6 +213,7 @@ pub(super) fn lay_out(
             start_error_ns,
             end_error_ns,
             samples: u32::from(matches!(here.kind, Kind::Sample { .. })),
+            early_ns: here.early_ns,
             wait,
             lost,
             frames: here.stack.clone(),
@@ -303,6 +314,7 @@ impl Evidence {
             end: sample.time,
             kind: Kind::sample(before_ns, sample.next_ns),
             queued_ns: sample.queued_ns,
+            early_ns: 0,
             stack,
             kernel: kernel_frames(&sample.stack, functions),
             is_cut: false,
@@ -375,12 +387,19 @@ fn first(here: &Evidence, left: &Edge, rules: &Inference) -> (KernelTime, u64, b
         0
     };
     match here.kind {
-        Kind::Wait(_) => (here.start, beside(left, distance, rules), false),
+        Kind::Wait(_) => {
+            let error_ns = beside(left, distance, rules).max(here.early_ns);
+            (here.start, error_ns, false)
+        }
         Kind::Sample { .. }
             if left.bound != Bound::Open
                 && distance.saturating_sub(queued_ns) <= here.before_hole_ns(rules) =>
         {
-            (here.not_before(left.time), distance, false)
+            (
+                here.not_before(left.time),
+                distance.max(left.early_ns),
+                false,
+            )
         }
         Kind::Sample { before_ns, .. } => (here.half_before().max(left.time), before_ns, false),
     }

@@ -16,7 +16,7 @@
 //! - `1/a EVIDENCE`: a run of a letter is a wait: `runqueue`, `gil`, `fault`, `suspended`, `unknown`,
 //!   `idle` (a poll of nothing), else a system call's name.
 //!
-//! In the row `span`, a letter is the start of that span of the target, whose name is `GET /LETTER`.
+//! In the row `woke`, a mark is an instant at which thread 1 went on, having waited for work. In the row `span`, a letter is the start of that span of the target, whose name is `GET /LETTER`.
 
 use std::collections::BTreeMap;
 
@@ -132,6 +132,15 @@ pub struct Whose<'a> {
     /// The thread that made it: what that one has open, its evidence is of by lineage.
     pub creator: Option<u32>,
     pub parent: Option<&'a str>,
+    /// When it went on, having waited for work.
+    pub woken: &'a [u64],
+}
+
+impl Whose<'_> {
+    fn idle_until(&self, at: u64) -> Option<KernelTime> {
+        let latest = self.woken.iter().filter(|woken| **woken <= at).max();
+        latest.copied().map(KernelTime)
+    }
 }
 
 /// What a row holds besides crossings.
@@ -226,6 +235,7 @@ pub fn events(
                 reason,
                 next_ns,
                 queued_ns,
+                idle_until: whose.idle_until(time),
                 enclosing: around(time).map(|around| around.id),
                 parent: parent(time),
                 context: 0,
@@ -289,6 +299,8 @@ pub fn events(
                     target: TargetId(whose.target),
                     thread: whose.thread,
                     start: KernelTime(start),
+                    early_ns: 0,
+                    idle_until: whose.idle_until(start),
                     end: KernelTime(run.end * MS),
                     evidence: evidence(word),
                     enclosing: around(start).map(|around| around.id),

@@ -189,3 +189,66 @@ fn what_holds_a_region_is_beside_it_to_the_instant() {
         ",
     );
 }
+
+#[test]
+fn a_thread_that_waited_for_work_began_when_it_went_on() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        woke      |  ||  |
+        1/a       |     SSSSSS
+        1/a entry |     e
+        ",
+        "
+        a
+          handler.before_cpsat.solve 2..4 origin=gap error_ns=2005000 code.line.number=12
+          cpsat.solve 4..10 origin=probe error_ns=5000
+        ",
+    );
+}
+
+#[test]
+fn a_thread_that_served_another_since_it_waited_did_not() {
+    check(
+        "
+        h         = fw:run handler
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        woke      | |
+        1/b @     | h
+        1/a       |   SSSSSS
+        1/a entry |   e
+        ",
+        "
+        a
+          cpsat.solve 2..8
+        ",
+    );
+}
+
+#[test]
+fn a_task_may_have_handed_its_work_over_before_it_waited() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        w             = fw:run
+        e             = fw:run handler:12 lib:solve c:SolveCpModel
+        span          | a
+        2/a suspended |    wwwwwwwwww
+        1/a           |     SSSSSS
+        1/a entry     |     e
+        ",
+        "
+        a
+          handler.before_cpsat.solve 3..4 origin=gap error_ns=3005000 code.line.number=12
+          cpsat.solve 4..10 origin=probe error_ns=5000
+          handler.after_cpsat.solve 10..13 origin=gap error_ns=3005000 code.line.number=12
+        ",
+    );
+}

@@ -55,6 +55,8 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             period_or_end_ns: whose.now.0,
             next_ns: 0,
             queued_ns: 0,
+            idle_until_ns: 0,
+            early_ns: 0,
             crossing: 0,
             context: 0,
             span_object: 0,
