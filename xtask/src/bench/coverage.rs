@@ -214,6 +214,10 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
         "  {} of {} phases named right, {} of {} where coverage is promised; {} of {} sides within the stated error",
         of_all.right, of_all.all, of_promised.right, of_promised.all, sides.within, sides.all
     );
+    println!(
+        "  {} of these sides are of waits; {} lie further inside of their call, by less than a millisecond",
+        sides.of_waits, sides.excused
+    );
     Ok(())
 }
 
@@ -234,10 +238,10 @@ fn explain(request: &coverage::Request<'_>, phase: &Call, spans: &[&Span]) {
 /// Shows a side that is further off than its span says, and all that lies around it.
 fn explain_side(request: &coverage::Request<'_>, side: &coverage::Side<'_>) {
     println!(
-        "    {} of {} is {:.3} ms off:",
+        "    {} of {} is {:.3} ms inside of the work:",
         if side.is_start { "start" } else { "end" },
         side.span.name,
-        side.off_ns as f64 / 1e6
+        side.inside_ns as f64 / 1e6
     );
     explain_all(request);
 }
