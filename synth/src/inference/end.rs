@@ -45,6 +45,11 @@ impl Inference {
             return;
         };
         for ((thread, _), lane) in &mut request.lanes {
+            if let (Some(woken), Some(first)) = (lane.woken, lane.first())
+                && self.neighbours.served_another(*thread, key, woken, first)
+            {
+                lane.woken = None;
+            }
             for evidence in &mut lane.evidence {
                 self.neighbours.narrow(*thread, key, evidence);
             }
@@ -75,7 +80,7 @@ impl Inference {
         for (lane_key, lane) in &request.lanes {
             let start = start.filter(|_| Some(*lane_key) == first);
             let between = request.between(start, is_early);
-            let between = request.between_of(lane_key.0, lane, between);
+            let between = request.between_of(lane_key.0, lane, between, rules);
             let mut found = lane.infer(Whose::Handler, &between, &self.functions, rules);
             if request.resumed.is_some() {
                 lane::say_continued(&mut found);
