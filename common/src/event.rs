@@ -107,6 +107,8 @@ pub struct ThreadEvent {
     pub runqueue_ns: u64,
     /// Blocked, in nanoseconds, over its life.
     pub blocked_ns: u64,
+    /// Waiting for a CPU, in nanoseconds, since its last stack.
+    pub queued_ns: u64,
 }
 
 wire_enum! {
@@ -141,5 +143,5 @@ pub struct ControlEvent {
 
 const _: () =
     assert!(size_of::<CrossingEvent>() == 24 + 64 + 8 + 32 + 48 + 8 * MAX_VALUES + TEXT_LEN);
-const _: () = assert!(size_of::<ThreadEvent>() == 56);
+const _: () = assert!(size_of::<ThreadEvent>() == 64);
 const _: () = assert!(size_of::<ControlEvent>() == 24);

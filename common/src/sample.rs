@@ -91,6 +91,34 @@ pub struct Suspended {
     pub reserved: u32,
 }
 
+/// Bytes of a span's name that are read in the kernel; a longer one is the agent's to read.
+pub const MAX_SPAN_NAME: usize = 96;
+
+/// What a span object of the target's SDK says of itself.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanText {
+    /// Its start, in nanoseconds since the Unix epoch; 0: it was not read.
+    pub start_ns: u64,
+    /// Characters of its name.
+    pub name_len: u32,
+    /// The state of the `str` that the name is: whether it is ASCII, whose bytes `name` holds.
+    pub name_state: u32,
+    /// Its name.
+    pub name: [u8; MAX_SPAN_NAME],
+}
+
+impl Default for SpanText {
+    fn default() -> Self {
+        Self {
+            start_ns: 0,
+            name_len: 0,
+            name_state: 0,
+            name: [0; MAX_SPAN_NAME],
+        }
+    }
+}
+
 /// A stack at an instant. In the ring, `stack_len` bytes of user stack from `sp` upwards follow it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +142,13 @@ pub struct SampleEvent {
     pub period_or_end_ns: u64,
     /// `Timer`: how long it will run until it is looked at again, in nanoseconds.
     pub next_ns: u64,
+    /// `Timer`: for how long the thread could have run and did not since its last stack, or since its birth, in
+    /// nanoseconds.
+    pub queued_ns: u64,
+    /// When the thread last went on after a wait in which it worked for nobody; 0: not known.
+    pub idle_until_ns: u64,
+    /// `Await`: how much earlier than `time_ns` the coroutine may have been suspended, in nanoseconds.
+    pub early_ns: u64,
     /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
     pub crossing: u64,
     /// The thread's Python context pointer; 0: none.
@@ -141,6 +176,8 @@ pub struct SampleEvent {
     pub kernel_len: u32,
     /// The parent in whose service the thread is.
     pub parent: Parent,
+    /// What the parent says of itself: with the first stack that is taken for it.
+    pub span_text: SpanText,
     /// Where the thread was in the kernel, innermost first, if that was asked for.
     pub kernel: [u64; MAX_KERNEL_FRAMES],
     /// Python frames, innermost first.
@@ -150,6 +187,8 @@ pub struct SampleEvent {
 const _: () = assert!(size_of::<Task>() == 16);
 const _: () = assert!(size_of::<Suspended>() == 24);
 const _: () = assert!(size_of::<PythonFrame>() == 24);
+const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
-    size_of::<SampleEvent>() == 24 + 88 + 16 + 32 + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+    size_of::<SampleEvent>()
+        == 24 + 112 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
 );

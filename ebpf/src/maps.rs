@@ -87,6 +87,10 @@ pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 pub static YOUNG: LruHashMap<u64, crate::sampling::density::Young> =
     LruHashMap::with_max_entries(16_384, 0);
 
+/// Spans of the targets that have been described.
+#[map]
+pub static DESCRIBED: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384, 0);
+
 /// Tasks that are suspended since their last step.
 #[map]
 pub static LAST_STEPS: LruHashMap<Task, Suspended> = LruHashMap::with_max_entries(16_384, 0);

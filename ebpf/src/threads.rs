@@ -136,6 +136,8 @@ fn give_birth(creator: &mut ThreadState, tgid: u32, child: u32) -> bool {
     state.birth_parent = parent;
     // SAFETY: a plain helper.
     state.started_ns = unsafe { bpf_ktime_get_ns() };
+    // It waits for a CPU until it first runs.
+    state.off_since_ns = state.started_ns;
     true
 }
 
@@ -219,6 +221,7 @@ fn tell_end_of_worker(tgid: u32, tid: u32) {
         ended_ns: unsafe { bpf_ktime_get_ns() },
         runqueue_ns: 0,
         blocked_ns: 0,
+        queued_ns: worker.queued_ns,
     });
 }
 
@@ -237,6 +240,7 @@ fn tell_end(state: &ThreadState, tgid: u32, tid: u32, now: u64) {
         ended_ns: now,
         runqueue_ns: state.runqueue_ns,
         blocked_ns: state.blocked_ns,
+        queued_ns: worker::get(tid).map_or(0, |worker| worker.queued_ns),
     });
 }
 

@@ -248,6 +248,9 @@ pub struct ThreadEnded {
     pub runqueue_ns: u64,
     /// Blocked, in nanoseconds, over its life.
     pub blocked_ns: u64,
+    /// Waiting for a CPU, in nanoseconds, since its last stack.
+    #[serde(default)]
+    pub queued_ns: u64,
 }
 
 /// A function that stacks name by its number, announced before the first stack that has it.
@@ -306,6 +309,12 @@ pub struct Sample {
     /// this one.
     #[serde(default)]
     pub next_ns: u64,
+    /// For how long the thread could have run and did not since its last stack, or since its birth, in nanoseconds.
+    #[serde(default)]
+    pub queued_ns: u64,
+    /// When the thread last went on after a wait in which it worked for nobody, if that is known.
+    #[serde(default)]
+    pub idle_until: Option<KernelTime>,
     /// The thread's innermost open crossing, or the one that it descends from.
     pub enclosing: Option<CrossingId>,
     /// The parent read at that instant, or inherited.
@@ -337,6 +346,12 @@ pub struct Wait {
     pub thread: u32,
     /// It stopped.
     pub start: KernelTime,
+    /// How much earlier that may have been, in nanoseconds.
+    #[serde(default)]
+    pub early_ns: u64,
+    /// When the thread last went on after a wait in which it worked for nobody, if that is known.
+    #[serde(default)]
+    pub idle_until: Option<KernelTime>,
     /// It ran again.
     pub end: KernelTime,
     /// What shows why.

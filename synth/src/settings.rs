@@ -47,6 +47,14 @@ pub struct Inference {
     pub functions: u32,
 }
 
+impl Inference {
+    /// What may go on unseen before and after all that was seen, in nanoseconds: a sampling interval, of which a hole is
+    /// three.
+    pub(crate) fn interval_ns(&self) -> u64 {
+        self.hole_ns / 3
+    }
+}
+
 impl Default for Inference {
     fn default() -> Self {
         Self {

@@ -119,17 +119,19 @@ const WORKER: u32 = 3;
 /// Evidence of thread 1 and of others, of one request and of another.
 fn evidence() -> impl Strategy<Value = Event> {
     let place = (1..3_u32, 1..3_u8);
-    let distances = (1..12_u64, 0..12_u64);
+    let distances = (1..12_u64, 0..12_u64, prop_oneof![Just(0), 0..100_u64]);
     let who = prop_oneof![3 => place.clone(), 1 => (Just(WORKER), Just(1_u8))];
     let sample = (who, 0..300_u64, distances, stack(), any::<bool>());
     let sample = sample.prop_map(
-        |((thread, span), time, (period, next_ns), stack, is_complete)| {
+        |((thread, span), time, (period, next_ns, queued_ns), stack, is_complete)| {
             Event::Sample(Sample {
                 target: TARGET,
                 thread,
                 time: KernelTime(time),
                 reason: SampleReason::Timer(period),
                 next_ns,
+                queued_ns,
+                idle_until: (queued_ns > 50).then_some(KernelTime(time.saturating_sub(queued_ns))),
                 enclosing: None,
                 parent: if thread == WORKER {
                     by_lineage(parent(span))
@@ -148,6 +150,8 @@ fn evidence() -> impl Strategy<Value = Event> {
             target: TARGET,
             thread,
             start: KernelTime(start),
+            early_ns: length / 2,
+            idle_until: None,
             end: KernelTime(start + length),
             evidence: match why {
                 0 => WaitEvidence::Gil,

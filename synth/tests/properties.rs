@@ -100,6 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
                 ended,
                 runqueue_ns,
                 blocked_ns,
+                queued_ns: 3,
             })
         });
     let crossing =

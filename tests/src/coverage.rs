@@ -8,6 +8,9 @@ use crate::{otlp::Span, truth::Call};
 const SERVER: i32 = 2;
 /// How far the service's own stamps lie from the work they enclose.
 const STAMP_NS: u64 = 100_000;
+/// The service stamps the call that waits, and that is more than its wait: before it and after it the thread may wait for a
+/// CPU or a lock for less than hotspan tells of.
+const CALL_NS: u64 = 1_000_000;
 
 /// A request: the server's span, what the service wrote of it, and hotspan's spans in its trace.
 #[derive(Debug)]
@@ -19,13 +22,31 @@ pub struct Request<'a> {
     spans: Vec<&'a Span>,
 }
 
-/// Sides of spans whose true place is known, and how many lay within the stated error.
+/// A side of an inferred span whose true place is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// What the service says of that work.
+    pub phase: &'a Call,
+    /// The span of its name.
+    pub span: &'a Span,
+    /// Whether it is the start.
+    pub is_start: bool,
+    /// How far it lies inside of the work, in nanoseconds; negative: outside.
+    pub inside_ns: i64,
+}
+
+/// Sides of spans whose true place is known, and how many lay within the stated error, beyond which a wait's may lie as far
+/// inside of its call as the call may take besides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sides {
     /// Within.
     pub within: usize,
     /// All.
     pub all: usize,
+    /// Of all, those of waits.
+    pub of_waits: usize,
+    /// Of those within, those of waits that only the call's own time excuses.
+    pub excused: usize,
 }
 
 /// Requests out of three records, in the order of their start. Requests without a phase are left out.
@@ -121,20 +142,29 @@ impl Request<'_> {
     }
 
     /// Starts and ends of inferred spans that bear a phase's very name, against the phase's.
-    pub fn sides(&self) -> Sides {
-        let mut sides = Sides::default();
-        for phase in &self.phases {
-            let mine = self.spans.iter().filter(|span| {
+    pub fn sides(&self) -> Vec<Side<'_>> {
+        let mut sides = Vec::new();
+        for &phase in &self.phases {
+            let mine = self.spans.iter().copied().filter(|span| {
                 span.name == phase.region
                     && span.text("hotspan.origin") != Some("probe")
                     && common(span, phase.start_ns, phase.end_ns).is_some()
             });
             // The outer sides: what lies between two spans of one phase is coverage's business.
-            let mine: Vec<_> = mine.collect();
-            let first = mine.iter().min_by_key(|span| span.start_ns);
-            let last = mine.iter().max_by_key(|span| span.end_ns);
-            sides.add(first.map(|span| (span.start_ns.abs_diff(phase.start_ns), span)));
-            sides.add(last.map(|span| (span.end_ns.abs_diff(phase.end_ns), span)));
+            let first = mine.clone().min_by_key(|span| span.start_ns);
+            let last = mine.max_by_key(|span| span.end_ns);
+            sides.extend(first.map(|span| Side {
+                phase,
+                span,
+                is_start: true,
+                inside_ns: signed(span.start_ns, phase.start_ns),
+            }));
+            sides.extend(last.map(|span| Side {
+                phase,
+                span,
+                is_start: false,
+                inside_ns: signed(phase.end_ns, span.end_ns),
+            }));
         }
         sides
     }
@@ -158,21 +188,40 @@ impl Request<'_> {
     }
 }
 
-impl Sides {
-    fn add(&mut self, side: Option<(u64, &&&Span)>) {
-        let Some((off_ns, span)) = side else { return };
-        let error_ns = span.int("hotspan.error_ns").unwrap_or_default();
-        self.all += 1;
-        self.within += usize::from(off_ns <= u64::try_from(error_ns).unwrap_or(0) + STAMP_NS);
+impl Side<'_> {
+    /// Whether it lies within the error that the span states.
+    pub fn is_within(&self) -> bool {
+        self.is_within_error() || self.is_excused()
     }
 
-    /// Both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        Self {
-            within: self.within + other.within,
-            all: self.all + other.all,
-        }
+    fn is_within_error(&self) -> bool {
+        self.inside_ns.unsigned_abs() <= self.allowed_ns()
+    }
+
+    /// Whether it is a wait's, and its call accounts for the rest.
+    fn is_excused(&self) -> bool {
+        let inside_ns = u64::try_from(self.inside_ns);
+        self.is_wait() && inside_ns.is_ok_and(|inside| inside <= self.allowed_ns() + CALL_NS)
+    }
+
+    fn is_wait(&self) -> bool {
+        self.span.text("hotspan.origin") == Some("wait")
+    }
+
+    fn allowed_ns(&self) -> u64 {
+        let error_ns = self.span.int("hotspan.error_ns").unwrap_or_default();
+        u64::try_from(error_ns).unwrap_or(0) + STAMP_NS
+    }
+}
+
+impl Sides {
+    /// Counts these, too.
+    pub fn add(&mut self, sides: &[Side<'_>]) {
+        self.all += sides.len();
+        self.within += sides.iter().filter(|side| side.is_within()).count();
+        self.of_waits += sides.iter().filter(|side| side.is_wait()).count();
+        let excused = |side: &&Side<'_>| side.is_within() && !side.is_within_error();
+        self.excused += sides.iter().filter(excused).count();
     }
 }
 
@@ -225,6 +274,11 @@ fn common(span: &Span, start_ns: u64, end_ns: u64) -> Option<(u64, u64)> {
 fn clip(start: u64, end: u64, from: u64, to: u64) -> Option<(u64, u64)> {
     let (start, end) = (start.max(from), end.min(to));
     (start < end).then_some((start, end))
+}
+
+fn signed(a: u64, b: u64) -> i64 {
+    let apart = i64::try_from(a.abs_diff(b)).unwrap_or(i64::MAX);
+    if a < b { -apart } else { apart }
 }
 
 fn union_ns(mut pieces: Vec<(u64, u64)>) -> u64 {
@@ -311,7 +365,33 @@ mod tests {
         let exported = [span("r", "", "GET", 0, 100 * MS)];
         let calls = [phase("work", 20 * MS, 60 * MS)];
         let spans = [span("a", "r", "work", 5 * MS, 65 * MS)];
-        let found = requests(&exported, &calls, &spans)[0].sides();
-        assert_eq!(found, Sides { within: 1, all: 2 });
+        let mut found = Sides::default();
+        found.add(&requests(&exported, &calls, &spans)[0].sides());
+        let expected = Sides {
+            within: 1,
+            all: 2,
+            ..Sides::default()
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_wait_is_a_part_of_its_call() {
+        let exported = [span("r", "", "GET", 0, 100 * MS)];
+        let calls = [phase("wait.sleep", 20 * MS, 60 * MS)];
+        let sides = |start_ns, end_ns| {
+            let mut wait = span("a", "r", "wait.sleep", start_ns, end_ns);
+            let said = [
+                ("hotspan.origin".to_owned(), json!("wait")),
+                ("hotspan.error_ns".to_owned(), json!(0)),
+            ];
+            wait.attributes.extend(said);
+            let mut found = Sides::default();
+            found.add(&requests(&exported, &calls, &[wait])[0].sides());
+            (found.within, found.of_waits, found.excused)
+        };
+        assert_eq!(sides(20 * MS, 60 * MS), (2, 2, 0));
+        assert_eq!(sides(20 * MS + MS / 2, 59 * MS), (2, 2, 2));
+        assert_eq!(sides(19 * MS + MS / 2, 58 * MS), (0, 2, 0));
     }
 }

@@ -72,6 +72,7 @@ pub fn thread_ended(event: &ThreadEvent) -> ThreadEnded {
         ended: KernelTime(event.ended_ns),
         runqueue_ns: event.runqueue_ns,
         blocked_ns: event.blocked_ns,
+        queued_ns: event.queued_ns,
     }
 }
 

@@ -34,6 +34,8 @@ fn sample(raw: &SampleEvent, stack: Joined, reason: SampleReason) -> Event {
         time: KernelTime(raw.time_ns),
         reason,
         next_ns: raw.next_ns,
+        queued_ns: raw.queued_ns,
+        idle_until: idle_until(raw),
         enclosing: enclosing(raw),
         parent: parent(&raw.parent),
         context: raw.context,
@@ -48,12 +50,18 @@ fn wait(raw: &SampleEvent, stack: Joined, evidence: WaitEvidence) -> Event {
         thread: raw.ns_tid,
         start: KernelTime(raw.time_ns),
         end: KernelTime(raw.period_or_end_ns),
+        early_ns: raw.early_ns,
+        idle_until: idle_until(raw),
         evidence,
         enclosing: enclosing(raw),
         parent: parent(&raw.parent),
         context: raw.context,
         stack: stack.frames,
     })
+}
+
+fn idle_until(raw: &SampleEvent) -> Option<KernelTime> {
+    (raw.idle_until_ns != 0).then_some(KernelTime(raw.idle_until_ns))
 }
 
 fn enclosing(raw: &SampleEvent) -> Option<CrossingId> {

@@ -43,6 +43,8 @@ fn tally(stacks: &[(&[u32], u64)]) -> Tally {
                 time: KernelTime(1),
                 reason: SampleReason::Timer(1),
                 next_ns: 0,
+                queued_ns: 0,
+                idle_until: None,
                 enclosing: None,
                 parent: ParentRead::None("no_active_span".to_owned()),
                 context: 0,

@@ -116,6 +116,8 @@ fn sample(thread: u32, time_ms: u64, number: u8) -> Event {
         time: at(time_ms),
         reason: SampleReason::Timer(10 * MS),
         next_ns: 0,
+        queued_ns: 0,
+        idle_until: None,
         enclosing: None,
         parent: parent(number, false),
         context: 0,

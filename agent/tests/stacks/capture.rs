@@ -3,7 +3,7 @@
 use hotspan::{context::memory::Memory, stack::RawSample};
 use hotspan_common::{
     MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
-    SampleReason,
+    SampleReason, SpanText,
 };
 use nix::{
     sys::{
@@ -61,6 +61,9 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         time_ns: now(),
         period_or_end_ns: 10_000_000,
         next_ns: 10_000_000,
+        queued_ns: 0,
+        idle_until_ns: 0,
+        early_ns: 0,
         crossing: 0,
         context: 0,
         span_object: 0,
@@ -74,6 +77,7 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         stack_holes: 0,
         kernel_len: 0,
         parent: Parent::default(),
+        span_text: SpanText::default(),
         kernel: [0; MAX_KERNEL_FRAMES],
         python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
     }

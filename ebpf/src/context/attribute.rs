@@ -4,7 +4,7 @@ use hotspan_common::{AttributeStore, ContextOutcome, PythonLayout};
 
 use super::{
     Walk,
-    dict::{self, Tables},
+    dict::{self, Name, Tables},
     python::{OB_TYPE, TP_FLAGS},
 };
 use crate::memory::Access;
@@ -21,20 +21,27 @@ const VALUES_BEFORE: u64 = 32;
 /// `_dictvalues.valid`, the fourth byte.
 const VALID: u32 = 0xff << 24;
 /// `_context`: the SDK's `Span` and the API's `NonRecordingSpan` both keep their context under it.
-const NAME: u64 = u64::from_le_bytes(*b"_context");
+const NAME: Name = Name::of(b"_context");
 
 /// The span's context object.
 #[inline(always)]
 pub fn context_of_span<M: Access>(layout: &PythonLayout, span: u64) -> Walk<u64> {
+    let tables = tables_of::<M>(layout, span)?;
+    match dict::value_of_name::<M>(layout, tables, NAME)? {
+        0 => Err(ContextOutcome::UnknownSpanLayout),
+        context => Ok(context),
+    }
+}
+
+/// Where a span's attributes are.
+#[inline(always)]
+pub fn tables_of<M: Access>(layout: &PythonLayout, span: u64) -> Walk<Tables> {
     let class = M::read::<u64>(span.wrapping_add(OB_TYPE))?;
     let tables = tables::<M>(layout, span, class)?;
     if tables.keys == 0 {
         return Err(ContextOutcome::UnknownSpanLayout);
     }
-    match dict::value_of_name::<M>(layout, tables, NAME)? {
-        0 => Err(ContextOutcome::UnknownSpanLayout),
-        context => Ok(context),
-    }
+    Ok(tables)
 }
 
 /// Where the instance keeps its attributes.

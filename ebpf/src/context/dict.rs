@@ -37,6 +37,38 @@ pub struct Tables {
     pub values: u64,
 }
 
+/// A name that is looked for.
+#[derive(Clone, Copy)]
+pub struct Name {
+    /// Its characters.
+    length: u64,
+    /// The first eight of them.
+    begins: u64,
+}
+
+impl Name {
+    /// Of one or more characters; no two that are looked up differ beyond the eighth alone.
+    pub const fn of(text: &[u8]) -> Self {
+        let mut name = Self {
+            length: text.len() as u64,
+            begins: 0,
+        };
+        let mut at = 0;
+        while at < text.len() && at < 8 {
+            name.begins |= (text[at] as u64) << (8 * at);
+            at += 1;
+        }
+        name
+    }
+
+    /// Where its characters are in a word that begins with them.
+    #[inline(always)]
+    const fn mask(self) -> u64 {
+        let missing = 8u64.saturating_sub(self.length);
+        u64::MAX >> (8 * missing)
+    }
+}
+
 /// The value under the very object `key`; its absence means that no span is active.
 #[inline(always)]
 pub fn value_of_key<M: Access>(layout: &PythonLayout, dict: u64, key: u64) -> Walk<u64> {
@@ -46,7 +78,14 @@ pub fn value_of_key<M: Access>(layout: &PythonLayout, dict: u64, key: u64) -> Wa
         return Err(ContextOutcome::UnexpectedType);
     }
     let entries = entries::<M>(layout, tables.keys)?;
-    match Search::run::<M>(entries, Sought { key, ascii_text: 0 })? {
+    let sought = Sought {
+        name: Name {
+            length: 0,
+            begins: key,
+        },
+        ascii_text: 0,
+    };
+    match Search::run::<M>(entries, sought)? {
         None => Err(ContextOutcome::NoActiveSpan),
         Some(index) => match M::read(entries.key_at(index).wrapping_add(8))? {
             0 => Err(ContextOutcome::NoActiveSpan),
@@ -55,12 +94,12 @@ pub fn value_of_key<M: Access>(layout: &PythonLayout, dict: u64, key: u64) -> Wa
     }
 }
 
-/// The value under the string `name` of eight characters; 0 if there is none.
+/// The value under the string `name`; 0 if there is none.
 #[inline(always)]
-pub fn value_of_name<M: Access>(layout: &PythonLayout, tables: Tables, name: u64) -> Walk<u64> {
+pub fn value_of_name<M: Access>(layout: &PythonLayout, tables: Tables, name: Name) -> Walk<u64> {
     let entries = entries::<M>(layout, tables.keys)?;
     let sought = Sought {
-        key: name,
+        name,
         ascii_text: u64::from(layout.ascii_text),
     };
     match Search::run::<M>(entries, sought)? {
@@ -73,8 +112,8 @@ pub fn value_of_name<M: Access>(layout: &PythonLayout, tables: Tables, name: u64
 /// What a search looks for.
 #[derive(Clone, Copy)]
 struct Sought {
-    /// The address of the key, or the text of one.
-    key: u64,
+    /// The text of the key, or its address in place of that.
+    name: Name,
     /// Where in a `str` its characters begin; 0: the key is sought by its address.
     ascii_text: u64,
 }
@@ -111,11 +150,13 @@ impl Search {
     #[inline(always)]
     fn is_sought<M: Access>(&self, key: u64) -> Walk<bool> {
         if self.sought.ascii_text == 0 {
-            return Ok(key == self.sought.key);
+            return Ok(key == self.sought.name.begins);
         }
+        let name = self.sought.name;
         Ok(key != 0
-            && M::read::<u64>(key.wrapping_add(TEXT_LENGTH))? == 8
-            && M::read::<u64>(key.wrapping_add(self.sought.ascii_text))? == self.sought.key)
+            && M::read::<u64>(key.wrapping_add(TEXT_LENGTH))? == name.length
+            && M::read::<u64>(key.wrapping_add(self.sought.ascii_text))? & name.mask()
+                == name.begins)
     }
 }
 

@@ -5,6 +5,7 @@
 //! changed by anyone. Every object is checked to be of the type that its place demands.
 
 mod attribute;
+mod description;
 mod dict;
 mod fs_base;
 mod hamt;
@@ -14,7 +15,7 @@ mod span_context;
 mod thread_context;
 mod thread_state;
 
-use hotspan_common::{ContextOutcome, Parent, ParentSource, PythonThread, Target};
+use hotspan_common::{ContextOutcome, Parent, ParentSource, PythonThread, SpanText, Target};
 
 use crate::memory::{Access, Faulting, Resident, Unreadable};
 
@@ -65,6 +66,12 @@ pub fn context_pointer_now(target: &Target, thread: &mut PythonThread) -> u64 {
     context_current_now(target, thread)
 }
 
+/// What the span object says of itself, as far as it can be read; for programs that must not sleep.
+#[inline(always)]
+pub fn describe_now(target: &Target, span: u64, text: &mut SpanText) {
+    context_describe_now(target, span, text);
+}
+
 // These are global functions (external linkage, their types in BTF), which the verifier checks
 // once and on their own. As part of their callers they would be followed again for each state that
 // these are in, and each outcome would send the callers' rest through the verifier again.
@@ -103,6 +110,21 @@ extern "C" fn context_current(target: *const Target, thread: *mut PythonThread) 
 #[inline(never)]
 extern "C" fn context_current_now(target: *const Target, thread: *mut PythonThread) -> u64 {
     pointer::<Resident>(target, thread)
+}
+
+/// See [`describe_now`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn context_describe_now(target: *const Target, span: u64, text: *mut SpanText) -> u32 {
+    if target.is_null() || text.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (target, text) = unsafe { (&*target, &mut *text) };
+    if target.python.enabled == 0 {
+        return 0;
+    }
+    u32::from(description::read::<Resident>(&target.python, span, text).is_err())
 }
 
 #[inline(always)]

@@ -37,6 +37,16 @@ pub fn fill<M: Access>(layout: &PythonLayout, object: u64, parent: &mut Parent) 
     Ok(())
 }
 
+/// An integer of up to 64 bits that is more than zero.
+#[inline(always)]
+pub fn positive<M: Access>(layout: &PythonLayout, object: u64) -> Walk<u64> {
+    let number = integer::<M>(layout, object)?;
+    if number.overflows || number.high != 0 || number.low == 0 {
+        return Err(ContextOutcome::UnexpectedType);
+    }
+    Ok(number.low)
+}
+
 /// A non-negative integer of up to 128 bits.
 struct Integer {
     high: u64,

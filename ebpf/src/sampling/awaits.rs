@@ -2,7 +2,8 @@
 //!
 //! The probes are where asyncio begins a step of a task, once for each, however many coroutines and generators
 //! run in it. They have no exit, so when a step ended is known only as "before another task's step on this
-//! thread, or before the thread's loop waited". A task is told by its address, and only one that is suspended
+//! thread, before the thread left the CPU, or before a tick of the sampler's timer, if it was in another context by
+//! then". A task is told by its address, and only one that is suspended
 //! at the end of its step has something to be remembered.
 
 use hotspan_common::{
@@ -108,9 +109,9 @@ fn step_ended(layout: &CoroutineLayout, worker: &mut Worker, now: u64) {
     }
 }
 
-/// The thread leaves the CPU to wait: if no step is under way, the last one is over.
+/// The thread leaves the CPU, or a tick finds it: if no step is under way, the last one is over.
 #[inline(always)]
-pub fn thread_waits(target: &Target, worker: &mut Worker, now: u64) {
+pub fn thread_leaves(target: &Target, worker: &mut Worker, now: u64) {
     if worker.task != 0
         && context::context_pointer_now(target, &mut worker.python) != worker.task_context
     {
@@ -154,6 +155,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
         suspended,
     );
     event.period_or_end_ns = hit.now;
+    event.early_ns = hit.target.tick_ns;
     let registers = Registers {
         ip: 0,
         sp: hit.sp,
@@ -166,6 +168,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
         ..Work::default()
     };
     send::note(event, &registers, &work);
+    send::span_text(event, hit.target);
     sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
     entry.submit(send::wake_flags(0));
     count(Counter::Samples);

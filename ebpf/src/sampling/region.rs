@@ -4,12 +4,13 @@
 //! what Python the crossing called has returned, and what called it stands still.
 
 use hotspan_common::{
-    Counter, FrameFlags, Parent, ParentSource, RegionFlags, SampleReason, ThreadState,
+    Counter, FrameFlags, Parent, ParentSource, PythonThread, RegionFlags, SampleEvent,
+    SampleReason, Target, ThreadState,
 };
 
-use super::{frames, registers::Registers, send, work::Work};
+use super::{frames, registers::Registers, send, work::Work, worker};
 use crate::{
-    context::Active,
+    context::{self, Active},
     counters::count,
     crossing::{Hit, guard, stack},
     maps::SAMPLES,
@@ -49,7 +50,7 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         count(Counter::CallersUnseen);
         return;
     }
-    let Some(mut entry) = SAMPLES.reserve::<hotspan_common::SampleEvent>(0) else {
+    let Some(mut entry) = SAMPLES.reserve::<SampleEvent>(0) else {
         count(Counter::SamplesLost);
         return;
     };
@@ -70,6 +71,7 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         syscall: u64::MAX,
         syscall_arg: 0,
     };
+    let entry_ns = event.entry_ns;
     let work = Work {
         active: Active {
             parent: event.parent,
@@ -80,10 +82,40 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         ..Work::default()
     };
     send::note(sample, &registers, &work);
+    let idle_until_ns = worker::get(hit.tid).map_or(0, |worker| worker.idle_until_ns);
+    if idle_until_ns <= entry_ns {
+        sample.idle_until_ns = idle_until_ns;
+    }
+    if !send::is_described(sample) {
+        sampling_parent(hit.target, &raw mut state.python, sample);
+    }
     frames::read_now(&hit.target.frames, python.state, sample);
     let flags = sample.flags;
     entry.submit(send::wake_flags(flags));
     count(Counter::Samples);
+}
+
+/// What the crossing's parent says of itself, if it still is the active span. A global function, which the verifier
+/// checks once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_parent(
+    target: *const Target,
+    python: *mut PythonThread,
+    sample: *mut SampleEvent,
+) -> u32 {
+    if target.is_null() || python.is_null() || sample.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (target, python, sample) = unsafe { (&*target, &mut *python, &mut *sample) };
+    let mut active = Active::default();
+    context::read_active_now(target, python, &mut active);
+    if active.parent.span_id == sample.parent.span_id {
+        sample.span_object = active.span;
+        send::span_text(sample, target);
+    }
+    0
 }
 
 #[inline(always)]

@@ -10,8 +10,9 @@ use hotspan_common::{
 
 use super::{density::Distances, frames, registers::Registers, stack, work::Work, worker::Worker};
 use crate::{
+    context,
     counters::count,
-    maps::{SAMPLES, WAKE_SAMPLES_AT_PART},
+    maps::{DESCRIBED, SAMPLES, WAKE_SAMPLES_AT_PART},
 };
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP`, `BPF_RB_AVAIL_DATA` and `BPF_RB_RING_SIZE` of `linux/bpf.h`.
@@ -114,12 +115,35 @@ fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
     let tick_ns = tick.target.tick_ns;
     event.period_or_end_ns = tick_ns * u64::from(tick.distances.before);
     event.next_ns = tick_ns * u64::from(tick.distances.after);
+    event.queued_ns = tick.worker.queued_ns;
+    event.idle_until_ns = tick.worker.idle_until_ns;
+    span_text(event, tick.target);
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, python.state, event);
     }
     if tick.flags & SampleFlags::IN_KERNEL != 0 {
         kernel_frames(event, tick.program);
     }
+}
+
+/// Whether the parent has said what it is.
+#[inline(always)]
+pub fn is_described(event: &SampleEvent) -> bool {
+    let span = u64::from_ne_bytes(event.parent.span_id);
+    // SAFETY: only whether it is there matters.
+    unsafe { DESCRIBED.get(&span) }.is_some()
+}
+
+/// What the parent says of itself, if it has not said so yet. Failing that, the agent looks.
+#[inline(always)]
+pub fn span_text(event: &mut SampleEvent, target: &Target) {
+    if event.span_object == 0 || is_described(event) {
+        return;
+    }
+    let span = u64::from_ne_bytes(event.parent.span_id);
+    context::describe_now(target, event.span_object, &mut event.span_text);
+    // The map forgets its oldest entries by itself; failing that, it is said again.
+    let _ = DESCRIBED.insert(&span, &1, 0);
 }
 
 /// Where the thread is in the kernel, if that is asked for. `program` is the program's context.
@@ -157,6 +181,10 @@ pub fn describe(
     event.time_ns = now;
     event.period_or_end_ns = now;
     event.next_ns = 0;
+    event.queued_ns = 0;
+    event.idle_until_ns = 0;
+    event.early_ns = 0;
+    event.span_text.start_ns = 0;
     event.python_len = 0;
     event.stack_len = 0;
     event.stack_holes = 0;

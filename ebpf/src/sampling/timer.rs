@@ -6,6 +6,7 @@ use aya_ebpf::{
 use hotspan_common::{SampleFlags, Target, TargetFlags};
 
 use super::{
+    awaits,
     density::Due,
     registers,
     send::{self, Tick},
@@ -32,12 +33,13 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let Some(worker) = worker::get_or_create(target, tgid, tid) else {
         return;
     };
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
+    awaits::thread_leaves(target, worker, now);
     let due = worker.density.tick(target);
     if due == Due::Not {
         return;
     }
-    // SAFETY: a plain helper.
-    let now = unsafe { bpf_ktime_get_ns() };
     wait::settle(worker, now);
     let Some(registers) = registers::of_current() else {
         return;
@@ -56,7 +58,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     // SAFETY: the context of a perf event has the registers that it interrupted.
     let selector = unsafe { (&raw const (*ctx.ctx).regs.cs).read_volatile() };
     let in_kernel = selector & PRIVILEGE == 0;
-    send::tick(&Tick {
+    let tick = Tick {
         target,
         worker,
         registers,
@@ -66,5 +68,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
         distances,
         program: ctx.as_ptr(),
-    });
+    };
+    send::tick(&tick);
+    worker.queued_ns = 0;
 }

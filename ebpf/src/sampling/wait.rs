@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 
-use hotspan_common::{Counter, SampleEvent, SampleFlags, SampleReason, Target};
+use hotspan_common::{ContextOutcome, Counter, SampleEvent, SampleFlags, SampleReason, Target};
 
 use super::{
     awaits, budget, frames,
@@ -28,6 +28,8 @@ const FUTEX: u64 = 202;
 const NONE: u32 = 0;
 /// `Worker::wait` tells of the wait that the thread is in.
 const SEEN: u32 = 1;
+/// The thread waits, and works for nobody.
+const IDLE: u32 = 3;
 /// `Worker::wait` tells of a wait that is over, unless the next one continues it.
 const HELD: u32 = 2;
 
@@ -51,10 +53,7 @@ pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Lea
     let worker = match how {
         // Not for a thread on its way out, which nothing would remove again.
         Leave::Waits => worker::get_or_create(target, tgid, tid),
-        // One that was born under a request has no number before it is looked at.
-        Leave::Preempted | Leave::Blocked => {
-            worker::get(tid).filter(|worker| worker.python.ns_tid != 0)
-        }
+        Leave::Preempted | Leave::Blocked => worker::get(tid),
     };
     if let Some(worker) = worker {
         leave(program, target, worker, tid, how, now);
@@ -75,9 +74,11 @@ fn leave(
     }
     worker.off_ns = now;
     worker.runnable_ns = if how == Leave::Preempted { now } else { 0 };
-    if how == Leave::Waits {
-        awaits::thread_waits(target, worker, now);
+    // One that was born under a request has no number before it is looked at.
+    if worker.python.ns_tid == 0 {
+        return;
     }
+    awaits::thread_leaves(target, worker, now);
     let Some(registers) = registers::of_current() else {
         return;
     };
@@ -90,11 +91,20 @@ fn leave(
     }
     worker.wait_state = NONE;
     if !may_look(target, worker, tid, now) {
+        if how != Leave::Preempted {
+            worker.idle_until_ns = 0;
+        }
         return;
     }
-    if see(target, worker, tid, &registers, now) {
-        send::kernel_frames(&mut worker.wait, program);
-        worker.wait_state = SEEN;
+    match see(target, worker, tid, &registers, now) {
+        Seen::Work => {
+            send::kernel_frames(&mut worker.wait, program);
+            worker.wait_state = SEEN;
+        }
+        // One that could go on is where it was.
+        Seen::Nothing | Seen::Unknown if how == Leave::Preempted => {}
+        Seen::Nothing => worker.wait_state = IDLE,
+        Seen::Unknown => worker.idle_until_ns = 0,
     }
     budget::spend(&mut worker.budget, now);
 }
@@ -113,14 +123,32 @@ fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
     may
 }
 
+/// What a look at a thread shows.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// It works for a request.
+    Work,
+    /// It works for nobody: its context has no span.
+    Nothing,
+    Unknown,
+}
+
 /// Writes down what the thread does, if it is at work.
 #[inline(always)]
-fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> bool {
-    let Ok(work) = work::find(target, worker, registers.sp, now) else {
-        return false;
-    };
-    fill(target, worker, tid, registers, &work, now);
-    true
+fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> Seen {
+    let work = work::look(target, worker, registers.sp, now);
+    match work::refusal(&work) {
+        None => {
+            fill(target, worker, tid, registers, &work, now);
+            Seen::Work
+        }
+        Some(Counter::SamplesNotAtWork)
+            if work.active.parent.outcome == ContextOutcome::NoActiveSpan.wire() =>
+        {
+            Seen::Nothing
+        }
+        Some(_) => Seen::Unknown,
+    }
 }
 
 #[inline(always)]
@@ -133,10 +161,13 @@ fn fill(
     now: u64,
 ) {
     let (tgid, python, is_python) = (worker.tgid, worker.python, worker.is_python(now));
+    let idle_until_ns = worker.idle_until_ns;
     let event = &mut worker.wait;
     send::describe(event, SampleReason::Off, tgid, tid, python.ns_tid, now);
     send::note(event, registers, work);
+    event.idle_until_ns = idle_until_ns;
     event.flags = work.flags | SampleFlags::IN_KERNEL;
+    send::span_text(event, target);
     if registers.syscall == FUTEX
         && registers.syscall_arg >= target.frames.gil_start
         && registers.syscall_arg < target.frames.gil_end
@@ -197,8 +228,13 @@ pub fn back(tid: u32, now: u64) {
     if !was_preempted {
         worker.density.waited(now.saturating_sub(worker.off_ns));
     }
+    worker.queued_ns += now.saturating_sub(runnable);
     worker.off_ns = 0;
     worker.back_ns = now;
+    if worker.wait_state == IDLE {
+        worker.idle_until_ns = now;
+        worker.wait_state = NONE;
+    }
     if worker.wait_state != SEEN {
         return;
     }

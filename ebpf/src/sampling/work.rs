@@ -28,16 +28,6 @@ pub struct Work {
     pub reserved: u32,
 }
 
-/// What the current thread works for, or the counter of why it is nothing that becomes a span.
-#[inline(always)]
-pub fn find(target: &Target, worker: &mut Worker, sp: u64, now: u64) -> Result<Work, Counter> {
-    let work = look(target, worker, sp, now);
-    match refusal(&work) {
-        None => Ok(work),
-        Some(reason) => Err(reason),
-    }
-}
-
 /// What is known of the current thread's work.
 #[inline(always)]
 pub fn look(target: &Target, worker: &mut Worker, sp: u64, now: u64) -> Work {

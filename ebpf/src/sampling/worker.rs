@@ -29,6 +29,10 @@ pub struct Worker {
     pub runnable_ns: u64,
     /// When it last ran again.
     pub back_ns: u64,
+    /// For how long it could have run and did not since its last stack, or since its birth, in nanoseconds.
+    pub queued_ns: u64,
+    /// When it last went on after a wait in which it worked for nobody; 0: not known.
+    pub idle_until_ns: u64,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
     /// When its next stack is due.
@@ -117,6 +121,9 @@ fn create(tgid: u32, tid: u32) -> Option<&'static mut Worker> {
     }
     let worker = get(tid)?;
     worker.tgid = tgid;
+    worker.queued_ns = threads::get(tid)
+        .filter(|state| state.has_birth != 0)
+        .map_or(0, |state| state.runqueue_ns);
     Some(worker)
 }
 
@@ -137,6 +144,7 @@ pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
         return;
     }
     if let Some(worker) = create(tgid, child) {
+        (worker.off_ns, worker.runnable_ns) = (now, now);
         worker.born = Born {
             creator: tid,
             reserved: 0,

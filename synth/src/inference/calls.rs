@@ -55,16 +55,19 @@ impl Chooser<'_> {
         }
     }
 
-    /// Whether the evidence is enough for a span: two samples, or one and an exact side; and that
+    /// Whether the evidence is enough for a span: two samples, or one and an exact side or a wait; and that
     /// it may have lasted as long as a span must.
     pub(super) fn is_enough(&self, range: Range<usize>) -> bool {
         let finding = self.of_pieces(String::new(), range.clone());
         let pieces = self.pieces.get(range).unwrap_or_default();
         let has_wait = pieces.iter().any(|piece| piece.wait.is_some());
+        let is_wait = |piece: &Piece| piece.wait.is_some() || piece.lost.is_some();
         let is_exact = pieces
             .first()
-            .is_some_and(|piece| piece.start_error_ns == 0)
-            || pieces.last().is_some_and(|piece| piece.end_error_ns == 0);
+            .is_some_and(|piece| piece.start_error_ns == 0 || is_wait(piece))
+            || pieces
+                .last()
+                .is_some_and(|piece| piece.end_error_ns == 0 || is_wait(piece));
         let is_shown = finding.samples >= 2 || has_wait || (finding.samples == 1 && is_exact);
         is_shown && finding.duration_ns().saturating_add(finding.error_ns) >= self.rules.min_span_ns
     }

@@ -270,6 +270,7 @@ impl Chooser<'_> {
             children.sort_by_key(|child| child.start);
         }
         span.stack = self.stack(last);
+        span.stack.extend(self.in_kernel(last));
         let native = self.native(named);
         if !native.is_empty() {
             span.native = native;
@@ -338,6 +339,7 @@ impl Chooser<'_> {
         let piece = self.pieces.get(index)?;
         let mut finding = self.of_pieces(piece.wait?.span_name().to_owned(), index..index + 1);
         finding.origin = Origin::Wait;
+        finding.error_ns = piece.early_ns;
         finding.frame = self.caller(&piece.frames);
         finding.stack.clone_from(&piece.frames);
         finding.stack.extend(&piece.kernel);

@@ -44,11 +44,7 @@ impl Inference {
         let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
             return;
         };
-        for ((thread, _), lane) in &mut request.lanes {
-            for evidence in &mut lane.evidence {
-                self.neighbours.narrow(*thread, key, evidence);
-            }
-        }
+        self.narrow_by_neighbours(key, &mut request);
         let cut: usize = request.cut(known);
         means.tally.evidence(SampleUse::InOpenCrossing, cut);
         let name = self.requests.span(key).map(|span| span.name.as_str());
@@ -64,31 +60,10 @@ impl Inference {
         }
         let start = self.start(key, &request, means);
         let start_unix = self.requests.span(key).map(|span| span.start);
-        let first = request
-            .lanes
-            .iter()
-            .min_by_key(|(key, lane)| (lane.first(), **key));
-        let first = first.map(|(key, _)| *key);
-        let settings = means.settings;
-        let rules = &settings.inference;
-        let mut parts = Vec::new();
-        for (lane_key, lane) in &request.lanes {
-            let start = start.filter(|_| Some(*lane_key) == first);
-            let between = request.between(start, is_early);
-            let between = request.between_of(lane_key.0, lane, between);
-            let mut found = lane.infer(Whose::Handler, &between, &self.functions, rules);
-            if request.resumed.is_some() {
-                lane::say_continued(&mut found);
-            }
-            parts.push(Part {
-                thread: lane_key.0,
-                lane,
-                found,
-            });
-        }
+        let mut parts = self.handlers_of(&request, start, is_early, means);
         let handlers = parts.len();
         parts.extend(self.workers_of(key.0, &request, known, means));
-        let limit = rules.spans_per_request as usize;
+        let limit = means.settings.inference.spans_per_request as usize;
         let all = parts.iter_mut().flat_map(|part| &mut part.found);
         let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
         if left_out > 0 {
@@ -138,6 +113,52 @@ impl Inference {
                 .coverage
                 .request(name, is_new, begun, last, leaves);
         }
+    }
+
+    /// What other requests on the same threads say of this one's evidence.
+    fn narrow_by_neighbours(&self, key: RequestKey, request: &mut Request) {
+        for ((thread, _), lane) in &mut request.lanes {
+            if let (Some(woken), Some(first)) = (lane.woken, lane.first())
+                && self.neighbours.served_another(*thread, key, woken, first)
+            {
+                lane.woken = None;
+            }
+            for evidence in &mut lane.evidence {
+                self.neighbours.narrow(*thread, key, evidence);
+            }
+        }
+    }
+
+    /// What the request's own threads show. The first of them began with it.
+    fn handlers_of<'r>(
+        &self,
+        request: &'r Request,
+        start: Option<KernelTime>,
+        is_early: bool,
+        means: &Means<'_>,
+    ) -> Vec<Part<'r>> {
+        let rules = &means.settings.inference;
+        let first = request
+            .lanes
+            .iter()
+            .min_by_key(|(key, lane)| (lane.first(), **key));
+        let first = first.map(|(key, _)| *key);
+        let mut parts = Vec::new();
+        for (lane_key, lane) in &request.lanes {
+            let start = start.filter(|_| Some(*lane_key) == first);
+            let between = request.between(start, is_early);
+            let between = request.between_of(lane_key.0, lane, between, rules);
+            let mut found = lane.infer(Whose::Handler, &between, &self.functions, rules);
+            if request.resumed.is_some() {
+                lane::say_continued(&mut found);
+            }
+            parts.push(Part {
+                thread: lane_key.0,
+                lane,
+                found,
+            });
+        }
+        parts
     }
 
     /// What the threads show that descend from the request's crossings, those of one crossing together.

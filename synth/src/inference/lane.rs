@@ -44,6 +44,8 @@ pub(crate) struct Lane {
     pub entries: Vec<(Key, Vec<Frame>)>,
     /// Crossings that samples were taken in.
     pub inside: BTreeSet<Key>,
+    /// When its thread went on before it, having waited for work.
+    pub woken: Option<KernelTime>,
     /// When a crossing began that has not ended.
     open: Option<KernelTime>,
 }
@@ -93,6 +95,15 @@ impl Lane {
         let exits = self.exact.iter().map(|exact| exact.exit);
         let ends = self.evidence.iter().map(|evidence| evidence.end);
         exits.chain(ends).max()
+    }
+
+    /// Before something that was seen of it, its thread went on at this instant, having waited for work: of several, the
+    /// first is before all of it.
+    pub fn woke(&mut self, at: Option<KernelTime>) {
+        self.woken = match (self.woken, at) {
+            (Some(known), Some(at)) => Some(known.min(at)),
+            (known, at) => known.or(at),
+        };
     }
 
     /// Puts everything into the order of time.

@@ -14,6 +14,7 @@ mod end;
 mod findings;
 mod folded;
 mod functions;
+mod kernel;
 mod lane;
 mod longest;
 mod native;
@@ -114,6 +115,8 @@ impl Inference {
         let stack = frames_from(from, &sample.stack, &self.functions);
         let request = self.requests.touch(key, parent, now.max(sample.time));
         let lane = request.lane((sample.thread, task));
+        // A loop goes on for whoever comes.
+        lane.woke(sample.idle_until.filter(|_| !is_on_loop));
         match sample.reason {
             SampleReason::Entry(id) => {
                 let entered = crossing(sample.target, id);
@@ -216,6 +219,7 @@ impl Inference {
         let cause = Cause::of(wait, &self.functions);
         let request = self.requests.touch(key, parent, now.max(wait.end));
         let lane = request.lane((wait.thread, task));
+        lane.woke(wait.idle_until.filter(|_| !is_on_loop));
         lane.inside
             .extend(wait.enclosing.map(|id| crossing(wait.target, id)));
         self.nested.saw((wait.thread, task), key, start, &stack);
@@ -223,6 +227,8 @@ impl Inference {
             start,
             end: wait.end,
             kind: Kind::Wait(cause),
+            queued_ns: 0,
+            early_ns: wait.early_ns,
             stack,
             kernel: kernel_frames(&wait.stack, &self.functions),
             is_cut: self.functions.is_cut(&wait.stack),

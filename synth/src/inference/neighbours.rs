@@ -48,6 +48,19 @@ impl Neighbours {
         }
     }
 
+    /// Whether a thread is known to have served another request in that time.
+    pub fn served_another(
+        &self,
+        thread: u32,
+        key: RequestKey,
+        from: KernelTime,
+        to: KernelTime,
+    ) -> bool {
+        let instants = self.by_thread.get(&(key.0, thread));
+        let mut between = instants.into_iter().flat_map(|all| all.range(from..to));
+        from < to && between.any(|(_, other)| *other != key)
+    }
+
     /// Narrows what a piece of evidence may stand for to the time in which its thread served nobody
     /// else, as far as that is known.
     pub fn narrow(&self, thread: u32, key: RequestKey, evidence: &mut Evidence) {

@@ -12,9 +12,15 @@ use crate::{event::Frame, time::KernelTime};
 /// Who works in a stretch, and how that is known.
 struct Worker {
     frame: Frame,
-    /// It holds a crossing beside the stretch as well.
-    holds_region: bool,
+    /// It holds the crossing at the left as well, and that at the right.
+    holds: (bool, bool),
     samples: u32,
+}
+
+impl Worker {
+    fn holds_region(&self) -> bool {
+        self.holds.0 || self.holds.1
+    }
 }
 
 impl Chooser<'_> {
@@ -74,12 +80,12 @@ impl Chooser<'_> {
         (is_bound && stretch.duration_ns() <= self.rules.hole_ns).then_some(stretch)
     }
 
-    /// What touches a crossing is bound by it.
+    /// What touches a crossing is a phase beside it, and ends there at the latest. It is no nearer known for that: it
+    /// is not what called the region, so something came between.
     fn sharpen(&self, finding: &mut Finding) {
         let (left, right) = self.touches(finding.start, finding.end);
         if finding.origin == Origin::Sample && (left || right) {
             finding.origin = Origin::Gap;
-            self.narrow(finding);
         }
     }
 
@@ -91,12 +97,10 @@ impl Chooser<'_> {
         )
     }
 
-    /// The error of the sides that are not exact.
-    fn narrow(&self, finding: &mut Finding) {
-        let side = |edge: &Edge, time, error_ns: u64| match edge.bound {
-            Bound::Start | Bound::Exact if edge.time == time => 0,
-            _ => error_ns,
-        };
+    /// The error of a phase. A side that is a crossing's is exact if the function that the phase is named after holds
+    /// that crossing.
+    fn narrow(&self, finding: &mut Finding, holds: (bool, bool)) {
+        let touches = self.touches(finding.start, finding.end);
         // Without a piece, it may have begun or ended anywhere up to the other side.
         let whole_ns = finding.duration_ns();
         let error = |piece: Option<&Piece>, of: fn(&Piece) -> u64| piece.map_or(whole_ns, of);
@@ -105,16 +109,11 @@ impl Chooser<'_> {
             .iter()
             .find(|piece| piece.start == finding.start);
         let last = self.pieces.iter().rfind(|piece| piece.end == finding.end);
-        finding.error_ns = side(
-            self.left,
-            finding.start,
-            error(first, |piece| piece.start_error_ns),
-        )
-        .max(side(
-            self.right,
-            finding.end,
-            error(last, |piece| piece.end_error_ns),
-        ));
+        let left_ns = error(first, |piece| piece.start_error_ns).max(self.left.early_ns);
+        let right_ns = error(last, |piece| piece.end_error_ns);
+        let unless = |is_exact: bool, error_ns: u64| if is_exact { 0 } else { error_ns };
+        finding.error_ns =
+            unless(touches.0 && holds.0, left_ns).max(unless(touches.1 && holds.1, right_ns));
     }
 
     fn phase(&self, part: &Stretch, found: &[Finding]) -> Option<Finding> {
@@ -134,7 +133,7 @@ impl Chooser<'_> {
             return None;
         }
         let name = self.name(worker.frame.function);
-        let name = if worker.holds_region {
+        let name = if worker.holds_region() {
             format!("{name}.{}", self.beside(part, touches, found)?)
         } else {
             name
@@ -145,7 +144,7 @@ impl Chooser<'_> {
         if is_phase {
             phase.origin = Origin::Gap;
         }
-        self.narrow(&mut phase);
+        self.narrow(&mut phase, worker.holds);
         Some(phase)
     }
 
@@ -189,15 +188,16 @@ impl Chooser<'_> {
                     .is_some_and(|caller| caller.function == frame.function)
             };
             holds = (holds.0 && calls(self.left), holds.1 && calls(self.right));
-            let holds_region = holds.0 || holds.1;
             // Below a function that the holder called, its own callees are its business.
             if self.is_named(frame, Layer::User) {
-                best = Some(Worker {
+                let worker = Worker {
                     frame,
-                    holds_region,
+                    holds,
                     samples: seen,
-                });
-                if !holds_region {
+                };
+                let is_innermost = !worker.holds_region();
+                best = Some(worker);
+                if is_innermost {
                     break;
                 }
             }
@@ -211,7 +211,8 @@ impl Chooser<'_> {
     fn caller_of_region(&self) -> Option<Worker> {
         let is_own = |frame: &&Frame| self.is_named(**frame, Layer::User);
         let (left, right) = (&self.left.callers, &self.right.callers);
-        let frame = if self.left.region.is_some() && self.right.region.is_some() {
+        let regions = (self.left.region.is_some(), self.right.region.is_some());
+        let frame = if regions == (true, true) {
             let both = left.iter().zip(right);
             let same = both.take_while(|(a, b)| a.function == b.function);
             same.map(|(_, after)| after).filter(is_own).last()
@@ -220,7 +221,7 @@ impl Chooser<'_> {
         };
         Some(Worker {
             frame: *frame?,
-            holds_region: true,
+            holds: regions,
             samples: 0,
         })
     }

@@ -15,6 +15,7 @@ use crate::{
     crossings::{item::Key, known::KnownCrossings, parents::SpanContext},
     event::{Parent, TargetSpan},
     ids::TargetId,
+    settings::Inference,
     time::KernelTime,
 };
 
@@ -160,21 +161,29 @@ impl Request {
         }
     }
 
-    /// The same for a lane: narrower, if a task waited for its work.
-    pub fn between_of(&self, thread: u32, lane: &Lane, whole: Between) -> Between {
-        let Some((start, end)) = self.handed(thread, lane) else {
-            return whole;
-        };
-        let narrower = |edge: Edge, is: bool, time| {
-            if is {
-                Edge::plain(time, Bound::Handed)
-            } else {
-                edge
+    /// The same for a lane: narrower, if its thread had waited for work, or a task waited for what it did.
+    pub fn between_of(
+        &self,
+        thread: u32,
+        lane: &Lane,
+        whole: Between,
+        rules: &Inference,
+    ) -> Between {
+        let handed = self.handed(thread, lane);
+        let woken = lane.woken.filter(|woken| {
+            *woken >= whole.start.time && lane.first().is_none_or(|first| *woken <= first)
+        });
+        let start = match (woken, handed) {
+            (Some(woken), _) => Edge::plain(woken, Bound::Woken),
+            (None, Some((start, _))) if start >= whole.start.time => {
+                handed_at(start, &whole.start, rules)
             }
+            _ => whole.start,
         };
+        let end = handed.filter(|(_, end)| *end < whole.end.time);
         Between {
-            start: narrower(whole.start.clone(), start >= whole.start.time, start),
-            end: narrower(whole.end.clone(), end < whole.end.time, end),
+            start,
+            end: end.map_or(whole.end, |(_, end)| Edge::plain(end, Bound::Handed)),
         }
     }
 
@@ -197,6 +206,18 @@ impl Request {
     /// The latest.
     pub fn last(&self) -> Option<KernelTime> {
         self.lanes.values().filter_map(Lane::last).max()
+    }
+}
+
+/// Where a task began to wait for a thread. It may have gone on for a while after it had handed its work over: but no longer
+/// than since the request began.
+fn handed_at(time: KernelTime, begun: &Edge, rules: &Inference) -> Edge {
+    Edge {
+        early_ns: match begun.bound {
+            Bound::Start => time.since(begun.time),
+            _ => rules.interval_ns(),
+        },
+        ..Edge::plain(time, Bound::Handed)
     }
 }
 

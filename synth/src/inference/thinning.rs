@@ -8,7 +8,7 @@ pub(super) fn thin(evidence: &mut Vec<Evidence>) -> usize {
     let before = all.len();
     let mut is_kept = false;
     let mut last: Option<usize> = None;
-    let mut gone_ns = 0;
+    let (mut gone_ns, mut gone_queued_ns) = (0, 0);
     for mut here in all {
         if let Kind::Sample {
             before_ns,
@@ -17,7 +17,7 @@ pub(super) fn thin(evidence: &mut Vec<Evidence>) -> usize {
         {
             is_kept = !is_kept;
             if !is_kept {
-                gone_ns = *before_ns;
+                (gone_ns, gone_queued_ns) = (*before_ns, here.queued_ns);
                 let beside = last.and_then(|last| evidence.get_mut(last));
                 if let Some(Kind::Sample { after_ns: to, .. }) =
                     beside.map(|beside| &mut beside.kind)
@@ -27,6 +27,8 @@ pub(super) fn thin(evidence: &mut Vec<Evidence>) -> usize {
                 continue;
             }
             *before_ns = before_ns.saturating_add(std::mem::take(&mut gone_ns));
+            let gone_queued_ns = std::mem::take(&mut gone_queued_ns);
+            here.queued_ns = here.queued_ns.saturating_add(gone_queued_ns);
             last = Some(evidence.len());
         }
         evidence.push(here);
@@ -44,6 +46,8 @@ mod tests {
             start: KernelTime(0),
             end: KernelTime(0),
             kind: Kind::sample(before_ns, after_ns),
+            queued_ns: before_ns,
+            early_ns: 0,
             stack: Vec::new(),
             kernel: Vec::new(),
             is_cut: false,
@@ -58,5 +62,7 @@ mod tests {
         assert_eq!(thin(&mut evidence), 2);
         let kinds: Vec<Kind> = evidence.iter().map(|evidence| evidence.kind).collect();
         assert_eq!(kinds, [Kind::sample(1, 5), Kind::sample(5, 14)]);
+        let queued: Vec<u64> = evidence.iter().map(|evidence| evidence.queued_ns).collect();
+        assert_eq!(queued, [1, 5]);
     }
 }

@@ -26,6 +26,10 @@ pub(crate) struct Evidence {
     /// The same as the start for a sample.
     pub end: KernelTime,
     pub kind: Kind,
+    /// For how long the thread could have run and did not before a sample, since its last stack or its birth.
+    pub queued_ns: u64,
+    /// How much earlier a wait may have begun.
+    pub early_ns: u64,
     /// Outermost first, from where the chain above the handler ends.
     pub stack: Vec<Frame>,
     /// Where it was in the kernel, outermost first, if that is known.
@@ -65,6 +69,10 @@ impl Kind {
 pub(crate) struct Edge {
     pub time: KernelTime,
     pub bound: Bound,
+    /// For how long the thread could have run and did not before it, since its last stack.
+    pub queued_ns: u64,
+    /// How much earlier what lies behind it may have begun, in nanoseconds.
+    pub early_ns: u64,
     /// The region on the other side.
     pub region: Option<Arc<str>>,
     /// The functions that called it, outermost first, down to the innermost of the application's.
@@ -77,6 +85,8 @@ impl Edge {
         Self {
             time,
             bound,
+            queued_ns: 0,
+            early_ns: 0,
             region: None,
             callers: Vec::new(),
         }
@@ -92,6 +102,8 @@ pub(crate) enum Bound {
     Start,
     /// The request's task waited for this thread until then, or from then on.
     Handed,
+    /// The thread went on then, having waited for work.
+    Woken,
     /// The thread began then, or ended.
     Life,
     /// It is a crossing's.
@@ -103,11 +115,13 @@ pub(crate) enum Bound {
 pub(super) struct Piece {
     pub start: KernelTime,
     pub end: KernelTime,
-    /// How far the sides may be off.
+    /// How far the sides of what it shows at work may be off; those of a wait itself are exact.
     pub start_error_ns: u64,
     pub end_error_ns: u64,
     /// 0 for waits.
     pub samples: u32,
+    /// How much earlier a wait may have begun.
+    pub early_ns: u64,
     /// A wait that becomes a span.
     pub wait: Option<Cause>,
     /// A wait that does not.
@@ -147,6 +161,7 @@ impl Piece {
             start_error_ns: 0,
             end_error_ns: 0,
             samples: 0,
+            early_ns: 0,
             wait: None,
             lost: None,
             frames: common.map(|(frame, _)| *frame).collect(),
@@ -172,11 +187,11 @@ pub(super) fn lay_out(
         let before = index.checked_sub(1).and_then(|before| merged.get(before));
         let after = merged.get(index + 1);
         let (start, start_error_ns, after_hole) = match before {
-            Some(before) => between(before, here, rules).start_of_second(here),
+            Some(before) => between(before, here, rules).start_of_second(here, rules),
             None => first(here, left, rules),
         };
         let (end, end_error_ns) = match after {
-            Some(after) => between(here, after, rules).end_of_first(here),
+            Some(after) => between(here, after, rules).end_of_first(here, rules),
             None => last(here, right, rules),
         };
         let (wait, lost) = match here.kind {
@@ -198,6 +213,7 @@ pub(super) fn lay_out(
             start_error_ns,
             end_error_ns,
             samples: u32::from(matches!(here.kind, Kind::Sample { .. })),
+            early_ns: here.early_ns,
             wait,
             lost,
             frames: here.stack.clone(),
@@ -247,7 +263,10 @@ enum Between {
 /// Whether nothing is known of the middle of the time between two pieces of evidence.
 pub(super) fn is_hole(first: &Evidence, second: &Evidence, rules: &Inference) -> bool {
     let known_ns = first.after_hole_ns(rules).max(second.before_hole_ns(rules));
-    second.start.since(first.end) > known_ns
+    // A thread that has only lost the CPU is where it was.
+    let is_sampled = !first.is_wait() && !second.is_wait();
+    let queued_ns = if is_sampled { second.queued_ns } else { 0 };
+    second.start.since(first.end).saturating_sub(queued_ns) > known_ns
 }
 
 fn between(first: &Evidence, second: &Evidence, rules: &Inference) -> Between {
@@ -268,17 +287,19 @@ fn between(first: &Evidence, second: &Evidence, rules: &Inference) -> Between {
 }
 
 impl Between {
-    fn start_of_second(&self, second: &Evidence) -> (KernelTime, u64, bool) {
+    fn start_of_second(&self, second: &Evidence, rules: &Inference) -> (KernelTime, u64, bool) {
         match (self, second.kind) {
-            (_, Kind::Wait(_)) => (second.start, 0, matches!(self, Self::Hole)),
+            (Self::Meet { error_ns, .. }, Kind::Wait(_)) => (second.start, *error_ns, false),
+            (Self::Hole, Kind::Wait(_)) => (second.start, rules.interval_ns(), true),
             (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns, false),
             (Self::Hole, Kind::Sample { before_ns, .. }) => (second.half_before(), before_ns, true),
         }
     }
 
-    fn end_of_first(&self, first: &Evidence) -> (KernelTime, u64) {
+    fn end_of_first(&self, first: &Evidence, rules: &Inference) -> (KernelTime, u64) {
         match (self, first.kind) {
-            (_, Kind::Wait(_)) => (first.end, 0),
+            (Self::Meet { error_ns, .. }, Kind::Wait(_)) => (first.end, *error_ns),
+            (Self::Hole, Kind::Wait(_)) => (first.end, rules.interval_ns()),
             (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns),
             (Self::Hole, Kind::Sample { after_ns, .. }) => (first.reach(), after_ns),
         }
@@ -292,6 +313,8 @@ impl Evidence {
             start: sample.time,
             end: sample.time,
             kind: Kind::sample(before_ns, sample.next_ns),
+            queued_ns: sample.queued_ns,
+            early_ns: 0,
             stack,
             kernel: kernel_frames(&sample.stack, functions),
             is_cut: false,
@@ -358,12 +381,25 @@ fn hole_ns(distance_ns: u64, rules: &Inference) -> u64 {
 
 fn first(here: &Evidence, left: &Edge, rules: &Inference) -> (KernelTime, u64, bool) {
     let distance = here.start.since(left.time);
+    let queued_ns = if left.bound == Bound::Life {
+        here.queued_ns
+    } else {
+        0
+    };
     match here.kind {
-        Kind::Wait(_) => (here.start, 0, false),
+        Kind::Wait(_) => {
+            let error_ns = beside(left, distance, rules).max(here.early_ns);
+            (here.start, error_ns, false)
+        }
         Kind::Sample { .. }
-            if left.bound != Bound::Open && distance <= here.before_hole_ns(rules) =>
+            if left.bound != Bound::Open
+                && distance.saturating_sub(queued_ns) <= here.before_hole_ns(rules) =>
         {
-            (here.not_before(left.time), distance, false)
+            (
+                here.not_before(left.time),
+                distance.max(left.early_ns),
+                false,
+            )
         }
         Kind::Sample { before_ns, .. } => (here.half_before().max(left.time), before_ns, false),
     }
@@ -372,13 +408,23 @@ fn first(here: &Evidence, left: &Edge, rules: &Inference) -> (KernelTime, u64, b
 fn last(here: &Evidence, right: &Edge, rules: &Inference) -> (KernelTime, u64) {
     let distance = right.time.since(here.end);
     match here.kind {
-        Kind::Wait(_) => (here.end, 0),
+        Kind::Wait(_) => (here.end, beside(right, distance, rules)),
         Kind::Sample { .. }
-            if right.bound != Bound::Open && distance <= here.after_hole_ns(rules) =>
+            if right.bound != Bound::Open
+                && distance.saturating_sub(right.queued_ns) <= here.after_hole_ns(rules) =>
         {
             (here.not_after(right.time), distance)
         }
         Kind::Sample { after_ns, .. } => (here.reach().min(right.time), after_ns),
+    }
+}
+
+/// How much earlier or later than a wait its functions may have begun or ended.
+fn beside(edge: &Edge, distance_ns: u64, rules: &Inference) -> u64 {
+    if edge.bound != Bound::Open && distance_ns <= rules.hole_ns {
+        distance_ns
+    } else {
+        rules.interval_ns()
     }
 }
 
@@ -392,6 +438,7 @@ fn merge_waits(evidence: &[Evidence]) -> Vec<Evidence> {
             if last.kind == Kind::Wait(Cause::Gil)
                 && here.kind == last.kind
                 && here.start.since(last.end) <= SAME_WAIT_NS
+                && is_same_place(&last.stack, &here.stack)
             {
                 last.end = last.end.max(here.end);
                 continue;
@@ -404,6 +451,11 @@ fn merge_waits(evidence: &[Evidence]) -> Vec<Evidence> {
         merged.push(here);
     }
     merged
+}
+
+fn is_same_place(first: &[Frame], second: &[Frame]) -> bool {
+    let functions = |stack: &[Frame]| stack.iter().map(|frame| frame.function).collect::<Vec<_>>();
+    functions(first) == functions(second)
 }
 
 fn is_span(here: &Evidence, cause: Cause, contention_shown: bool, rules: &Inference) -> bool {

@@ -32,15 +32,27 @@ const LIVES: usize = 4_096;
 /// When threads began and ended.
 #[derive(Debug, Default)]
 pub(super) struct Lives {
-    by_thread: FxHashMap<(TargetId, u32), (KernelTime, KernelTime)>,
+    by_thread: FxHashMap<(TargetId, u32), Life>,
     order: VecDeque<(TargetId, u32)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    from: KernelTime,
+    to: KernelTime,
+    /// For how long it could have run and did not at its end, since its last stack.
+    queued_ns: u64,
 }
 
 impl Lives {
     /// A thread has ended.
     pub fn ended(&mut self, thread: &ThreadEnded) {
         let key = (thread.target, thread.thread);
-        let life = (thread.started, thread.ended);
+        let life = Life {
+            from: thread.started,
+            to: thread.ended,
+            queued_ns: thread.queued_ns,
+        };
         if self.by_thread.insert(key, life).is_none() {
             self.order.push_back(key);
         }
@@ -56,21 +68,26 @@ impl Lives {
         self.of(target, thread, lane).is_some()
     }
 
-    fn of(&self, target: TargetId, thread: u32, lane: &Lane) -> Option<(KernelTime, KernelTime)> {
+    fn of(&self, target: TargetId, thread: u32, lane: &Lane) -> Option<Life> {
         let (first, last) = (lane.first()?, lane.ended()?);
         let life = self.by_thread.get(&(target, thread)).copied();
-        life.filter(|(from, to)| *from <= first && last <= *to)
+        life.filter(|life| life.from <= first && last <= life.to)
     }
 
     /// The time that a worker's spans are made of: its life, if that is known and holds all that was seen of it.
     pub fn between(&self, target: TargetId, thread: u32, lane: &Lane) -> Between {
-        let (from, to, bound) = match self.of(target, thread, lane) {
-            Some((from, to)) => (from, to, Bound::Life),
-            None => (KernelTime(0), KernelTime(u64::MAX), Bound::Open),
+        let Some(life) = self.of(target, thread, lane) else {
+            return Between {
+                start: Edge::plain(KernelTime(0), Bound::Open),
+                end: Edge::plain(KernelTime(u64::MAX), Bound::Open),
+            };
         };
         Between {
-            start: Edge::plain(from, bound),
-            end: Edge::plain(to, bound),
+            start: Edge::plain(life.from, Bound::Life),
+            end: Edge {
+                queued_ns: life.queued_ns,
+                ..Edge::plain(life.to, Bound::Life)
+            },
         }
     }
 }
@@ -181,7 +198,9 @@ impl Chooser<'_> {
             let first = pieces.first().and_then(|piece| piece.frames.get(..=depth));
             found.push(Finding {
                 frame: Some(frame),
-                stack: first.unwrap_or_default().to_vec(),
+                stack: (first.unwrap_or_default().iter().copied())
+                    .chain(self.in_kernel_below(all.clone(), depth + 1))
+                    .collect(),
                 ..self.of_pieces(name, all)
             });
         }

@@ -7,6 +7,7 @@
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
 //!   `@10` of 10 ms; `@1>10`: each says how far those beside it are, the first 1 ms, the last 10 ms;
 //!   ` late=9` behind it delivers them at that column;
+//! - `1/a queued`: the same, of a thread that could have run between them, and since it began, and did not;
 //! - `2<1 @`: samples of a thread that thread 1 created, by lineage of what is open there;
 //! - `2<1/a @`: the same by lineage of the request `a`, in no crossing;
 //! - `2<1 lived`: a run is such a thread's life;
@@ -15,7 +16,7 @@
 //! - `1/a EVIDENCE`: a run of a letter is a wait: `runqueue`, `gil`, `fault`, `suspended`, `unknown`,
 //!   `idle` (a poll of nothing), else a system call's name.
 //!
-//! In the row `span`, a letter is the start of that span of the target, whose name is `GET /LETTER`.
+//! In the row `woke`, a mark is an instant at which thread 1 went on, having waited for work. In the row `span`, a letter is the start of that span of the target, whose name is `GET /LETTER`.
 
 use std::collections::BTreeMap;
 
@@ -131,6 +132,15 @@ pub struct Whose<'a> {
     /// The thread that made it: what that one has open, its evidence is of by lineage.
     pub creator: Option<u32>,
     pub parent: Option<&'a str>,
+    /// When it went on, having waited for work.
+    pub woken: &'a [u64],
+}
+
+impl Whose<'_> {
+    fn idle_until(&self, at: u64) -> Option<KernelTime> {
+        let latest = self.woken.iter().filter(|woken| **woken <= at).max();
+        latest.copied().map(KernelTime)
+    }
 }
 
 /// What a row holds besides crossings.
@@ -139,6 +149,7 @@ pub enum What<'a> {
     Samples {
         period_ms: u64,
         is_complete: bool,
+        is_queued: bool,
         /// The distance behind the last, where each tells its own.
         last_ms: Option<u64>,
     },
@@ -153,11 +164,19 @@ impl<'a> What<'a> {
             "@" => Self::Samples {
                 period_ms: 1,
                 is_complete: true,
+                is_queued: false,
+                last_ms: None,
+            },
+            "queued" => Self::Samples {
+                period_ms: 1,
+                is_complete: true,
+                is_queued: true,
                 last_ms: None,
             },
             "cut" => Self::Samples {
                 period_ms: 1,
                 is_complete: false,
+                is_queued: false,
                 last_ms: None,
             },
             "entry" => Self::Entries,
@@ -170,6 +189,7 @@ impl<'a> What<'a> {
                     Self::Samples {
                         period_ms: first.parse().expect("an interval"),
                         is_complete: true,
+                        is_queued: false,
                         last_ms: last,
                     }
                 }
@@ -205,7 +225,7 @@ pub fn events(
             (None, None) => read("-"),
         }
     };
-    let sample = |time: u64, reason, next_ns, is_complete, letter| {
+    let sample = |time: u64, reason, next_ns, queued_ns, is_complete, letter| {
         (
             time,
             Event::Sample(Sample {
@@ -214,6 +234,8 @@ pub fn events(
                 time: KernelTime(time),
                 reason,
                 next_ns,
+                queued_ns,
+                idle_until: whose.idle_until(time),
                 enclosing: around(time).map(|around| around.id),
                 parent: parent(time),
                 context: 0,
@@ -226,6 +248,7 @@ pub fn events(
         What::Samples {
             period_ms,
             is_complete,
+            is_queued,
             last_ms,
         } => {
             let drawn = (0..)
@@ -241,10 +264,13 @@ pub fn events(
                     None => (period_ms, 0),
                 };
                 let reason = SampleReason::Timer(before * MS);
+                let last = beside(index.checked_sub(1)).map_or(0, |(before, _)| *before);
+                let queued_ms = if is_queued { column - last } else { 0 };
                 sample(
                     column * MS + MS / 2,
                     reason,
                     after * MS,
+                    queued_ms * MS,
                     is_complete,
                     *letter,
                 )
@@ -259,6 +285,7 @@ pub fn events(
                     run.start * MS,
                     SampleReason::Entry(entered.id),
                     0,
+                    0,
                     true,
                     letter,
                 )
@@ -272,6 +299,8 @@ pub fn events(
                     target: TargetId(whose.target),
                     thread: whose.thread,
                     start: KernelTime(start),
+                    early_ns: 0,
+                    idle_until: whose.idle_until(start),
                     end: KernelTime(run.end * MS),
                     evidence: evidence(word),
                     enclosing: around(start).map(|around| around.id),

@@ -428,3 +428,27 @@ fn waits_whose_stacks_lack_native_frames_break_no_call_in_pieces() {
         ",
     );
 }
+
+#[test]
+fn where_most_of_a_spans_time_went_in_the_kernel_is_in_its_stack_and_names_nothing() {
+    Case {
+        shown: &["code.function.name", "code.stacktrace"],
+        ..Case::default()
+    }
+    .check(
+        "
+        k     = fw:run handler draw:7 libc:getrandom kernel:do_syscall_64 kernel:get_random_bytes kernel:chacha
+        l     = fw:run handler draw:7 libc:getrandom kernel:do_syscall_64 kernel:get_random_bytes kernel:copy
+        u     = fw:run handler draw:8
+        1/a @ | kkllukkllu
+        ",
+        "
+        a
+          draw 0..10 code.function.name=draw code.stacktrace=get_random_bytes (vmlinux)
+        do_syscall_64 (vmlinux)
+        getrandom (libc.so.6)
+        draw (/app/main.py:7)
+        handler (/app/main.py)
+        ",
+    );
+}

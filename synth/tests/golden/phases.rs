@@ -20,7 +20,7 @@ fn a_request_that_no_sample_hits_has_its_phases_by_its_regions_caller() {
         ",
         "
         a
-          handler.before_cpsat.solve 0..1 origin=gap error_ns=5000 code.line.number=12
+          handler.before_cpsat.solve 0..1 origin=gap error_ns=1005000 code.line.number=12
           cpsat.solve 1..3 origin=probe error_ns=5000
           handler.before_highs.run 3..4 origin=gap error_ns=5000 code.line.number=19
           highs.run 4..6 origin=probe error_ns=5000
@@ -92,7 +92,7 @@ fn phases_are_named_after_who_works_there() {
         ",
         "
         a
-          build 0..5 origin=gap error_ns=5000 code.line.number=31
+          build 0..5 origin=gap error_ns=505000 code.line.number=31
           cpsat.solve 5..11 origin=probe error_ns=5000
           report 11..15 origin=gap error_ns=1005000 code.line.number=52
         ",
@@ -136,6 +136,119 @@ fn several_functions_before_a_region_are_several_spans() {
           handler.before_build 4..7
           build 7..12
           cpsat.solve 12..18
+        ",
+    );
+}
+
+#[test]
+fn a_function_that_ended_before_a_region_began_is_known_to_its_last_stack() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        b         = fw:run handler:10 build:31 create lib:add
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        r         = fw:run handler:14 report:52
+        span      | a
+        1/a       |        SSSSSS
+        1/a @     | bbbbb          rrrr
+        1/a entry |        e
+        ",
+        "
+        a
+          build 0..7 origin=gap error_ns=2505000 code.line.number=31
+          cpsat.solve 7..13 origin=probe error_ns=5000
+          report 13..19 origin=gap error_ns=2505000 code.line.number=52
+        ",
+    );
+}
+
+#[test]
+fn what_holds_a_region_is_beside_it_to_the_instant() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        h         = fw:run handler:10 lib:add
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        1/a       |      SSSSSS  SSSSSS
+        1/a @     |  hhh       hh       h
+        1/a entry |      e       e
+        ",
+        "
+        a
+          handler.before_cpsat.solve 1..5 origin=gap error_ns=1005000 code.line.number=10
+          cpsat.solve 5..11 origin=probe error_ns=5000
+          handler.before_cpsat.solve 11..13 origin=gap error_ns=5000 code.line.number=10
+          cpsat.solve 13..19 origin=probe error_ns=5000
+          handler.after_cpsat.solve 19..21 origin=gap error_ns=1005000 code.line.number=10
+        ",
+    );
+}
+
+#[test]
+fn a_thread_that_waited_for_work_began_when_it_went_on() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        woke      |  ||  |
+        1/a       |     SSSSSS
+        1/a entry |     e
+        ",
+        "
+        a
+          handler.before_cpsat.solve 2..4 origin=gap error_ns=2005000 code.line.number=12
+          cpsat.solve 4..10 origin=probe error_ns=5000
+        ",
+    );
+}
+
+#[test]
+fn a_thread_that_served_another_since_it_waited_did_not() {
+    check(
+        "
+        h         = fw:run handler
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        woke      | |
+        1/b @     | h
+        1/a       |   SSSSSS
+        1/a entry |   e
+        ",
+        "
+        a
+          cpsat.solve 2..8
+        ",
+    );
+}
+
+#[test]
+fn a_task_may_have_handed_its_work_over_before_it_waited() {
+    Case {
+        shown: SIDES,
+        ..Case::default()
+    }
+    .check(
+        "
+        w             = fw:run
+        e             = fw:run handler:12 lib:solve c:SolveCpModel
+        span          | a
+        2/a suspended |    wwwwwwwwww
+        1/a           |     SSSSSS
+        1/a entry     |     e
+        ",
+        "
+        a
+          handler.before_cpsat.solve 3..4 origin=gap error_ns=3005000 code.line.number=12
+          cpsat.solve 4..10 origin=probe error_ns=5000
+          handler.after_cpsat.solve 10..13 origin=gap error_ns=3005000 code.line.number=12
         ",
     );
 }

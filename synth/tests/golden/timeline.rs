@@ -62,7 +62,7 @@ pub fn events(drawing: &str) -> (Vec<Event>, KernelTime) {
     let rows = lines
         .iter()
         .map(|(label, cells)| (label.trim(), cells.strip_prefix(' ').unwrap_or(cells)));
-    let is_row = |label: &str| !matches!(label, "tick" | "open" | "clock" | "span");
+    let is_row = |label: &str| !matches!(label, "tick" | "open" | "clock" | "span" | "woke");
     for (label, cells) in rows
         .clone()
         .filter(|(label, _)| is_row(label) && !has_evidence(label))
@@ -73,12 +73,14 @@ pub fn events(drawing: &str) -> (Vec<Event>, KernelTime) {
     for event in stacks.announcements() {
         drawn.deliver(0, 0, event);
     }
+    let marks = |name: &str| lines.iter().find(|(label, _)| label.trim() == name);
+    let marks = |name: &str| marks(name).map(|(_, cells)| cells.strip_prefix(' ').unwrap_or(cells));
+    let woken = runs(marks("woke").unwrap_or(""));
+    drawn.woken = woken.iter().map(|(run, _)| run.start * MS).collect();
     for (label, cells) in rows.filter(|(label, _)| is_row(label) && has_evidence(label)) {
         drawn.evidence(label, cells, &stacks);
     }
     drawn.threads();
-    let marks = |name: &str| lines.iter().find(|(label, _)| label.trim() == name);
-    let marks = |name: &str| marks(name).map(|(_, cells)| cells.strip_prefix(' ').unwrap_or(cells));
     drawn.clock(marks("clock").unwrap_or("0"));
     drawn.open(marks("open").unwrap_or(""));
     for (run, letter) in runs(marks("span").unwrap_or("")) {
@@ -105,6 +107,8 @@ struct Drawn {
     crossings: Vec<Crossing>,
     threads: BTreeMap<(u32, u32), ThreadEnded>,
     queue: Vec<(u64, u8, Event)>,
+    /// When thread 1 went on, having waited for work.
+    woken: Vec<u64>,
 }
 
 impl Drawn {
@@ -143,6 +147,7 @@ impl Drawn {
             thread: row.thread,
             creator: row.creator,
             parent: row.parent,
+            woken: if row.thread == 1 { &self.woken } else { &[] },
         };
         let late = late.parse::<u64>().ok().map(|column| column * MS + MS / 4);
         let events = evidence::events(
@@ -216,6 +221,7 @@ impl Drawn {
                 ended,
                 runqueue_ns: 0,
                 blocked_ns: 0,
+                queued_ns: 0,
             });
     }
 
@@ -229,6 +235,7 @@ impl Drawn {
                 ended: KernelTime(run.end * MS),
                 runqueue_ns: 0,
                 blocked_ns: 0,
+                queued_ns: 0,
             };
             self.threads.insert((row.target, row.thread), ended);
         }

@@ -2,7 +2,7 @@
 
 use hotspan_synth::settings::Inference;
 
-use crate::{check, timeline::MS};
+use crate::{Case, check, timeline::MS};
 
 #[test]
 fn awaits_between_work_on_the_loop() {
@@ -226,6 +226,56 @@ fn brief_contention_is_summed_where_it_is_rare() {
         "
         a
           handler 0..22 runqueue_ns=1000000
+        ",
+    );
+}
+
+#[test]
+fn a_function_that_is_first_seen_waiting_began_before_that() {
+    Case {
+        shown: &["hotspan.error_ns"],
+        ..Case::default()
+    }
+    .check(
+        "
+        l         = fw:run handler load
+        c         = fw:run handler compute
+        1/a @     | lllll     ccccc
+        1/a read  |       ccc
+        ",
+        "
+        a
+          handler 0..15 error_ns=1005000
+            load 0..6 error_ns=1505000
+            compute 6..15 error_ns=1505000
+              wait.io 6..9 error_ns=5000
+              compute.after_wait.io 9..15 error_ns=1505000
+        ",
+    );
+}
+
+#[test]
+fn waits_for_the_interpreters_lock_in_two_functions_are_two() {
+    Case {
+        shown: &["hotspan.error_ns"],
+        ..Case::default()
+    }
+    .check(
+        "
+        l       = fw:run handler load
+        c       = fw:run handler compute
+        1/a @   | lllll                ccccc
+        1/a gil |      llllllllcccccccc
+        ",
+        "
+        a
+          handler 0..26 error_ns=1005000
+            load 0..13 error_ns=1005000
+              load.before_wait.gil 0..5 error_ns=1005000
+              wait.gil 5..13 error_ns=5000
+            compute 13..26 error_ns=1005000
+              wait.gil 13..21 error_ns=5000
+              compute.after_wait.gil 21..26 error_ns=1005000
         ",
     );
 }

@@ -241,3 +241,39 @@ fn where_functions_part_is_seen_beyond_holes() {
         ",
     );
 }
+
+#[test]
+fn a_thread_that_only_lost_the_cpu_goes_on() {
+    check(
+        "
+        s          = c:start_thread c:work c:sort c:look
+        m          = c:start_thread c:work c:merge c:look
+        1/a        | SSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSS
+        2<1 queued |  s       s     m         m
+        ",
+        "
+        a
+          cpsat.solve 0..32
+            sort 1..12.500000
+            merge 12.500000..26
+        ",
+    );
+}
+
+#[test]
+fn one_that_waited_for_a_cpu_first_and_last_began_and_ended_with_its_function() {
+    check(
+        "
+        h            = fw:run handler join
+        w            = c:start_thread c:work
+        1/a @        | hhhhhhhhhhhhhhhhhhhhhhhh
+        2<1/a queued |            w       w
+        2<1 lived    |   tttttttttttttttttt
+        ",
+        "
+        a
+          join 0..24
+          work 2..20
+        ",
+    );
+}

@@ -10,6 +10,8 @@ use crate::{load::quantile, otlp::Span, truth::Call};
 
 /// How far a span may lie outside of the call it belongs to before it belongs to another.
 const SLACK_NS: u64 = 2_000_000;
+/// How far hotspan's clock may be from the target's, as it converts the kernel's.
+const ANCHOR_NS: u64 = 5_000;
 
 /// What a comparison showed.
 #[derive(Debug, Default)]
@@ -245,16 +247,17 @@ impl<'a> Index<'a> {
     /// The call that contains a span's time on its thread.
     fn call_around(&self, span: &Span) -> Option<&'a Call> {
         let calls = self.by_thread.get(&span.int("thread.id")?)?;
-        let around = calls.iter().filter(|call| {
+        let around = calls.iter().copied().filter(|call| {
             span.start_ns + SLACK_NS >= call.start_ns
                 && span.end_ns <= call.end_ns + SLACK_NS
                 && common_ns(span, call).is_some_and(|common| common * 2 >= span.duration_ns())
         });
-        // Of several (a callback's call in its solve's, two greenlets on one thread) the one that began when
-        // the span did.
-        around
-            .min_by_key(|call| call.start_ns.abs_diff(span.start_ns))
-            .copied()
+        // Of several (a callback's call in its solve's, two greenlets on one thread) the last that had begun: the
+        // thread reads its clock before the call, and may lose the CPU in between for longer than until the next one.
+        let (begun, later): (Vec<&Call>, Vec<&Call>) =
+            around.partition(|call| call.start_ns <= span.start_ns + ANCHOR_NS);
+        let last_begun = begun.into_iter().max_by_key(|call| call.start_ns);
+        last_begun.or_else(|| later.into_iter().min_by_key(|call| call.start_ns))
     }
 
     fn span_of(&self, call: &Call, expect_from_ns: u64, verdict: &mut Verdict) {

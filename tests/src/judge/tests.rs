@@ -84,6 +84,20 @@ fn another_requests_span_is_wrong() {
 }
 
 #[test]
+fn of_two_coroutines_on_a_thread_the_one_that_had_begun_is_meant() {
+    // The thread lost the CPU for 5 ms between reading its clock and the first call.
+    let calls = [
+        call("11", 5, 10 * MS, 50 * MS),
+        call("22", 5, 16 * MS, 60 * MS),
+    ];
+    let spans = [
+        span("s", "11", "cpsat.solve", 5, 15 * MS, 50 * MS),
+        span("t", "22", "cpsat.solve", 5, 16 * MS, 60 * MS),
+    ];
+    check(&spans, &calls, &[]);
+}
+
+#[test]
 fn a_call_without_a_span_is_missing_and_a_span_without_a_call_stray() {
     let calls = [call("11", 5, 10 * MS, 50 * MS)];
     check(

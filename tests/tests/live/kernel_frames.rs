@@ -86,6 +86,28 @@ fn stacks_go_on_into_the_kernel_if_asked_to() {
         "{inside} of {all} ns in the kernel: {folded:#?}"
     );
 
+    let drew = spans.iter().filter(|span| span.name == CALLER);
+    let drew: Vec<&str> = drew
+        .filter_map(|span| span.text("code.stacktrace"))
+        .collect();
+    assert!(!drew.is_empty(), "no {CALLER} among {spans:#?}");
+    for stack in drew {
+        let lines: Vec<&str> = stack.lines().collect();
+        assert!(lines[0].ends_with(" ([kernel])"), "{stack}");
+        assert!(lines.contains(&"do_syscall_64 ([kernel])"), "{stack}");
+        let caller = lines.iter().position(|line| line.starts_with(CALLER));
+        let kernel = lines.iter().rposition(|line| line.ends_with("([kernel])"));
+        assert!(kernel < caller, "{stack}");
+    }
+    let of_kernel = spans.iter().filter(|span| {
+        let stack = span.text("code.stacktrace").unwrap_or_default();
+        let named = span.text("code.function.name").unwrap_or_default();
+        stack
+            .lines()
+            .any(|line| line == format!("{named} ([kernel])"))
+    });
+    assert_eq!(of_kernel.count(), 0, "{spans:#?}");
+
     let slept = (spans.iter())
         .find(|span| {
             span.name == "wait.sleep" && span.text("code.function.name") == Some("send_report")

@@ -1,6 +1,14 @@
 //! Native threads that work for a request: what they do, under what made them.
 
-use std::{ffi::OsString, process::Command};
+use std::{
+    ffi::OsString,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
 
 use hotspan_tests::{agent::Attach, gate::require_bpf, native, otlp::Span, truth::Call};
 
@@ -11,6 +19,43 @@ const THREADS: &str = "2";
 const COUNT: usize = 8;
 /// The target's stamps enclose the work, and the threads wait for a CPU between.
 const STAMP_NS: u64 = 2_000_000;
+/// The same where others take the CPU for longer.
+const LOADED_STAMP_NS: u64 = 60_000_000;
+/// Threads that compute beside those that are watched, for each CPU.
+const BURNERS_PER_CPU: usize = 4;
+
+/// Threads that do nothing but compute.
+struct Burners {
+    is_over: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Burners {
+    fn start() -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let cpus = thread::available_parallelism().unwrap().get();
+        let burn = |is_over: Arc<AtomicBool>| {
+            move || {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            }
+        };
+        let threads = (0..cpus * BURNERS_PER_CPU)
+            .map(|_| thread::spawn(burn(Arc::clone(&is_over))))
+            .collect();
+        Self { is_over, threads }
+    }
+}
+
+impl Drop for Burners {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
 
 fn workers() -> Command {
     let mut command = Command::new(native::program("workers").unwrap());
@@ -24,9 +69,9 @@ fn span_of<'a>(scene: &'a Scene, call: &'a Call) -> Option<&'a Span> {
 }
 
 /// How far a span's sides are off beyond what it says of itself, in nanoseconds.
-fn excess_ns(span: &Span, call: &Call) -> u64 {
+fn excess_ns(span: &Span, call: &Call, stamp_ns: u64) -> u64 {
     let error_ns = span.int("hotspan.error_ns").unwrap_or_default();
-    let allowed = u64::try_from(error_ns).unwrap_or_default() + STAMP_NS;
+    let allowed = u64::try_from(error_ns).unwrap_or_default() + stamp_ns;
     let start = span.start_ns.abs_diff(call.start_ns);
     start
         .max(span.end_ns.abs_diff(call.end_ns))
@@ -34,7 +79,7 @@ fn excess_ns(span: &Span, call: &Call) -> u64 {
 }
 
 /// Nearly all parts have their span, with bounds as good as it says; gives those spans.
-fn parts(scene: &Scene) -> Vec<(&Call, &Span)> {
+fn parts(scene: &Scene, stamp_ns: u64) -> Vec<(&Call, &Span)> {
     let parts = scene.calls.iter().filter(|call| call.route == "workers");
     let parts: Vec<&Call> = parts
         .filter(|call| call.region.ends_with("_part"))
@@ -52,7 +97,7 @@ fn parts(scene: &Scene) -> Vec<(&Call, &Span)> {
     );
     let off = found
         .iter()
-        .filter(|(call, span)| excess_ns(span, call) > 0);
+        .filter(|(call, span)| excess_ns(span, call, stamp_ns) > 0);
     let off: Vec<_> = off.collect();
     assert!(off.len() * 100 <= found.len() * 2, "{off:#?}");
     for (_, span) in &found {
@@ -74,7 +119,7 @@ fn threads_of_a_region_have_spans_under_it() {
     let catalogue = native::catalogue("workers");
     let attach = |pid| Attach::pid(pid).with([OsString::from("--regions"), catalogue.into()]);
     let scene = scene::batch(&mut workers(), attach, COUNT);
-    for (_, span) in parts(&scene) {
+    for (_, span) in parts(&scene, STAMP_NS) {
         let around = scene.above(span).next();
         assert_eq!(
             around.map(|around| around.name.as_str()),
@@ -91,7 +136,20 @@ fn threads_of_a_request_without_a_region_have_spans_under_its_own() {
         return;
     };
     let scene = scene::batch(&mut workers(), Attach::pid, COUNT);
-    for (call, span) in parts(&scene) {
+    for (call, span) in parts(&scene, STAMP_NS) {
         assert_eq!(span.parent, call.span_id, "{span:?}");
     }
+}
+
+#[test]
+fn threads_that_lose_the_cpu_to_others_have_their_spans_all_the_same() {
+    let Some(_turn) = require_bpf("workers under load") else {
+        return;
+    };
+    let catalogue = native::catalogue("workers");
+    let attach = |pid| Attach::pid(pid).with([OsString::from("--regions"), catalogue.into()]);
+    let burners = Burners::start();
+    let scene = scene::batch(&mut workers(), attach, COUNT);
+    drop(burners);
+    parts(&scene, LOADED_STAMP_NS);
 }

@@ -185,7 +185,13 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
             at(&by_hand_alone, 0.5),
         );
         for request in of_kind {
-            sides = sides.and(request.sides());
+            let of_request = request.sides();
+            sides.add(&of_request);
+            if plan.explain {
+                for side in of_request.iter().filter(|side| !side.is_within()) {
+                    explain_side(request, side);
+                }
+            }
             let misnamed = request.misnamed();
             of_all.add(request, misnamed.len());
             if kind.promised.is_some() {
@@ -208,6 +214,10 @@ fn measure(arguments: Vec<OsString>, kinds: &[Kind], plan: &Plan<'_>) -> Result<
         "  {} of {} phases named right, {} of {} where coverage is promised; {} of {} sides within the stated error",
         of_all.right, of_all.all, of_promised.right, of_promised.all, sides.within, sides.all
     );
+    println!(
+        "  {} of these sides are of waits; {} lie further inside of their call, by less than a millisecond",
+        sides.of_waits, sides.excused
+    );
     Ok(())
 }
 
@@ -225,7 +235,18 @@ fn explain(request: &coverage::Request<'_>, phase: &Call, spans: &[&Span]) {
     }
 }
 
-/// Shows all of a request of which too little has a name.
+/// Shows a side that is further off than its span says, and all that lies around it.
+fn explain_side(request: &coverage::Request<'_>, side: &coverage::Side<'_>) {
+    println!(
+        "    {} of {} is {:.3} ms inside of the work:",
+        if side.is_start { "start" } else { "end" },
+        side.span.name,
+        side.inside_ns as f64 / 1e6
+    );
+    explain_all(request);
+}
+
+/// Shows all of a request.
 fn explain_all(request: &coverage::Request<'_>) {
     let whole_ms = (request.root.end_ns - request.root.start_ns) as f64 / 1e6;
     let (covered, by_hand) = (request.coverage(), request.by_hand());
@@ -241,7 +262,7 @@ fn explain_all(request: &coverage::Request<'_>) {
 
 fn shown(root: &Span, span: &Span) -> String {
     format!(
-        "{} {} {} ±{:.1}",
+        "{} {} {} ±{:.2}",
         span.text("hotspan.origin").unwrap_or_default(),
         span.name,
         between(root, span.start_ns, span.end_ns),

@@ -2,7 +2,7 @@
 
 use hotspan_common::{
     MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
-    SampleEvent, SampleFlags, SampleReason,
+    SampleEvent, SampleFlags, SampleReason, SpanText,
 };
 use hotspan_synth::time::KernelTime;
 
@@ -54,6 +54,9 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             time_ns: whose.since.0,
             period_or_end_ns: whose.now.0,
             next_ns: 0,
+            queued_ns: 0,
+            idle_until_ns: 0,
+            early_ns: 0,
             crossing: 0,
             context: 0,
             span_object: 0,
@@ -67,6 +70,7 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             stack_holes: 0,
             kernel_len: 0,
             parent: Parent::default(),
+            span_text: SpanText::default(),
             kernel: [0; MAX_KERNEL_FRAMES],
             python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
         },

@@ -67,6 +67,13 @@ impl Heap<'_> {
         Ok(decode(&bytes, state.kind))
     }
 
+    /// The text of an ASCII `str` whose state and characters have been read; `None` if it is none.
+    pub fn ascii<'b>(&self, state: u32, characters: &'b [u8]) -> Option<&'b str> {
+        let state = State::decode(state, self.layout.text_state)?;
+        let is_it = state.ascii && state.compact && characters.is_ascii();
+        str::from_utf8(characters).ok().filter(|_| is_it)
+    }
+
     /// Whether the object is the `str` with this ASCII text. Cheaper than [`Heap::text`], and
     /// independent of how strings keep their state.
     pub(super) fn is_text(&self, object: u64, text: &str) -> Result<bool, HeapError> {
