@@ -65,6 +65,10 @@ pub struct Target {
     pub executable: String,
     /// Resource attributes for its spans.
     pub resource: Vec<(String, Value)>,
+    /// Whether engines' calls for which no span is active begin traces of their own, up to the first for
+    /// which one is.
+    #[serde(default)]
+    pub begins_traces: bool,
 }
 
 /// One entry of a region on a thread, until its exit.

@@ -13,7 +13,7 @@ use crate::{
         regions::Regions,
         threads::EndedThreads,
     },
-    engines::{attempts::Attempts, ledger::Ledgers, shared::SharedSteps},
+    engines::{attempts::Attempts, ledger::Ledgers, own::OwnTraces, shared::SharedSteps},
     event::{Ending, Event, ParentRead, ThreadEnded},
     folding::fold::Folding,
     ids::{FunctionId, TargetId},
@@ -80,6 +80,7 @@ pub struct Synth {
     pub(crate) attempts: Attempts,
     pub(crate) ledgers: Ledgers,
     pub(crate) shared: SharedSteps,
+    pub(crate) own_traces: OwnTraces,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Box<Inference>,
@@ -101,6 +102,7 @@ impl Synth {
             attempts: Attempts::default(),
             ledgers: Ledgers::default(),
             shared: SharedSteps::default(),
+            own_traces: OwnTraces::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Box::default(),
@@ -125,8 +127,7 @@ impl Synth {
                 }
                 self.tally.counter(name, total);
             }
-            // Spans name their target; only exporters need to know more of it.
-            Event::Target(_) => {}
+            Event::Target(target) => self.own_traces.target(&target),
             Event::Function(function) => {
                 let rules = &self.settings.inference;
                 self.inference.function(function, rules, &mut self.tally);
@@ -326,7 +327,10 @@ impl Synth {
             span_id: span.span_id,
             is_folded,
         };
-        self.inference.exact(thread, parent, exact, self.now);
+        // Nothing but its calls is known of a request that no span tells of.
+        if !parent.begins_trace() {
+            self.inference.exact(thread, parent, exact, self.now);
+        }
         self.send((attempt, &parent), exit, span, out);
     }
 

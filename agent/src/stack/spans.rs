@@ -36,7 +36,8 @@ impl Spans {
     /// What a sample's span object says, if the span is new and the object still is that span's.
     pub fn read(&mut self, event: &SampleEvent, interpreter: &Interpreter) -> Option<TargetSpan> {
         let parent = &event.parent;
-        if event.span_object == 0 || parent.span_id == [0; 8] {
+        // One that stands for a span of another process has no name and no start.
+        if event.span_object == 0 || parent.span_id == [0; 8] || parent.remote != 0 {
             return None;
         }
         // Marked as seen even if it cannot be read: the object will not come back.
