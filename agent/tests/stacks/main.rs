@@ -4,3 +4,4 @@ mod capture;
 mod damaged;
 mod named;
 mod native;
+mod tables;
