@@ -25,7 +25,7 @@ pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, Th
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
 pub use resources::Resources;
 pub use sample::{
-    PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, Suspended, Task,
+    Arrival, PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason, Suspended, Task,
     code_checksum,
 };
 pub use thread::{Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState};

@@ -14,7 +14,7 @@ use crate::{
         threads::EndedThreads,
     },
     engines::{attempts::Attempts, ledger::Ledgers, own::OwnTraces, shared::SharedSteps},
-    event::{Ending, Event, ParentRead, ThreadEnded},
+    event::{Ending, Event, ParentRead, ThreadEnded, Wait},
     folding::fold::Folding,
     ids::{FunctionId, TargetId},
     inference::{Exact, Inference, Means},
@@ -140,10 +140,12 @@ impl Synth {
             }
             Event::Wait(wait) => {
                 self.works(wait.target, &wait.parent);
+                self.arrives(&wait);
                 self.inference.wait(&wait, self.now, &mut self.tally);
             }
             Event::Span(span) => {
-                self.folding.request(&span, self.settings.limits.traces);
+                let limit = self.settings.limits.traces;
+                self.folding.requests.span(&span, limit);
                 self.inference.target_span(span, &self.settings.inference);
             }
         }
@@ -284,6 +286,14 @@ impl Synth {
     fn works(&mut self, target: TargetId, parent: &ParentRead) {
         if let Verdict::Named(parent) = judge(parent) {
             self.attempts.touch(target, &parent, self.now);
+        }
+    }
+
+    /// A task tells when its work came in.
+    fn arrives(&mut self, wait: &Wait) {
+        if let (Some(arrival), Verdict::Named(parent)) = (wait.arrival, judge(&wait.parent)) {
+            let (key, limit) = ((wait.target, parent.context()), self.settings.limits.traces);
+            self.folding.requests.arrival(key, arrival, limit);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hotspan::{context::memory::Memory, stack::RawSample};
 use hotspan_common::{
-    MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
+    Arrival, MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
     SampleReason,
 };
 use nix::{
@@ -61,6 +61,7 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         time_ns: now(),
         period_or_end_ns: 10_000_000,
         next_ns: 10_000_000,
+        arrival: Arrival::default(),
         crossing: 0,
         context: 0,
         span_object: 0,

@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_get_stack;
 use hotspan_common::{
-    Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason,
+    Arrival, Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason,
     Target,
 };
 
@@ -157,6 +157,7 @@ pub fn describe(
     event.time_ns = now;
     event.period_or_end_ns = now;
     event.next_ns = 0;
+    event.arrival = Arrival::default();
     event.python_len = 0;
     event.stack_len = 0;
     event.stack_holes = 0;

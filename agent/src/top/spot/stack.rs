@@ -1,7 +1,7 @@
 //! The stack of a thread that stands still, in the form in which the kernel programs send one.
 
 use hotspan_common::{
-    MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
+    Arrival, MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
     SampleEvent, SampleFlags, SampleReason,
 };
 use hotspan_synth::time::KernelTime;
@@ -54,6 +54,7 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             time_ns: whose.since.0,
             period_or_end_ns: whose.now.0,
             next_ns: 0,
+            arrival: Arrival::default(),
             crossing: 0,
             context: 0,
             span_object: 0,
