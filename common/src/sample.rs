@@ -77,6 +77,18 @@ pub struct Task {
     pub reserved: u32,
 }
 
+/// Between when a task's work came in: after its loop was woken up, and before its first step was over. All zero: not
+/// known.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrival {
+    /// When its event loop, which had waited for descriptors, was woken up last before the first step of the task that
+    /// was seen, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub woken_ns: u64,
+    /// When that step was known to be over; 0: it is under way.
+    pub stepped_ns: u64,
+}
+
 /// A task that is suspended.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +101,8 @@ pub struct Suspended {
     pub ns_tid: u32,
     /// Zero.
     pub reserved: u32,
+    /// When its work came in.
+    pub arrival: Arrival,
 }
 
 /// Bytes of a span's name that are read in the kernel; a longer one is the agent's to read.
@@ -149,6 +163,8 @@ pub struct SampleEvent {
     pub idle_until_ns: u64,
     /// `Await`: how much earlier than `time_ns` the coroutine may have been suspended, in nanoseconds.
     pub early_ns: u64,
+    /// `Await`: when the task's work came in.
+    pub arrival: Arrival,
     /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
     pub crossing: u64,
     /// The thread's Python context pointer; 0: none.
@@ -185,10 +201,10 @@ pub struct SampleEvent {
 }
 
 const _: () = assert!(size_of::<Task>() == 16);
-const _: () = assert!(size_of::<Suspended>() == 24);
+const _: () = assert!(size_of::<Suspended>() == 40);
 const _: () = assert!(size_of::<PythonFrame>() == 24);
 const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
     size_of::<SampleEvent>()
-        == 24 + 112 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+        == 24 + 128 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
 );

@@ -65,6 +65,10 @@ pub struct Target {
     pub executable: String,
     /// Resource attributes for its spans.
     pub resource: Vec<(String, Value)>,
+    /// Whether engines' calls for which no span is active begin traces of their own, up to the first for
+    /// which one is.
+    #[serde(default)]
+    pub begins_traces: bool,
 }
 
 /// One entry of a region on a thread, until its exit.
@@ -364,6 +368,19 @@ pub struct Wait {
     pub context: u64,
     /// Frames, outermost first.
     pub stack: Vec<Frame>,
+    /// For a suspended coroutine: when its task's work came in, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival: Option<Arrival>,
+}
+
+/// Between when a task's work came in: the event loop had waited for descriptors and was woken up, and did not wait again
+/// before the first step of the task that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// The loop was woken up.
+    pub woken: KernelTime,
+    /// That step was over, at the latest.
+    pub stepped: KernelTime,
 }
 
 /// What shows why something did not run.

@@ -22,6 +22,8 @@ pub struct Span {
     pub parent_span_id: SpanId,
     /// Whether the parent is a synthetic span too.
     pub parent_is_synthetic: bool,
+    /// Whether the parent is a span of another process.
+    pub parent_is_remote: bool,
     /// `library.operation`.
     pub name: Arc<str>,
     /// Start.

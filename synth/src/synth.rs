@@ -13,8 +13,8 @@ use crate::{
         regions::Regions,
         threads::EndedThreads,
     },
-    engines::{attempts::Attempts, ledger::Ledgers, shared::SharedSteps},
-    event::{Ending, Event, ParentRead, ThreadEnded},
+    engines::{attempts::Attempts, ledger::Ledgers, own::OwnTraces, shared::SharedSteps},
+    event::{Ending, Event, ParentRead, ThreadEnded, Wait},
     folding::fold::Folding,
     ids::{FunctionId, TargetId},
     inference::{Exact, Inference, Means},
@@ -80,6 +80,7 @@ pub struct Synth {
     pub(crate) attempts: Attempts,
     pub(crate) ledgers: Ledgers,
     pub(crate) shared: SharedSteps,
+    pub(crate) own_traces: OwnTraces,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
     pub(crate) inference: Box<Inference>,
@@ -101,6 +102,7 @@ impl Synth {
             attempts: Attempts::default(),
             ledgers: Ledgers::default(),
             shared: SharedSteps::default(),
+            own_traces: OwnTraces::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
             inference: Box::default(),
@@ -125,8 +127,7 @@ impl Synth {
                 }
                 self.tally.counter(name, total);
             }
-            // Spans name their target; only exporters need to know more of it.
-            Event::Target(_) => {}
+            Event::Target(target) => self.own_traces.target(&target),
             Event::Function(function) => {
                 let rules = &self.settings.inference;
                 self.inference.function(function, rules, &mut self.tally);
@@ -139,10 +140,12 @@ impl Synth {
             }
             Event::Wait(wait) => {
                 self.works(wait.target, &wait.parent);
+                self.arrives(&wait);
                 self.inference.wait(&wait, self.now, &mut self.tally);
             }
             Event::Span(span) => {
-                self.folding.request(&span, self.settings.limits.traces);
+                let limit = self.settings.limits.traces;
+                self.folding.requests.span(&span, limit);
                 self.inference.target_span(span, &self.settings.inference);
             }
         }
@@ -286,6 +289,14 @@ impl Synth {
         }
     }
 
+    /// A task tells when its work came in.
+    fn arrives(&mut self, wait: &Wait) {
+        if let (Some(arrival), Verdict::Named(parent)) = (wait.arrival, judge(&wait.parent)) {
+            let (key, limit) = ((wait.target, parent.context()), self.settings.limits.traces);
+            self.folding.requests.arrival(key, arrival, limit);
+        }
+    }
+
     fn emit(&mut self, key: Key, out: &mut impl Sink) {
         let Some(mut draft) = self.making.take(key) else {
             return;
@@ -326,7 +337,10 @@ impl Synth {
             span_id: span.span_id,
             is_folded,
         };
-        self.inference.exact(thread, parent, exact, self.now);
+        // Nothing but its calls is known of a request that no span tells of.
+        if !parent.begins_trace() {
+            self.inference.exact(thread, parent, exact, self.now);
+        }
         self.send((attempt, &parent), exit, span, out);
     }
 

@@ -302,6 +302,7 @@ mod tests {
             trace_id: "aa".to_owned(),
             span_id: id.to_owned(),
             parent: parent.to_owned(),
+            parent_is_remote: false,
             name: name.to_owned(),
             start_ns,
             end_ns,

@@ -9,6 +9,9 @@ use opentelemetry_proto::tonic::{
 };
 use serde_json::{Value, json};
 
+/// `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`.
+const IS_REMOTE: u32 = 0x200;
+
 /// Attributes by key.
 pub type Attributes = BTreeMap<String, Value>;
 
@@ -21,6 +24,8 @@ pub struct Span {
     pub span_id: String,
     /// In hexadecimal; empty for a root.
     pub parent: String,
+    /// Whether it says that the parent is a span of another process.
+    pub parent_is_remote: bool,
     /// Name.
     pub name: String,
     /// Unix time in nanoseconds.
@@ -118,6 +123,7 @@ fn flat(span: Wire, scope: &str, resource: &Attributes) -> Span {
         trace_id: hex::encode(&span.trace_id),
         span_id: hex::encode(&span.span_id),
         parent: hex::encode(&span.parent_span_id),
+        parent_is_remote: span.flags & IS_REMOTE != 0,
         name: span.name,
         start_ns: span.start_time_unix_nano,
         end_ns: span.end_time_unix_nano,

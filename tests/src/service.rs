@@ -39,6 +39,8 @@ pub enum App {
     Solver,
     /// `dark_service.py`: work that no catalogue names.
     Dark,
+    /// `split_service.py`: its engines are processes of their own.
+    Split,
 }
 
 impl App {
@@ -47,6 +49,7 @@ impl App {
         match self {
             Self::Solver => "solver_service:app",
             Self::Dark => "dark_service:app",
+            Self::Split => "split_service:app",
         }
     }
 }

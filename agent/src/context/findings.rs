@@ -11,7 +11,7 @@ use super::{
         heap::{Heap, HeapLayout},
         modules::Modules,
         otel::{OtelMissing, find_otel},
-        sdk::{SdkReport, read_sdk},
+        sdk::{Provider, SdkError, SdkReport, read_sdk},
     },
     resource::resource,
     thread_context::{self, ThreadContextRefusal},
@@ -35,10 +35,24 @@ pub struct ContextFindings {
     pub resource: Vec<(String, Value)>,
     /// What the target's SDK says of itself.
     pub sdk: Option<SdkReport>,
+    /// Whether something in the target makes spans.
+    pub spans: OwnSpans,
     /// Whether another look may find more.
     pub may_change: bool,
     /// The interpreter's objects changed under the reader: what an earlier look found still stands.
     pub was_disturbed: bool,
+}
+
+/// Whether something in a target makes spans of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnSpans {
+    /// Not known.
+    #[default]
+    Unknown,
+    /// Nothing does: no SDK, or none that is set up, and no thread context record.
+    Nothing,
+    /// Something does, or was told not to.
+    Something,
 }
 
 /// Looks at a target.
@@ -52,8 +66,11 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
         .ok()
         .map(|python| HeapFindings::read(process.pid(), python));
     let otel = heap.as_ref().and_then(|heap| heap.otel);
-    let sdk = heap.as_ref().and_then(|heap| heap.sdk.as_ref());
+    let sdk = heap
+        .as_ref()
+        .and_then(|heap| heap.sdk.as_ref()?.as_ref().ok());
     ContextFindings {
+        spans: own_spans(&python, heap.as_ref(), &record),
         label: label(&python, heap.as_ref(), &record),
         resource: resource(
             sdk.and_then(SdkReport::attributes),
@@ -69,7 +86,7 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
         python: python
             .map(|python| python.layout(otel.as_ref()))
             .unwrap_or_default(),
-        sdk: heap.and_then(|heap| heap.sdk),
+        sdk: heap.and_then(|heap| heap.sdk?.ok()),
         thread_context: record.unwrap_or_default(),
     }
 }
@@ -95,7 +112,8 @@ fn frames(python: &Result<PythonProcess, ContextRefusal>) -> PythonFramesLayout 
 struct HeapFindings {
     otel: Option<OtelAddresses>,
     missing: Option<String>,
-    sdk: Option<SdkReport>,
+    /// `None`: the heap could not be read.
+    sdk: Option<Result<SdkReport, SdkError>>,
     may_change: bool,
     /// A read failed, which says nothing of what is there.
     was_disturbed: bool,
@@ -126,15 +144,36 @@ impl HeapFindings {
             Ok(found) => (Some(found), None),
             Err(missing) => (None, Some(missing)),
         };
-        let sdk = read_sdk(&heap, &modules).ok();
+        let sdk = read_sdk(&heap, &modules);
         Ok(Self {
             otel,
             may_change: missing.as_ref().is_some_and(OtelMissing::may_change)
-                || sdk.as_ref().is_none_or(SdkReport::may_change),
+                || sdk.as_ref().map_or(true, SdkReport::may_change),
             was_disturbed: matches!(missing, Some(OtelMissing::Heap(_))),
             missing: missing.map(|missing| missing.to_string()),
-            sdk,
+            sdk: Some(sdk),
         })
+    }
+}
+
+fn own_spans(
+    python: &Result<PythonProcess, ContextRefusal>,
+    heap: Option<&HeapFindings>,
+    record: &Result<ThreadContextLayout, ThreadContextRefusal>,
+) -> OwnSpans {
+    match record {
+        Ok(_) => return OwnSpans::Something,
+        Err(ThreadContextRefusal::NotPublished) => {}
+        Err(_) => return OwnSpans::Unknown,
+    }
+    if matches!(python, Err(ContextRefusal::NotPython)) {
+        return OwnSpans::Nothing;
+    }
+    match heap.and_then(|heap| heap.sdk.as_ref()) {
+        Some(Err(SdkError::NotImported)) => OwnSpans::Nothing,
+        Some(Ok(report)) if report.provider == Provider::Unset => OwnSpans::Nothing,
+        Some(Ok(_)) => OwnSpans::Something,
+        Some(Err(_)) | None => OwnSpans::Unknown,
     }
 }
 

@@ -36,8 +36,7 @@ pub(super) fn span_data(span: &Span, scope: &InstrumentationScope) -> SpanData {
     SpanData {
         span_context: context(span.trace_id, span.span_id),
         parent_span_id: SpanId::from_bytes(span.parent_span_id.0),
-        // The parent is a span of the same process, whether the SDK's or a synthetic one.
-        parent_span_is_remote: false,
+        parent_span_is_remote: span.parent_is_remote,
         span_kind: SpanKind::Internal,
         name: span.name.to_string().into(),
         start_time: system_time(span.start),

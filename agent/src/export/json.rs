@@ -17,9 +17,11 @@ const INTERNAL: u32 = 1;
 /// `STATUS_CODE_UNSET` and `STATUS_CODE_ERROR`.
 const UNSET: u32 = 0;
 const ERROR: u32 = 2;
-/// The W3C "sampled" flag, and that it is known that the context, or the parent, is of the same process
+/// The W3C "sampled" flag, and that it is known whether the context, or the parent, is of the same process: it is
 /// (`SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK`).
 const FLAGS: u32 = 0x101;
+/// That it is another process's (`SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`).
+const IS_REMOTE: u32 = 0x200;
 
 type Attributes = [(Cow<'static, str>, Value)];
 
@@ -92,7 +94,11 @@ impl<'a> From<&'a span::Span> for SpanRecord<'a> {
             span_id: span.span_id,
             trace_state: "",
             parent_span_id: span.parent_span_id,
-            flags: FLAGS,
+            flags: if span.parent_is_remote {
+                FLAGS | IS_REMOTE
+            } else {
+                FLAGS
+            },
             name: &span.name,
             kind: INTERNAL,
             start_time_unix_nano: AsText(span.start.0),

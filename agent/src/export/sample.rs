@@ -12,6 +12,7 @@ pub(super) fn target(id: u32, service: &str) -> Target {
         id: TargetId(id),
         ns_pid: 1,
         executable: "python3".to_owned(),
+        begins_traces: false,
         resource: vec![("service.name".to_owned(), service.into())],
     }
 }
@@ -24,6 +25,7 @@ pub(super) fn span(target: u32, number: u64) -> Span {
         span_id: SpanId(number.to_be_bytes()),
         parent_span_id: SpanId([9; 8]),
         parent_is_synthetic: false,
+        parent_is_remote: false,
         name: "cpsat.solve".into(),
         start: UnixTime(1_700_000_000_000_000_001),
         end: UnixTime(1_700_000_000_500_000_002),

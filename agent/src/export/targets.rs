@@ -61,6 +61,7 @@ impl Targets {
                 ns_pid: 0,
                 executable: String::new(),
                 resource: Vec::new(),
+                begins_traces: false,
             })
         });
         Arc::clone(slot)

@@ -34,6 +34,7 @@ fn events() -> Vec<Event> {
         ns_pid: 1,
         executable: "python3".to_owned(),
         resource,
+        begins_traces: true,
     };
     let anchor = ClockAnchor {
         kernel: KernelTime(0),

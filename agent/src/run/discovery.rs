@@ -140,6 +140,7 @@ impl Engine {
                 ns_pid: watched.process.ns_pid(),
                 executable: watched.process.name().to_owned(),
                 resource: context.resource.clone(),
+                begins_traces: watched.begins_traces(context.spans),
             }))?;
         }
         let held = std::mem::take(&mut watched.held);

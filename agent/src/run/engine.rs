@@ -105,12 +105,13 @@ impl Engine {
     }
 
     /// Begins to watch a process: its events are followed at once, its regions armed when they are
-    /// found.
+    /// found. `descends`: from another one.
     ///
     /// # Errors
     /// The kernel's maps are full, or the recording cannot be written.
-    pub fn adopt(&mut self, process: Arc<Process>) -> anyhow::Result<()> {
+    pub fn adopt(&mut self, process: Arc<Process>, descends: bool) -> anyhow::Result<()> {
         let target = self.watch(process, true)?;
+        self.descends(target, descends);
         self.survey(target);
         self.look(target);
         Ok(())
@@ -385,11 +386,17 @@ impl Engine {
     fn executed(&mut self, target: u32) -> anyhow::Result<()> {
         self.take_in()?;
         self.arming.armory.executed(target);
-        let was_asked_for = self
-            .targets
-            .remove(&target)
-            .is_some_and(|old| old.is_asked_for);
-        self.found(target, was_asked_for)
+        let old = self.targets.remove(&target);
+        let was_asked_for = old.as_ref().is_some_and(|old| old.is_asked_for);
+        self.found(target, was_asked_for)?;
+        self.descends(target, old.is_none_or(|old| old.descends));
+        Ok(())
+    }
+
+    fn descends(&mut self, target: u32, descends: bool) {
+        if let Some(watched) = self.targets.get_mut(&target) {
+            watched.descends = descends;
+        }
     }
 
     fn ended(&mut self, target: u32) -> anyhow::Result<()> {

@@ -46,7 +46,7 @@ pub struct Plan {
 
 /// What a run begins with.
 pub enum Begin {
-    /// These processes run.
+    /// These processes run: the one that was named, then those that descend from it.
     Running(Vec<Arc<Process>>),
     /// This one is held back until it is armed.
     Held(Box<dyn Held>),
@@ -100,8 +100,8 @@ pub async fn trace(
     let mut engine = Engine::new(kernel, pipeline, arming, sampling, plan.surveyor);
     match begin {
         Begin::Running(processes) => {
-            for process in processes {
-                engine.adopt(process)?;
+            for (index, process) in processes.into_iter().enumerate() {
+                engine.adopt(process, index > 0)?;
             }
         }
         Begin::Held(held) => {

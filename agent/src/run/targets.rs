@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::surveyor::SurveyedObject;
 use crate::{
-    context::ContextFindings,
+    context::{ContextFindings, OwnSpans},
     target::{Process, mapping::ObjectId},
 };
 
@@ -79,8 +79,10 @@ pub struct Watched {
     pub has_new_asyncio: bool,
     /// How parents are read, for people.
     pub context: String,
-    /// Whether it was named on the command line, and not found as a child.
+    /// Whether it was there when the run began, named on the command line or as a child of what was.
     pub is_asked_for: bool,
+    /// Whether another target has started it.
+    pub descends: bool,
     /// What was said of it last: the number of armed regions, and the context.
     pub told: Option<(usize, String)>,
 }
@@ -109,6 +111,7 @@ impl Watched {
             has_new_asyncio: false,
             context: "none".to_owned(),
             is_asked_for,
+            descends: !is_asked_for,
             told: None,
         }
     }
@@ -162,6 +165,17 @@ impl Watched {
             if switches {
                 self.wire.flags |= TargetFlags::SWITCHES_STACKS;
             }
+        }
+    }
+
+    /// Whether its engines' calls begin traces where no span is active: nothing in it makes spans, or a target
+    /// has started it, and has its requests elsewhere, as a rule. Of what was named and has an SDK, they are
+    /// calls whose context got lost.
+    pub fn begins_traces(&self, spans: OwnSpans) -> bool {
+        match spans {
+            OwnSpans::Nothing => true,
+            OwnSpans::Something => self.descends,
+            OwnSpans::Unknown => false,
         }
     }
 

@@ -41,7 +41,8 @@ impl Spans {
     /// still is that span's.
     pub fn read(&mut self, event: &SampleEvent, interpreter: &Interpreter) -> Option<TargetSpan> {
         let parent = &event.parent;
-        if event.span_object == 0 || parent.span_id == [0; 8] {
+        // One that stands for a span of another process has no name and no start.
+        if event.span_object == 0 || parent.span_id == [0; 8] || parent.remote != 0 {
             return None;
         }
         let key = (event.tgid, parent.span_id);

@@ -2,7 +2,7 @@
 
 use hotspan_common::{SampleEvent, SampleFlags, SampleReason as WireReason};
 use hotspan_synth::{
-    event::{Event, Sample, SampleReason, Wait, WaitEvidence},
+    event::{Arrival, Event, Sample, SampleReason, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
     time::KernelTime,
 };
@@ -57,6 +57,18 @@ fn wait(raw: &SampleEvent, stack: Joined, evidence: WaitEvidence) -> Event {
         parent: parent(&raw.parent),
         context: raw.context,
         stack: stack.frames,
+        arrival: arrival(raw),
+    })
+}
+
+fn arrival(raw: &SampleEvent) -> Option<Arrival> {
+    let hotspan_common::Arrival {
+        woken_ns,
+        stepped_ns,
+    } = raw.arrival;
+    (woken_ns != 0).then_some(Arrival {
+        woken: KernelTime(woken_ns),
+        stepped: KernelTime(stepped_ns),
     })
 }
 

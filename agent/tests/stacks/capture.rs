@@ -2,7 +2,7 @@
 
 use hotspan::{context::memory::Memory, stack::RawSample};
 use hotspan_common::{
-    MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
+    Arrival, MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
     SampleReason, SpanText,
 };
 use nix::{
@@ -64,6 +64,7 @@ pub fn empty(pid: u32, thread: u32) -> SampleEvent {
         queued_ns: 0,
         idle_until_ns: 0,
         early_ns: 0,
+        arrival: Arrival::default(),
         crossing: 0,
         context: 0,
         span_object: 0,

@@ -6,3 +6,4 @@ mod named;
 mod native;
 mod numbers;
 mod remembered;
+mod tables;

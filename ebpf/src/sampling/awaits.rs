@@ -7,7 +7,7 @@
 //! at the end of its step has something to be remembered.
 
 use hotspan_common::{
-    CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
+    Arrival, CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
     SampleFlags, SampleReason, StackTop, Suspended, Target, Task,
 };
 
@@ -69,16 +69,24 @@ pub fn resumed(hit: &Hit, address: u64) {
     step_ended(&target.coroutines, worker, hit.now);
     worker.task = address;
     worker.task_context = context::context_pointer_now(target, &mut worker.python);
+    // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
+    // came in after the last wake-up.
+    worker.arrival = Arrival {
+        woken_ns: worker.woken_ns,
+        stepped_ns: 0,
+    };
     let task = key(worker, address);
     // SAFETY: the value is copied at once.
     let suspended = unsafe { LAST_STEPS.get(&task) }.copied();
     let Some(Suspended {
         since_ns: suspended,
+        arrival,
         ..
     }) = suspended
     else {
         return;
     };
+    worker.arrival = arrival;
     // It was just found; nobody else removes it but the map itself, to make room.
     let _ = LAST_STEPS.remove(&task);
     if hit.now.saturating_sub(suspended) < LEAST_NS {
@@ -96,12 +104,17 @@ fn step_ended(layout: &CoroutineLayout, worker: &mut Worker, now: u64) {
         // Another task may get the address of one that is over.
         if suspended_coroutine(layout, worker.task).is_some() {
             let task = key(worker, worker.task);
+            let mut arrival = worker.arrival;
+            if arrival.stepped_ns == 0 {
+                arrival.stepped_ns = now;
+            }
             // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
             let suspended = Suspended {
                 since_ns: now,
                 context: worker.task_context,
                 ns_tid: worker.python.ns_tid,
                 reserved: 0,
+                arrival,
             };
             let _ = LAST_STEPS.insert(&task, &suspended, 0);
         }
@@ -156,6 +169,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     );
     event.period_or_end_ns = hit.now;
     event.early_ns = hit.target.tick_ns;
+    event.arrival = worker.arrival;
     let registers = Registers {
         ip: 0,
         sp: hit.sp,

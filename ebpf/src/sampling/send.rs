@@ -4,8 +4,8 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_get_stack;
 use hotspan_common::{
-    Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason,
-    Target,
+    Arrival, Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags,
+    SampleReason, Target,
 };
 
 use super::{density::Distances, frames, registers::Registers, stack, work::Work, worker::Worker};
@@ -185,6 +185,7 @@ pub fn describe(
     event.idle_until_ns = 0;
     event.early_ns = 0;
     event.span_text.start_ns = 0;
+    event.arrival = Arrival::default();
     event.python_len = 0;
     event.stack_len = 0;
     event.stack_holes = 0;

@@ -23,6 +23,8 @@ const LEAST_NS: u64 = 1_000_000;
 const GAP_NS: u64 = 200_000;
 /// `__NR_futex` of x86-64.
 const FUTEX: u64 = 202;
+/// `__NR_epoll_wait`, `__NR_epoll_pwait` and `__NR_epoll_pwait2` of x86-64: where event loops wait.
+const EPOLL_WAITS: [u64; 3] = [232, 281, 441];
 
 /// No wait.
 const NONE: u32 = 0;
@@ -78,10 +80,12 @@ fn leave(
     if worker.python.ns_tid == 0 {
         return;
     }
+    worker.polls = 0;
     awaits::thread_leaves(target, worker, now);
     let Some(registers) = registers::of_current() else {
         return;
     };
+    worker.polls = u64::from(how == Leave::Waits && EPOLL_WAITS.contains(&registers.syscall));
     if worker.wait_state == HELD {
         if how == Leave::Waits && continues(target, worker, &registers, now) {
             worker.wait_state = SEEN;
@@ -229,6 +233,9 @@ pub fn back(tid: u32, now: u64) {
         worker.density.waited(now.saturating_sub(worker.off_ns));
     }
     worker.queued_ns += now.saturating_sub(runnable);
+    if worker.polls != 0 {
+        (worker.woken_ns, worker.polls) = (runnable, 0);
+    }
     worker.off_ns = 0;
     worker.back_ns = now;
     if worker.wait_state == IDLE {

@@ -1,7 +1,7 @@
 //! What the sampler keeps of a thread.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use hotspan_common::{Counter, Parent, PythonThread, SampleEvent, Target};
+use hotspan_common::{Arrival, Counter, Parent, PythonThread, SampleEvent, Target};
 
 use super::{budget::Budget, density::Density, registers, work};
 use crate::{
@@ -45,6 +45,12 @@ pub struct Worker {
     pub task: u64,
     /// The Python context of that step.
     pub task_context: u64,
+    /// When the work of that task came in.
+    pub arrival: Arrival,
+    /// When it was last woken up from a wait for descriptors.
+    pub woken_ns: u64,
+    /// 1 if it is in such a wait.
+    pub polls: u64,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
 }

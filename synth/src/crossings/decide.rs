@@ -151,7 +151,9 @@ impl Synth {
         }
         match turn {
             // Whoever is around it, it becomes nothing that could be a child.
-            Turn::MayWait if !matches!(judge(&item.parent), Verdict::Named(_)) => {}
+            Turn::MayWait
+                if !matches!(judge(&item.parent), Verdict::Named(_))
+                    && !self.own_traces.has(item.key.target) => {}
             Turn::MayWait => return Err(enclosing),
             Turn::Overdue => self.tally.noted(Noted::EnclosingLost, 1),
             Turn::MakeRoom => self.tally.noted(Noted::WaitingCrossings, 1),
@@ -193,19 +195,11 @@ impl Synth {
         if !item.counts(&region) {
             return Fate::Dropped(Dropped::ConditionNotMet);
         }
-        let parent = match judge(&item.parent) {
-            Verdict::Named(parent) => parent,
-            Verdict::Unsampled => {
-                return Fate::Unattributed {
-                    region,
-                    reason: "unsampled".to_owned(),
-                };
-            }
-            Verdict::Nobody(reason) => {
-                return Fate::Unattributed {
-                    region,
-                    reason: reason.to_owned(),
-                };
+        let parent = match self.parent(item, &region, inherited.anchor) {
+            Ok(parent) => parent,
+            Err(reason) => {
+                let reason = reason.to_owned();
+                return Fate::Unattributed { region, reason };
             }
         };
         if item.is_brief(&region) {
@@ -266,6 +260,24 @@ impl Synth {
         }
     }
 
+    /// Whom it may name, or why nobody.
+    fn parent<'a>(
+        &mut self,
+        item: &'a Item,
+        region: &KnownRegion,
+        around: Option<Anchor>,
+    ) -> Result<Parent, &'a str> {
+        let verdict = judge(&item.parent);
+        if !matches!(verdict, Verdict::Nobody(_)) {
+            self.own_traces.has_requests(item.key.target);
+        }
+        match verdict {
+            Verdict::Named(parent) => Ok(parent),
+            Verdict::Unsampled => Err("unsampled"),
+            Verdict::Nobody(reason) => self.own_trace(item, region, reason, around).ok_or(reason),
+        }
+    }
+
     pub(crate) fn admit(
         &mut self,
         role: Role,
@@ -304,7 +316,9 @@ impl Synth {
                     complete.push(draft.item.key);
                 } else {
                     let (thread, key) = (draft.item.thread, draft.item.key);
-                    self.inference.opened(thread, draft.parent, key, self.now);
+                    if !draft.parent.begins_trace() {
+                        self.inference.opened(thread, draft.parent, key, self.now);
+                    }
                 }
                 let (key, on_device) = (draft.item.key, draft.region.region.on_device);
                 self.making.insert(draft);

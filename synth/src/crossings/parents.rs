@@ -39,6 +39,23 @@ pub(crate) fn judge(read: &ParentRead) -> Verdict<'_> {
 }
 
 impl Parent {
+    /// That of a span that begins this trace, and of what lies in it.
+    pub(crate) fn begins(trace_id: TraceId) -> Self {
+        Self {
+            trace_id,
+            span_id: SpanId([0; 8]),
+            sampled: true,
+            remote: false,
+            source: ParentSource::Python,
+            by_lineage: false,
+        }
+    }
+
+    /// Whether there is no span of the target above.
+    pub(crate) fn begins_trace(&self) -> bool {
+        !self.span_id.is_valid()
+    }
+
     pub(crate) fn context(&self) -> SpanContext {
         SpanContext {
             trace_id: self.trace_id,
@@ -49,6 +66,7 @@ impl Parent {
     /// As `hotspan.parent.source` says it.
     pub fn source_name(&self) -> &'static str {
         match (self.by_lineage, self.source) {
+            _ if self.begins_trace() => "none",
             (true, _) => "lineage",
             (false, ParentSource::ThreadContext) => "otel.thread_context",
             (false, ParentSource::Python) => "otel.python",

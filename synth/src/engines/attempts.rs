@@ -248,6 +248,10 @@ impl Synth {
         if !draft.region.region.numbered || Within::of(draft.around).numbered {
             return;
         }
+        // The root of a trace is made once.
+        if draft.around.is_none() && draft.parent.begins_trace() {
+            return;
+        }
         let attempt = self.attempts.begin(draft, &self.making, self.now);
         draft.attempt = Some(attempt);
     }

@@ -10,9 +10,9 @@ use std::{
 use crate::{
     crossings::regions::KnownRegion,
     engines::shared::{Step, sequences},
-    event::{Parent, ParentSource},
+    event::Parent,
     folding::steps::Steps,
-    ids::{SpanId, TargetId},
+    ids::TargetId,
     region::Role,
     span::{Dropped, Link, Span, Status},
     spans::{attributes::AttributeList, finish::PROBE_ERROR_NS, identity, values::Slots},
@@ -112,14 +112,7 @@ impl Synth {
             span_id: identity::share_span_id(self.settings.seed, serial),
             attributes: Vec::new(),
         };
-        let own = Parent {
-            trace_id: link.trace_id,
-            span_id: NONE,
-            sampled: true,
-            remote: false,
-            source: ParentSource::Python,
-            by_lineage: false,
-        };
+        let own = Parent::begins(link.trace_id);
         if let Err(limit) = self.admit(Role::Span, &own, None) {
             self.tally.dropped(limit);
             return None;
@@ -141,8 +134,9 @@ impl Synth {
             target,
             trace_id: link.trace_id,
             span_id: link.span_id,
-            parent_span_id: NONE,
+            parent_span_id: own.span_id,
             parent_is_synthetic: false,
+            parent_is_remote: false,
             name: Arc::clone(&face.name),
             start: start.unix,
             end,
@@ -168,9 +162,6 @@ impl Synth {
         Some(batch)
     }
 }
-
-/// The parent of a span that begins a trace.
-const NONE: SpanId = SpanId([0; 8]);
 
 fn describe(list: &mut AttributeList<'_>, batch: &Batch, face: &KnownRegion) {
     describe_steps(list, &batch.steps);

@@ -4,4 +4,5 @@ pub(crate) mod attempts;
 pub(crate) mod batches;
 pub(crate) mod engine;
 pub(crate) mod ledger;
+pub(crate) mod own;
 pub(crate) mod shared;

@@ -334,6 +334,7 @@ impl Synth {
             span_id: identity::share_span_id(self.settings.seed, self.shared.serial),
             parent_span_id: draft.span_id,
             parent_is_synthetic: true,
+            parent_is_remote: false,
             name: Arc::clone(&face.name),
             start: start.unix,
             end: end_after(start, end),

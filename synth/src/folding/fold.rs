@@ -1,11 +1,6 @@
 //! Which crossings are joined to one span, and when it goes out.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
-
-use rustc_hash::FxHashMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     crossings::{
@@ -14,14 +9,14 @@ use crate::{
         parents::SpanContext,
         regions::KnownRegion,
     },
-    event::{Parent, TargetSpan},
-    folding::folded::Folded,
+    event::Parent,
+    folding::{folded::Folded, requests::Requests},
     ids::TargetId,
     region::{FoldRule, Opening},
     spans::{making::Draft, values::Slots},
     summary::Noted,
     synth::Synth,
-    time::{KernelTime, UnixTime},
+    time::KernelTime,
 };
 
 /// The crossings that may be joined: under one parent, for one engine context.
@@ -81,28 +76,10 @@ pub(crate) enum Placement {
 #[derive(Debug, Default)]
 pub(crate) struct Folding {
     sequences: BTreeMap<SequenceKey, Sequence>,
-    request_starts: FxHashMap<(TargetId, SpanContext), UnixTime>,
-    request_order: VecDeque<(TargetId, SpanContext)>,
+    pub requests: Requests,
 }
 
 impl Folding {
-    /// Takes in when a span of the target began; of too many, the latest stay.
-    pub fn request(&mut self, span: &TargetSpan, limit: u32) {
-        let parent = SpanContext {
-            trace_id: span.trace_id,
-            span_id: span.span_id,
-        };
-        let key = (span.target, parent);
-        if self.request_starts.insert(key, span.start).is_none() {
-            self.request_order.push_back(key);
-        }
-        while self.request_order.len() > limit as usize
-            && let Some(oldest) = self.request_order.pop_front()
-        {
-            self.request_starts.remove(&oldest);
-        }
-    }
-
     /// Takes out the spans of sequences that `gone` holds for.
     fn close(&mut self, gone: impl Fn(&SequenceKey, &Sequence) -> bool) -> Vec<Key> {
         self.sequences
@@ -246,8 +223,9 @@ impl Synth {
                 .clock
                 .convert(item.latest())
                 .map(|instant| instant.unix);
-            let start = self.folding.request_starts.get(&(key.target, key.parent));
-            self.making.first_mark(opening, first, start.copied());
+            let request = (key.target, key.parent);
+            let begun = self.folding.requests.begun(request, &self.clock);
+            self.making.first_mark(opening, first, begun);
             complete.push(opening);
         }
     }

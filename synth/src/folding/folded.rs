@@ -3,7 +3,7 @@
 use crate::{
     crossings::item::{End, Item},
     event::Ending,
-    folding::steps::Steps,
+    folding::{requests::Begun, steps::Steps},
     region::{FoldRule, Region},
     spans::{attributes::AttributeList, resources, values::Slots},
     time::UnixTime,
@@ -17,8 +17,8 @@ pub(crate) struct Folded {
     pub marks: u64,
     /// End of the first of them, for the opening.
     pub first_mark: Option<UnixTime>,
-    /// Start of the request, if it is known.
-    pub request_start: Option<UnixTime>,
+    /// When the request began, if that is known.
+    pub request: Option<Begun>,
     /// What was read in the latest crossing.
     last: Vec<(u32, u64)>,
 }
@@ -82,14 +82,26 @@ impl Folded {
             if let Some(key) = &opening.until_count {
                 list.add_number(key.clone(), self.marks);
             }
-        } else if let (Some(key), Some(seconds)) = (&opening.first_result, self.first_result_s()) {
-            list.add(key.clone(), seconds);
+        } else if let (Some(key), Some((ns, begun))) = (&opening.first_result, self.first_result())
+        {
+            list.add(key.clone(), seconds(ns));
+            let since = if begun.within_ns.is_some() {
+                "wakeup"
+            } else {
+                "span"
+            };
+            list.add("hotspan.request.since", since);
+            if let Some(within_ns) = begun.within_ns {
+                list.add_number("hotspan.request.within_ns", within_ns);
+            }
         }
     }
 
-    fn first_result_s(&self) -> Option<f64> {
-        let ns = self.first_mark?.0.checked_sub(self.request_start?.0)?;
-        Some(seconds(ns))
+    /// How long after the request's beginning the first result was there, in nanoseconds.
+    fn first_result(&self) -> Option<(u64, Begun)> {
+        let begun = self.request?;
+        let ns = self.first_mark?.0.checked_sub(begun.at.0)?;
+        Some((ns, begun))
     }
 }
 

@@ -96,6 +96,7 @@ impl Emitter<'_, '_> {
             span_id,
             parent_span_id: above.span_id,
             parent_is_synthetic: above.is_synthetic,
+            parent_is_remote: self.parent.remote && !above.is_synthetic,
             name: Arc::from(finding.name.as_str()),
             start,
             end,

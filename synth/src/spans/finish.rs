@@ -66,6 +66,7 @@ impl Surroundings<'_> {
                 .around
                 .map_or(draft.parent.span_id, |around| around.span_id),
             parent_is_synthetic: draft.around.is_some(),
+            parent_is_remote: draft.parent.remote && draft.around.is_none(),
             name: draft.region.name.clone(),
             start,
             end: end_time,

@@ -36,13 +36,23 @@ pub(crate) fn share_span_id(seed: u64, serial: u64) -> SpanId {
 
 /// The trace of the span of that number among those that are steps for several requests: it is nobody's.
 pub(crate) fn batch_trace_id(seed: u64, serial: u64) -> TraceId {
-    let half = |key: u64| {
+    trace_id(seed, [3, 4], &serial.to_le_bytes())
+}
+
+/// The trace that a crossing begins.
+pub(crate) fn own_trace_id(seed: u64, key: Key) -> TraceId {
+    let target = u128::from(key.target.0) << 64;
+    trace_id(seed, [5, 6], &(target | u128::from(key.id.0)).to_le_bytes())
+}
+
+fn trace_id(seed: u64, keys: [u64; 2], of: &[u8]) -> TraceId {
+    let [high, low] = keys.map(|key| {
         let mut hasher = SipHasher13::new_with_keys(seed, key);
-        hasher.write(&serial.to_le_bytes());
+        hasher.write(of);
         u128::from(hasher.finish())
-    };
+    });
     // Zero means "no trace" in W3C trace context.
-    TraceId((half(3) << 64 | half(4)).max(1).to_be_bytes())
+    TraceId((high << 64 | low).max(1).to_be_bytes())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::{
         engine::{ForwardPasses, Pass},
     },
     event::Parent,
-    folding::folded::Folded,
+    folding::{folded::Folded, requests::Begun},
     ids::SpanId,
     settings::Limits,
     span::SpanEvent,
@@ -154,9 +154,9 @@ impl Making {
     }
 
     /// Says when the first crossing of that region ended, and when the request began.
-    pub fn first_mark(&mut self, key: Key, first: Option<UnixTime>, request: Option<UnixTime>) {
+    pub fn first_mark(&mut self, key: Key, first: Option<UnixTime>, request: Option<Begun>) {
         if let Some(folded) = self.folded(key) {
-            (folded.first_mark, folded.request_start) = (first, request);
+            (folded.first_mark, folded.request) = (first, request);
         }
     }
 

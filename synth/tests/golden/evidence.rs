@@ -307,6 +307,7 @@ pub fn events(
                     parent: parent(start),
                     context: 0,
                     stack: stacks.stack(letter),
+                    arrival: None,
                 };
                 (run.end * MS, Event::Wait(wait))
             })

@@ -122,3 +122,54 @@ fn targets_do_not_mix() {
         ",
     );
 }
+
+#[test]
+fn engines_of_a_process_without_requests_begin_traces() {
+    let case = Case {
+        shown: &["hotspan.parent.source", "hotspan.attempt"],
+        ..Case::default()
+    };
+    case.check(
+        "
+        9:1/-  | SSSSSSSS     SSS
+        9:1    |  PPP LL
+        9:2<1  |   WW
+        9:3/-  | PP
+        9:4/-  |      DDD
+        9:4    |       H
+        ",
+        "
+        9:-
+          engine.forward 5..8 parent.source=none
+            highs.run 6..7 parent.source=none
+        9:-
+          cpsat.solve 13..16 parent.source=none
+        9:-
+          cpsat.solve 0..8 parent.source=none
+            cpsat.presolve 1..4 parent.source=none
+              cpsat.worker 2..4 parent.source=none
+            cpsat.search 5..7 parent.source=none
+        unattributed cpsat.presolve no_active_span: 1, 2 ms
+        ",
+    );
+}
+
+#[test]
+fn they_begin_none_once_a_span_was_active() {
+    check(
+        "
+        9:1/-  | SSS
+        9:2/a^ |     SSS
+        9:3/-  |         SS
+        9:4/b- |              HH
+        ",
+        "
+        9:-
+          cpsat.solve 0..3
+        9:a
+          cpsat.solve 4..7
+        unattributed cpsat.solve no_active_span: 1, 2 ms
+        unattributed highs.run unsampled: 1, 2 ms
+        ",
+    );
+}

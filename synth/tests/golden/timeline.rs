@@ -3,7 +3,8 @@
 //! A row is `LABEL | COLUMNS`; a column is a millisecond. A run of one letter is a crossing of that
 //! region. Labels:
 //! - `1/a` thread 1 under the span `a` (`a-` not sampled, `a^` remote, `-` none); `1` alone nests in
-//!   the rows of thread 1 above; `2<1` is a thread that thread 1 created; `7:1/a` is of target 7;
+//!   the rows of thread 1 above; `2<1` is a thread that thread 1 created; `7:1/a` is of target 7; engines of
+//!   target 9 begin traces of their own;
 //! - ` late=9` after it delivers the row's events at column 9, ` lost` never;
 //! - `tick` marks when time is told (each column, if there is no such row), `open` announces the
 //!   crossing of that letter, `clock` compares the clocks, which are that many milliseconds apart.
@@ -25,6 +26,9 @@ use hotspan_synth::{
 };
 
 pub const MS: u64 = 1_000_000;
+
+/// The target whose engines begin traces of their own.
+const ENGINE: u32 = 9;
 
 /// What column 0 is in Unix time.
 pub const BASE: u64 = 1_700_000_000_000 * MS;
@@ -398,6 +402,7 @@ fn target(id: u32) -> Target {
         ns_pid: id,
         executable: "python".to_owned(),
         resource: Vec::new(),
+        begins_traces: id == ENGINE,
     }
 }
 

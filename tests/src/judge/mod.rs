@@ -199,6 +199,9 @@ impl<'a> Index<'a> {
             span.end_ns,
             span.int("thread.id")
         );
+        if top.parent.is_empty() {
+            return self.begins_trace(top, what, verdict);
+        }
         let parent = self
             .exported
             .get(&(top.trace_id.as_str(), top.parent.as_str()));
@@ -229,6 +232,18 @@ impl<'a> Index<'a> {
                 "{what} in {}: {trace} {parent}, not {} {}",
                 call.route, call.trace_id, call.span_id
             ));
+        }
+    }
+
+    /// A trace of its own is for what no span was active for.
+    fn begins_trace(&self, top: &Span, what: String, verdict: &mut Verdict) {
+        match self.call_around(top) {
+            None => verdict.strays.push(what),
+            Some(call) if call.has_parent() => verdict.wrong.push(format!(
+                "{what} in {}: none, not {} {}",
+                call.route, call.trace_id, call.span_id
+            )),
+            Some(_) => verdict.right += 1,
         }
     }
 
@@ -285,6 +300,7 @@ impl<'a> Index<'a> {
                     count(&mut verdict.expected_by_name, call);
                 }
             }
+            Some((_, span)) if span.parent.is_empty() => {}
             Some((_, span)) => {
                 verdict
                     .unwanted

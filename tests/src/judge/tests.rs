@@ -22,6 +22,7 @@ fn span(span_id: &str, parent: &str, name: &str, tid: i64, start_ns: u64, end_ns
         trace_id: "aa".to_owned(),
         span_id: span_id.to_owned(),
         parent: parent.to_owned(),
+        parent_is_remote: false,
         name: name.to_owned(),
         start_ns,
         end_ns,
@@ -116,6 +117,17 @@ fn a_span_under_no_active_span_is_unwanted() {
         &[none],
         &["unwanted"],
     );
+}
+
+#[test]
+fn a_call_under_no_active_span_may_begin_a_trace() {
+    let mut none = call("00", 5, 10 * MS, 50 * MS);
+    none.sampled = false;
+    let mut root = span("s", "", "cpsat.solve", 5, 10 * MS, 50 * MS);
+    root.trace_id = "bb".to_owned();
+    check(std::slice::from_ref(&root), &[none], &[]);
+    let active = call("11", 5, 10 * MS, 50 * MS);
+    check(&[root], &[active], &["wrong parent"]);
 }
 
 #[test]

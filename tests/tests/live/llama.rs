@@ -5,9 +5,9 @@ use std::{ffi::OsString, fs, process::Command, thread};
 use hotspan_tests::{
     agent::Attach,
     gate::require_bpf,
-    http,
+    http::{self, Streamed},
     judge::span_for,
-    llama::{Server, Size, model},
+    llama::{self, Server, Size, model},
     otlp::Span,
     paths,
     python::Venv,
@@ -83,6 +83,78 @@ fn each_request_has_its_prefill_and_its_decode() {
     prompt_tokens.sort_unstable();
     assert_eq!(input, prompt_tokens, "what the clients were told");
     compare(&scene);
+}
+
+/// One request after the other, and four at once: the server's loop sleeps before each of the first, and is busy with
+/// the others of the rest.
+#[test]
+fn the_first_token_counts_from_what_woke_the_server() {
+    let Some(_turn) = require_bpf("llama.cpp, time to the first token") else {
+        return;
+    };
+    let server = Server::start().unwrap();
+    let ask = |number: usize| {
+        let trace_id = format!("{:032x}", number + 1);
+        let prompt = format!("{number}{}", "prompt ".repeat(42));
+        (
+            trace_id.clone(),
+            llama::stream(server.port, &trace_id, &prompt, 10).unwrap(),
+        )
+    };
+    // The first request of a process pays for its imports.
+    ask(0);
+    let warm = server.truth().unwrap().len();
+    let agent = Attach::pid(server.pid()).start().unwrap();
+    let alone: Vec<_> = (1..13).map(ask).collect();
+    let together: Vec<_> = thread::scope(|scope| {
+        let clients: Vec<_> = (20..24)
+            .map(|number| scope.spawn(move || ask(number)))
+            .collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect()
+    });
+    let outcome = agent.stop().unwrap();
+    let calls = server.truth().unwrap().split_off(warm);
+    let begun = |trace_id: &str| {
+        let of_request =
+            |call: &&Call| call.region == "llama.prefill" && call.trace_id == *trace_id;
+        calls
+            .iter()
+            .find(of_request)
+            .and_then(|call| call.number("request_start_ns"))
+    };
+    let mut early = Vec::new();
+    let mut known = |asked: &[(String, Streamed)]| {
+        let mut by_wakeup = 0;
+        for (trace_id, streamed) in asked {
+            let prefill = (outcome.spans.iter())
+                .find(|span| span.name == "llama.prefill" && span.trace_id == *trace_id)
+                .unwrap_or_else(|| panic!("{}", outcome.stderr));
+            let said = prefill.number("gen_ai.server.time_to_first_token");
+            let client_ms = (streamed.first_ns - streamed.sent_ns) as f64 / 1e6;
+            let since = prefill.text("hotspan.request.since");
+            let within_ns = prefill.number("hotspan.request.within_ns");
+            eprintln!("  {since:?} {within_ns:?}: {said:?} s, the client {client_ms} ms");
+            assert_eq!(since == Some("wakeup"), within_ns.is_some(), "{prefill:?}");
+            let Some(within_ns) = within_ns else { continue };
+            // The server itself says when its span began.
+            let woken_ns = begun(trace_id).unwrap() - within_ns;
+            early.push((streamed.sent_ns as f64 - woken_ns).abs() / 1e6);
+            by_wakeup += 1;
+        }
+        by_wakeup
+    };
+    let (alone, together) = (known(&alone), known(&together));
+    early.sort_by(f64::total_cmp);
+    eprintln!(
+        "  by what woke it: {alone} of 12 one at a time, {together} of 4 at once; off by {early:?} ms"
+    );
+    // What lies before the span takes longer where others want the CPU.
+    assert!(alone >= 8, "{}", outcome.stderr);
+    // The client connects just before it writes: either wakes the server.
+    assert!(early[early.len() / 2] < 2.0, "{early:?}");
 }
 
 #[test]

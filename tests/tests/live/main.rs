@@ -18,6 +18,7 @@ mod llama;
 mod memory;
 mod onnx;
 mod parents;
+mod processes;
 mod promotion;
 mod recording;
 mod sampling;

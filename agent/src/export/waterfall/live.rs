@@ -75,21 +75,19 @@ fn headline(tree: &Tree) -> String {
     let Some(span) = tree.spans.first() else {
         return String::new();
     };
-    let above = if tree.complete {
-        "under span"
-    } else {
-        "under open span"
+    let above = match (tree.parent.is_valid(), tree.complete) {
+        (false, _) => "of its own".to_owned(),
+        (true, true) => format!("under span {}", tree.parent),
+        (true, false) => format!("under open span {}", tree.parent),
     };
     let source = source(&tree.spans)
+        .filter(|_| tree.parent.is_valid())
         .map(|source| format!(" ({source})"))
         .unwrap_or_default();
     let service = service(&tree.target)
         .map(|name| format!("  {name}"))
         .unwrap_or_default();
-    printable(&format!(
-        "trace {} {above} {}{source}{service}",
-        span.trace_id, tree.parent
-    ))
+    printable(&format!("trace {} {above}{source}{service}", span.trace_id))
 }
 
 fn source(spans: &[Arc<Span>]) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! The stack of a thread that stands still, in the form in which the kernel programs send one.
 
 use hotspan_common::{
-    MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
+    Arrival, MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
     SampleEvent, SampleFlags, SampleReason, SpanText,
 };
 use hotspan_synth::time::KernelTime;
@@ -57,6 +57,7 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             queued_ns: 0,
             idle_until_ns: 0,
             early_ns: 0,
+            arrival: Arrival::default(),
             crossing: 0,
             context: 0,
             span_object: 0,
