@@ -44,16 +44,7 @@ impl Inference {
         let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
             return;
         };
-        for ((thread, _), lane) in &mut request.lanes {
-            if let (Some(woken), Some(first)) = (lane.woken, lane.first())
-                && self.neighbours.served_another(*thread, key, woken, first)
-            {
-                lane.woken = None;
-            }
-            for evidence in &mut lane.evidence {
-                self.neighbours.narrow(*thread, key, evidence);
-            }
-        }
+        self.apart_from_others(key, &mut request);
         let cut: usize = request.cut(known);
         means.tally.evidence(SampleUse::InOpenCrossing, cut);
         let name = self.requests.span(key).map(|span| span.name.as_str());
@@ -142,6 +133,20 @@ impl Inference {
                 .tally
                 .coverage
                 .request(name, is_new, begun, last, leaves);
+        }
+    }
+
+    /// Narrows what was seen of a request to the time in which its threads served nobody else.
+    fn apart_from_others(&self, key: RequestKey, request: &mut Request) {
+        for ((thread, _), lane) in &mut request.lanes {
+            if let (Some(woken), Some(first)) = (lane.woken, lane.first())
+                && self.neighbours.served_another(*thread, key, woken, first)
+            {
+                lane.woken = None;
+            }
+            for evidence in &mut lane.evidence {
+                self.neighbours.narrow(*thread, key, evidence);
+            }
         }
     }
 
