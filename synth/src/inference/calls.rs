@@ -62,14 +62,16 @@ impl Chooser<'_> {
         let pieces = self.pieces.get(range).unwrap_or_default();
         let has_wait = pieces.iter().any(|piece| piece.wait.is_some());
         let is_wait = |piece: &Piece| piece.wait.is_some() || piece.lost.is_some();
-        let is_exact = pieces
-            .first()
-            .is_some_and(|piece| piece.start_error_ns == 0 || is_wait(piece))
-            || pieces
-                .last()
-                .is_some_and(|piece| piece.end_error_ns == 0 || is_wait(piece));
+        // What a wait's function did before and after that is no reason for a span.
+        let side_ns = |piece: Option<&Piece>, error_ns: fn(&Piece) -> u64| {
+            piece.map_or(0, |piece| if is_wait(piece) { 0 } else { error_ns(piece) })
+        };
+        let left_ns = side_ns(pieces.first(), |piece| piece.start_error_ns);
+        let right_ns = side_ns(pieces.last(), |piece| piece.end_error_ns);
+        let is_exact = left_ns == 0 || right_ns == 0;
         let is_shown = finding.samples >= 2 || has_wait || (finding.samples == 1 && is_exact);
-        is_shown && finding.duration_ns().saturating_add(finding.error_ns) >= self.rules.min_span_ns
+        let longest_ns = finding.duration_ns().saturating_add(left_ns.max(right_ns));
+        is_shown && longest_ns >= self.rules.min_span_ns
     }
 
     /// Whether the function was on the stack on the other side of a hole beside it.

@@ -314,7 +314,7 @@ impl Chooser<'_> {
             start: first.map_or(KernelTime::default(), |piece| piece.start),
             end: last.map_or(KernelTime::default(), |piece| piece.end),
             error_ns: first
-                .map_or(0, |piece| piece.start_error_ns)
+                .map_or(0, |piece| piece.start_error_ns.max(piece.early_ns))
                 .max(last.map_or(0, |piece| piece.end_error_ns)),
             frame: None,
             stack: Vec::new(),

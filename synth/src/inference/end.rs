@@ -44,7 +44,7 @@ impl Inference {
         let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
             return;
         };
-        self.narrow_by_neighbours(key, &mut request);
+        self.apart_from_others(key, &mut request);
         let cut: usize = request.cut(known);
         means.tally.evidence(SampleUse::InOpenCrossing, cut);
         let name = self.requests.span(key).map(|span| span.name.as_str());
@@ -115,8 +115,8 @@ impl Inference {
         }
     }
 
-    /// What other requests on the same threads say of this one's evidence.
-    fn narrow_by_neighbours(&self, key: RequestKey, request: &mut Request) {
+    /// Narrows what was seen of a request to the time in which its threads served nobody else.
+    fn apart_from_others(&self, key: RequestKey, request: &mut Request) {
         for ((thread, _), lane) in &mut request.lanes {
             if let (Some(woken), Some(first)) = (lane.woken, lane.first())
                 && self.neighbours.served_another(*thread, key, woken, first)

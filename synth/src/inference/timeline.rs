@@ -120,7 +120,7 @@ pub(super) struct Piece {
     pub end_error_ns: u64,
     /// 0 for waits.
     pub samples: u32,
-    /// How much earlier a wait may have begun.
+    /// How much earlier a wait may have begun, or what begins at an edge that may be late.
     pub early_ns: u64,
     /// A wait that becomes a span.
     pub wait: Option<Cause>,
@@ -213,7 +213,11 @@ pub(super) fn lay_out(
             start_error_ns,
             end_error_ns,
             samples: u32::from(matches!(here.kind, Kind::Sample { .. })),
-            early_ns: here.early_ns,
+            early_ns: if before.is_none() && wait.or(lost).is_none() {
+                left.early_ns
+            } else {
+                here.early_ns
+            },
             wait,
             lost,
             frames: here.stack.clone(),
@@ -387,19 +391,12 @@ fn first(here: &Evidence, left: &Edge, rules: &Inference) -> (KernelTime, u64, b
         0
     };
     match here.kind {
-        Kind::Wait(_) => {
-            let error_ns = beside(left, distance, rules).max(here.early_ns);
-            (here.start, error_ns, false)
-        }
+        Kind::Wait(_) => (here.start, beside(left, distance, rules), false),
         Kind::Sample { .. }
             if left.bound != Bound::Open
                 && distance.saturating_sub(queued_ns) <= here.before_hole_ns(rules) =>
         {
-            (
-                here.not_before(left.time),
-                distance.max(left.early_ns),
-                false,
-            )
+            (here.not_before(left.time), distance, false)
         }
         Kind::Sample { before_ns, .. } => (here.half_before().max(left.time), before_ns, false),
     }

@@ -208,15 +208,7 @@ pub fn events(
     stacks: &Stacks,
     crossings: &[Crossing],
 ) -> Vec<(u64, Event)> {
-    let on = |thread: u32, at: u64| {
-        let covers = |crossing: &&Crossing| {
-            crossing.target == TargetId(whose.target)
-                && crossing.thread == thread
-                && crossing.entry.0 <= at
-                && crossing.exit.0 > at
-        };
-        crossings.iter().rfind(covers)
-    };
+    let on = |thread: u32, at: u64| open_at(crossings, whose.target, thread, at);
     let around = |at: u64| on(whose.thread, at).or_else(|| on(whose.creator?, at));
     let parent = |at: u64| -> ParentRead {
         match (whose.parent, around(at)) {
@@ -313,6 +305,17 @@ pub fn events(
             })
             .collect(),
     }
+}
+
+/// The innermost crossing that a thread has open at an instant.
+fn open_at(crossings: &[Crossing], target: u32, thread: u32, at: u64) -> Option<&Crossing> {
+    let covers = |crossing: &&Crossing| {
+        crossing.target == TargetId(target)
+            && crossing.thread == thread
+            && crossing.entry.0 <= at
+            && crossing.exit.0 > at
+    };
+    crossings.iter().rfind(covers)
 }
 
 fn evidence(word: &str) -> WaitEvidence {
