@@ -114,7 +114,7 @@ mod tests {
     };
     const KEY: RequestKey = (TargetId(7), CONTEXT);
 
-    fn begun(start: u64, arrivals: &[(u64, u64)]) -> Option<Begun> {
+    fn begun(start: u64, arrivals: &[(u64, u64)]) -> Begun {
         let mut clock = Clock::default();
         clock.anchor(ClockAnchor {
             kernel: KernelTime(0),
@@ -137,12 +137,12 @@ mod tests {
             start: UnixTime(1_000 + start),
         };
         requests.span(&span, 10);
-        requests.begun(KEY, &clock)
+        requests.begun(KEY, &clock).unwrap()
     }
 
-    fn at(at: u64, within_ns: Option<u64>) -> Option<Begun> {
+    fn at(at: u64, within_ns: Option<u64>) -> Begun {
         let at = UnixTime(1_000 + at);
-        Some(Begun { at, within_ns })
+        Begun { at, within_ns }
     }
 
     #[test]
