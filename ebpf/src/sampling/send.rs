@@ -31,7 +31,7 @@ struct Entry<const BYTES: usize> {
 /// What is known of a tick before anything is written.
 pub struct Tick<'a> {
     pub target: &'a Target,
-    pub worker: &'a Worker,
+    pub worker: &'a mut Worker,
     pub registers: Registers,
     pub work: Work,
     pub tid: u32,
@@ -45,7 +45,7 @@ pub struct Tick<'a> {
 
 /// Sends the stack of the current thread, with as many bytes of it as the target asks for.
 #[inline(always)]
-pub fn tick(tick: &Tick<'_>) {
+pub fn tick(tick: &mut Tick<'_>) {
     const SMALL: u32 = STACK_SIZES[0];
     const MEDIUM: u32 = STACK_SIZES[1];
     const LARGE: u32 = STACK_SIZES[2];
@@ -58,7 +58,7 @@ pub fn tick(tick: &Tick<'_>) {
 }
 
 #[inline(always)]
-fn with_stack<const BYTES: usize>(tick: &Tick<'_>) {
+fn with_stack<const BYTES: usize>(tick: &mut Tick<'_>) {
     let Some(mut entry) = SAMPLES.reserve::<Entry<BYTES>>(0) else {
         count(Counter::SamplesLost);
         return;
@@ -85,7 +85,7 @@ fn with_stack<const BYTES: usize>(tick: &Tick<'_>) {
 }
 
 #[inline(always)]
-fn without_stack(tick: &Tick<'_>) {
+fn without_stack(tick: &mut Tick<'_>) {
     let Some(mut entry) = SAMPLES.reserve::<SampleEvent>(0) else {
         count(Counter::SamplesLost);
         return;
@@ -99,7 +99,7 @@ fn without_stack(tick: &Tick<'_>) {
 }
 
 #[inline(always)]
-fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
+fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
     let python = tick.worker.python;
     let reason = SampleReason::Timer;
     describe(
@@ -115,7 +115,8 @@ fn fill(event: &mut SampleEvent, tick: &Tick<'_>) {
     let tick_ns = tick.target.tick_ns;
     event.period_or_end_ns = tick_ns * u64::from(tick.distances.before);
     event.next_ns = tick_ns * u64::from(tick.distances.after);
-    event.queued_ns = tick.worker.queued_ns;
+    // What is not sent stays for the next one.
+    event.queued_ns = core::mem::take(&mut tick.worker.queued_ns);
     event.idle_until_ns = tick.worker.idle_until_ns;
     span_text(event, tick.target);
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {

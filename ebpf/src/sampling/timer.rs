@@ -58,7 +58,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     // SAFETY: the context of a perf event has the registers that it interrupted.
     let selector = unsafe { (&raw const (*ctx.ctx).regs.cs).read_volatile() };
     let in_kernel = selector & PRIVILEGE == 0;
-    let tick = Tick {
+    send::tick(&mut Tick {
         target,
         worker,
         registers,
@@ -68,7 +68,5 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
         distances,
         program: ctx.as_ptr(),
-    };
-    send::tick(&tick);
-    worker.queued_ns = 0;
+    });
 }
