@@ -36,7 +36,10 @@ impl Index<'_> {
         };
         if around.iter().any(is_its) {
             verdict.right += 1;
-        } else if let Some(call) = around.iter().find(|call| self.is_alone(call)) {
+        } else if let Some(call) = around
+            .iter()
+            .find(|call| self.is_alone(call) && !may_be_suspended(top, call))
+        {
             let (trace, parent) = (&top.trace_id, &top.parent);
             verdict
                 .wrong
@@ -81,6 +84,16 @@ impl Index<'_> {
     }
 }
 
+/// Whether it may be the wait of a task that is suspended while the event loop, which is the process's first
+/// thread, computes for another request.
+fn may_be_suspended(span: &Span, call: &Call) -> bool {
+    is_wait(span) && call.tid == i64::from(call.pid)
+}
+
+fn is_wait(span: &Span) -> bool {
+    span.text("hotspan.origin") == Some("wait")
+}
+
 /// Whether a span can lie in its parent. A span is still the current one while it is handed to its exporter,
 /// and who waits then (for the CPU, say) waits as long as it takes.
 fn belongs_to(span: &Span, parent: &Span) -> bool {
@@ -89,9 +102,8 @@ fn belongs_to(span: &Span, parent: &Span) -> bool {
         end_ns: span.start_ns,
         ..span.clone()
     };
-    let is_wait = span.text("hotspan.origin") == Some("wait");
     may_lie_in(&begins, parent.start_ns, current_until_ns)
-        && (is_wait || may_lie_in(span, parent.start_ns, current_until_ns))
+        && (is_wait(span) || may_lie_in(span, parent.start_ns, current_until_ns))
 }
 
 /// Whether a span can have been within these bounds, each of its sides as far off as it declares.

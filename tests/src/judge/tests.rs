@@ -161,3 +161,33 @@ fn an_inferred_span_beside_its_parent_is_stray() {
     });
     assert_eq!((verdict.right, verdict.strays.len()), (1, 1));
 }
+
+#[test]
+fn a_task_may_be_suspended_while_the_loop_computes_for_another() {
+    let loops = call("11", 1, 10 * MS, 50 * MS);
+    let solve = span("r", "11", "cpsat.solve", 1, 10 * MS, 50 * MS);
+    let exported = [
+        span("11", "", "GET /async", 1, 5 * MS, 55 * MS),
+        span("22", "", "GET /to_thread", 1, 5 * MS, 55 * MS),
+    ];
+    let of_another = |origin: &str, thread: i64| {
+        let mut span = span("s", "22", "wait.unknown", thread, 15 * MS, 40 * MS);
+        span.attributes
+            .insert("hotspan.origin".to_owned(), json!(origin));
+        span
+    };
+    let complaints = |span: Span, call: &Call, solve: &Span| {
+        let verdict = judge(&Case {
+            spans: &[solve.clone(), span],
+            calls: std::slice::from_ref(call),
+            exported: &exported,
+            expect_from_ns: MS,
+        });
+        verdict.wrong.len()
+    };
+    assert_eq!(complaints(of_another("wait", 1), &loops, &solve), 0);
+    assert_eq!(complaints(of_another("sample", 1), &loops, &solve), 1);
+    let elsewhere = call("11", 5, 10 * MS, 50 * MS);
+    let solve = span("r", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
+    assert_eq!(complaints(of_another("wait", 5), &elsewhere, &solve), 1);
+}
