@@ -61,10 +61,16 @@ fn split(engines_come: When, routes: &[&str]) -> Scene {
 /// line that says what it is attached to.
 fn wait_armed(agent: &mut Agent, kind: &str, pid: u32) -> String {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let begin = format!("hotspan: attached to {pid} ");
+    // At first, and when there is more.
+    let begins = [
+        format!("hotspan: attached to {pid} "),
+        format!("hotspan: now in {pid}: "),
+    ];
     loop {
         let said = agent.process().stderr();
-        let latest = said.lines().rfind(|line| line.starts_with(&begin));
+        let latest = said
+            .lines()
+            .rfind(|line| begins.iter().any(|begin| line.starts_with(begin)));
         if let Some(line) = latest
             && (kind != "traced" || line.contains("context otel.python"))
             && regions(line) > WITHOUT_SOLVER
@@ -79,8 +85,8 @@ fn wait_armed(agent: &mut Agent, kind: &str, pid: u32) -> String {
 
 /// How many regions are armed, by the line that says so.
 fn regions(line: &str) -> usize {
-    let (_, said) = line.split_once("): ").unwrap();
-    said.split_whitespace().next().unwrap().parse().unwrap()
+    let (before, _) = line.split_once(" regions armed").unwrap();
+    before.split_whitespace().last().unwrap().parse().unwrap()
 }
 
 /// When the engines that are programs of their own are started.
