@@ -12,7 +12,7 @@ use super::{findings::Origin, lane::Found};
 use crate::ids::TargetId;
 
 /// Requests of one kind after which it is known.
-const KNOWN_AFTER: u32 = 12;
+const KNOWN_AFTER: u32 = 48;
 /// Kinds that are remembered; of more, the latest that came up.
 const KINDS: usize = 4_096;
 
