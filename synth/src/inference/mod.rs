@@ -13,6 +13,7 @@ mod emit;
 mod end;
 mod findings;
 mod folded;
+mod frames;
 mod functions;
 mod kernel;
 mod lane;
@@ -39,12 +40,13 @@ pub(crate) use findings::Origin;
 pub(crate) use lane::Exact;
 
 use folded::FoldedStacks;
+use frames::{frames_from, handler_frames, kernel_frames};
 use functions::Functions;
 use neighbours::Neighbours;
 use nested::Nested;
 use requests::{RequestKey, Requests};
 use shapes::Shapes;
-use timeline::{Evidence, Kind, frames_from, handler_frames, kernel_frames};
+use timeline::{Evidence, Kind};
 use waits::Cause;
 use workers::Lives;
 

@@ -1,0 +1,64 @@
+//! A thread's evidence in the order of time, each piece with the interval that it stands for.
+//!
+//! Evidence (`evidence`) between the edges of a segment (`edge`) is laid out: waits that are one are
+//! joined (`merge`), each piece (`piece`) gets its sides (`sides`), and waits that are long enough to be
+//! shown are told from those that are only summed (`contention`).
+
+mod contention;
+mod edge;
+mod evidence;
+mod merge;
+mod piece;
+mod sides;
+
+pub(crate) use edge::{Bound, Edge};
+pub(crate) use evidence::{Evidence, Kind};
+pub(super) use piece::Piece;
+pub(super) use sides::is_hole;
+
+use contention::{is_contention_shown, is_span};
+use merge::merge_waits;
+use sides::{between, first, last};
+
+use crate::settings::Inference;
+
+/// Lays evidence, which is in the order of time and inside of the edges, out between them.
+pub(super) fn lay_out(
+    evidence: &[Evidence],
+    left: &Edge,
+    right: &Edge,
+    rules: &Inference,
+) -> Vec<Piece> {
+    let merged = merge_waits(evidence);
+    let shown = is_contention_shown(&merged, rules);
+    let mut pieces: Vec<Piece> = Vec::with_capacity(merged.len());
+    for (index, here) in merged.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| merged.get(before));
+        let start = match before {
+            Some(before) => between(before, here, rules).start_of_second(here, rules),
+            None => first(here, left, rules),
+        };
+        let end = match merged.get(index + 1) {
+            Some(after) => between(here, after, rules).end_of_first(here, rules),
+            None => last(here, right, rules),
+        };
+        if let Some(before) = before
+            && before.is_wait()
+            && here.is_wait()
+            && !start.after_hole
+            && before.end < here.start
+        {
+            pieces.push(Piece::between(before, here));
+        }
+        let mut piece = Piece::new(here, &start, &end);
+        piece.start = piece.start.max(left.time);
+        match here.kind {
+            Kind::Wait(cause) if is_span(here, cause, shown, rules) => piece.wait = Some(cause),
+            Kind::Wait(cause) => piece.lost = Some(cause),
+            Kind::Sample { .. } if before.is_none() => piece.early_ns = left.early_ns,
+            Kind::Sample { .. } => {}
+        }
+        pieces.push(piece);
+    }
+    pieces
+}
