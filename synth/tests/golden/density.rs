@@ -5,11 +5,7 @@ use crate::{Case, check};
 const ERROR: &[&str] = &["hotspan.error_ns"];
 
 fn check_errors(drawing: &str, expected: &str) {
-    Case {
-        shown: ERROR,
-        ..Case::default()
-    }
-    .check(drawing, expected);
+    Case::showing(ERROR).check(drawing, expected);
 }
 
 #[test]

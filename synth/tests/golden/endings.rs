@@ -25,11 +25,7 @@ fn exceptions_and_native_errors_fail_the_span() {
 #[test]
 fn lost_exits_end_at_the_last_proof_and_say_so() {
     let shown = &["hotspan.exit", "hotspan.error_ns", "hotspan.cpu_ns"];
-    Case {
-        shown,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(shown).check(
         "
         1/a | SSSSSSSSSSSSSSSS
         1   |  PPP~~~ LL!
@@ -47,11 +43,7 @@ fn lost_exits_end_at_the_last_proof_and_say_so() {
 #[test]
 fn crossings_that_are_open_at_the_end_are_detached() {
     let shown = &["hotspan.exit", "hotspan.error_ns"];
-    Case {
-        shown,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(shown).check(
         "
         1/a  | SSSSSSSSSSSS}}
         1    |  PPP LLLLL}}}}
@@ -79,11 +71,7 @@ fn crossings_that_are_open_at_the_end_are_detached() {
 
 #[test]
 fn times_follow_the_nearest_anchor() {
-    Case {
-        shown: &["hotspan.error_ns"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["hotspan.error_ns"]).check(
         "
         clock | 0         3         3
         1/a   | SS SSSSSSSSSSSSS SS

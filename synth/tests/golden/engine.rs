@@ -6,15 +6,12 @@ use crate::Case;
 
 #[track_caller]
 fn check(drawing: &str, expected: &str) {
-    Case {
-        shown: &[
-            "hotspan.attempt",
-            "hotspan.attempts",
-            "ml.inference.queue_wait_ms",
-            "ml.inference.forward_pass_ms",
-        ],
-        ..Case::default()
-    }
+    Case::showing(&[
+        "hotspan.attempt",
+        "hotspan.attempts",
+        "ml.inference.queue_wait_ms",
+        "ml.inference.forward_pass_ms",
+    ])
     .check(drawing, expected);
 }
 

@@ -110,11 +110,7 @@ fn frameworks_and_functions_without_a_name_become_no_spans() {
 
 #[test]
 fn lines_of_the_caller_that_differ_show_more_than_one_call() {
-    Case {
-        shown: &["hotspan.merged", "hotspan.samples"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["hotspan.merged", "hotspan.samples"]).check(
         "
         s     = fw:run handler:10 step:31
         t     = fw:run handler:10 step:32
@@ -127,38 +123,6 @@ fn lines_of_the_caller_that_differ_show_more_than_one_call() {
           step 0..6 samples=6
         b
           step 0..6 samples=6 merged=true
-        ",
-    );
-}
-
-#[test]
-fn stacks_that_are_cut_name_nothing_wrongly() {
-    check(
-        "
-        h     = fw:run handler build
-        c     = lib:add c:insert
-        p     = fw:call handler build lib:add
-        1/a @ | hhhh  hhhh
-        1/a cut |   ccpp
-        2/b cut | cccccccc
-        ",
-        "
-        a
-          build 0..10
-        ",
-    );
-}
-
-#[test]
-fn a_native_thread_whose_stack_is_cut_is_where_it_is_seen() {
-    check(
-        "
-        w     = c:work
-        1/a cut | wwwwwwww
-        ",
-        "
-        a
-          work 0..8
         ",
     );
 }
@@ -198,11 +162,7 @@ fn an_application_that_is_installed_as_a_package_is_one_all_the_same() {
 
 #[test]
 fn nothing_is_said_of_a_hole_in_the_evidence() {
-    Case {
-        shown: &["hotspan.continued"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["hotspan.continued"]).check(
         "
         h     = fw:run handler
         1/a @ | hhhh      hhhh
@@ -251,97 +211,6 @@ fn samples_of_workers_are_their_regions_and_no_spans() {
 }
 
 #[test]
-fn samples_that_come_after_the_spans_were_made_are_counted() {
-    check(
-        "
-        h             = fw:run handler
-        1/a @         | hhhhhhhh
-        1/a @ late=50 |         h
-        1/a @ late=60 |    h
-        1/b @         |                                                              h
-        ",
-        "
-        a
-          handler 0..8
-        ",
-    );
-}
-
-#[test]
-fn limits_bound_the_spans_of_a_request() {
-    let limits = |spans_per_request, depth| {
-        let mut case = Case::default();
-        case.inference.spans_per_request = spans_per_request;
-        case.inference.depth = depth;
-        case
-    };
-    let drawing = "
-        l     = fw:run handler load
-        b     = fw:run handler build
-        1/a @ | llllbbbb
-        ";
-    limits(2, 8).check(
-        drawing,
-        "
-        a
-          handler 0..8
-            load 0..4
-        ",
-    );
-    limits(9, 1).check(
-        drawing,
-        "
-        a
-          handler 0..8
-        ",
-    );
-}
-
-#[test]
-fn of_too_many_spans_the_longest_stay() {
-    let mut case = Case {
-        shown: &["hotspan.left_out"],
-        ..Case::default()
-    };
-    case.inference.spans_per_request = 3;
-    case.check(
-        "
-        l     = fw:run handler load
-        b     = fw:run handler build
-        c     = fw:run handler check
-        1/a @ | lllbbbbbbcccc
-        ",
-        "
-        a
-          handler 0..13 left_out=1
-            build 3..9
-            check 9..13
-        ",
-    );
-}
-
-#[test]
-fn a_request_that_goes_on_for_long_is_made_in_parts() {
-    let mut case = Case {
-        shown: &["hotspan.continued"],
-        ..Case::default()
-    };
-    case.inference.longest_ns = 10 * crate::timeline::MS;
-    case.check(
-        "
-        h     = fw:run handler
-        1/a @ | hhhhhhhhhhhhhhhhhhhh
-        tick  |            |
-        ",
-        "
-        a
-          handler 0..11.500001
-          handler 12..20 continued=true
-        ",
-    );
-}
-
-#[test]
 fn a_sample_stands_for_no_time_in_which_its_thread_served_another() {
     check(
         "
@@ -361,81 +230,8 @@ fn a_sample_stands_for_no_time_in_which_its_thread_served_another() {
 }
 
 #[test]
-fn a_later_part_of_a_request_reaches_across_no_crossing_of_an_earlier() {
-    let mut case = Case::default();
-    case.inference.requests = 1;
-    case.check(
-        "
-        h       = fw:run handler
-        p       = fw:run handler lib:solve c:S c:presolve
-        q       = fw:run handler lib:solve c:S c:search
-        1/a     | SSSSSSSSSSSSSSSSSSSSS
-        1       |   HHHH
-        1/a @10 |              p p q q
-        2/b @   |           hhhhhhhhhhhhhhh
-        open    |  S
-        tick    |           |
-        ",
-        "
-        a
-          cpsat.solve 0..21
-            highs.run 2..6
-            presolve 8.500000..16.500000
-            search 16.500000..21
-        b
-          handler 10..25
-        ",
-    );
-}
-
-#[test]
-fn a_part_of_a_request_ends_where_a_crossing_began_that_has_not_ended() {
-    let mut case = Case::default();
-    case.inference.requests = 1;
-    case.check(
-        "
-        h       = fw:run handler
-        1/a     |         SSSSSSSSSSSS
-        1/a @10 |     h h
-        2/a @   |        hhhhhhh
-        3/b @   |              hhhhhhhhh
-        open    |            S
-        tick    |               |
-        ",
-        "
-        a
-          handler 0..8
-          handler 7..13.500001
-          cpsat.solve 8..20
-        b
-          handler 13..22
-        ",
-    );
-}
-
-#[test]
-fn waits_whose_stacks_lack_native_frames_break_no_call_in_pieces() {
-    check(
-        "
-        s            = bin:<module> fw:run c:loop fw:call handler score c:sum
-        w            = bin:<module> fw:run fw:call handler score
-        1/a @        | ssss ssss ssssssssssssssssssssssss
-        1/a runqueue |     w    w
-        ",
-        "
-        a
-          score 0..34
-        ",
-    );
-}
-
-#[test]
 fn where_most_of_a_spans_time_went_in_the_kernel_is_in_its_stack_and_names_nothing() {
-    Case {
-        shown: &["code.function.name", "code.stacktrace"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["code.function.name", "code.stacktrace"]).check(
         "
         k     = fw:run handler draw:7 libc:getrandom kernel:do_syscall_64 kernel:get_random_bytes kernel:chacha
         l     = fw:run handler draw:7 libc:getrandom kernel:do_syscall_64 kernel:get_random_bytes kernel:copy

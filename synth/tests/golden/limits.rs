@@ -151,3 +151,53 @@ fn too_many_open_crossings_are_closed() {
         ",
     );
 }
+
+#[test]
+fn limits_bound_the_spans_of_a_request() {
+    let limits = |spans_per_request, depth| {
+        let mut case = Case::default();
+        case.inference.spans_per_request = spans_per_request;
+        case.inference.depth = depth;
+        case
+    };
+    let drawing = "
+        l     = fw:run handler load
+        b     = fw:run handler build
+        1/a @ | llllbbbb
+        ";
+    limits(2, 8).check(
+        drawing,
+        "
+        a
+          handler 0..8
+            load 0..4
+        ",
+    );
+    limits(9, 1).check(
+        drawing,
+        "
+        a
+          handler 0..8
+        ",
+    );
+}
+
+#[test]
+fn of_too_many_spans_the_longest_stay() {
+    let mut case = Case::showing(&["hotspan.left_out"]);
+    case.inference.spans_per_request = 3;
+    case.check(
+        "
+        l     = fw:run handler load
+        b     = fw:run handler build
+        c     = fw:run handler check
+        1/a @ | lllbbbbbbcccc
+        ",
+        "
+        a
+          handler 0..13 left_out=1
+            build 3..9
+            check 9..13
+        ",
+    );
+}

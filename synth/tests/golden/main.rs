@@ -12,6 +12,7 @@ mod limits;
 mod nested;
 mod nesting;
 mod parents;
+mod parts;
 mod phases;
 mod resources;
 mod roots;
@@ -102,7 +103,15 @@ impl Default for Case<'_> {
     }
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    /// One that shows these attributes.
+    fn showing(shown: &'a [&'a str]) -> Self {
+        Self {
+            shown,
+            ..Self::default()
+        }
+    }
+
     #[track_caller]
     fn check(&self, drawing: &str, expected: &str) {
         let settings = Settings {

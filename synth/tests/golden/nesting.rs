@@ -25,10 +25,7 @@ fn crossings_nest_as_the_calls_nest() {
 
 #[test]
 fn workers_lie_under_the_solve_that_started_the_chain() {
-    let case = Case {
-        shown: &["hotspan.parent.source", "hotspan.workers"],
-        ..Case::default()
-    };
+    let case = Case::showing(&["hotspan.parent.source", "hotspan.workers"]);
     case.check(
         "
         1/a | SSSSSSSSSSSSSSSSSSSS

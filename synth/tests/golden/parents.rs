@@ -42,10 +42,7 @@ fn work_without_a_parent_is_counted_and_not_emitted() {
 
 #[test]
 fn a_remote_parent_is_named_and_said_to_be_remote() {
-    let case = Case {
-        shown: &["hotspan.parent.remote"],
-        ..Case::default()
-    };
+    let case = Case::showing(&["hotspan.parent.remote"]);
     case.check(
         "
         1/a^ | SSSS
@@ -125,10 +122,7 @@ fn targets_do_not_mix() {
 
 #[test]
 fn engines_of_a_process_without_requests_begin_traces() {
-    let case = Case {
-        shown: &["hotspan.parent.source", "hotspan.attempt"],
-        ..Case::default()
-    };
+    let case = Case::showing(&["hotspan.parent.source", "hotspan.attempt"]);
     case.check(
         "
         9:1/-  | SSSSSSSS     SSS

@@ -6,11 +6,7 @@ const SIDES: &[&str] = &["hotspan.origin", "hotspan.error_ns", "code.line.number
 
 #[test]
 fn a_request_that_no_sample_hits_has_its_phases_by_its_regions_caller() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         e         = fw:run handler:12 lib:solve c:SolveCpModel
         f         = fw:run handler:19 lib:solve c:SolveCpModel
@@ -30,11 +26,7 @@ fn a_request_that_no_sample_hits_has_its_phases_by_its_regions_caller() {
 
 #[test]
 fn the_time_of_a_region_beside_those_in_it_is_its_own() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         e         = fw:run handler:12 lib:solve c:SolveCpModel
         span      | a
@@ -76,11 +68,7 @@ fn what_nothing_was_seen_of_is_named_after_the_function_that_held_all_of_it() {
 
 #[test]
 fn phases_are_named_after_who_works_there() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         b         = fw:run handler:10 build:31 create lib:add
         e         = fw:run handler:12 lib:solve c:SolveCpModel
@@ -142,11 +130,7 @@ fn several_functions_before_a_region_are_several_spans() {
 
 #[test]
 fn a_function_that_ended_before_a_region_began_is_known_to_its_last_stack() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         b         = fw:run handler:10 build:31 create lib:add
         e         = fw:run handler:12 lib:solve c:SolveCpModel
@@ -167,11 +151,7 @@ fn a_function_that_ended_before_a_region_began_is_known_to_its_last_stack() {
 
 #[test]
 fn what_holds_a_region_is_beside_it_to_the_instant() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         h         = fw:run handler:10 lib:add
         e         = fw:run handler:12 lib:solve c:SolveCpModel
@@ -192,11 +172,7 @@ fn what_holds_a_region_is_beside_it_to_the_instant() {
 
 #[test]
 fn a_thread_that_waited_for_work_began_when_it_went_on() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         e         = fw:run handler:12 lib:solve c:SolveCpModel
         woke      |  ||  |
@@ -231,11 +207,7 @@ fn a_thread_that_served_another_since_it_waited_did_not() {
 
 #[test]
 fn a_task_may_have_handed_its_work_over_before_it_waited() {
-    Case {
-        shown: SIDES,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(SIDES).check(
         "
         w             = fw:run
         e             = fw:run handler:12 lib:solve c:SolveCpModel

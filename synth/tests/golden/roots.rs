@@ -1,4 +1,4 @@
-//! Waits of native threads: their stacks are where the thread stopped, without who called that.
+//! Stacks without callers: cut ones, and those of waits, which are where a native thread stopped.
 
 use crate::{Case, check};
 
@@ -118,10 +118,7 @@ fn the_c_librarys_functions_give_no_names() {
 
 #[test]
 fn waits_alone_may_be_many_calls() {
-    let case = Case {
-        shown: &["hotspan.merged"],
-        ..Case::default()
-    };
+    let case = Case::showing(&["hotspan.merged"]);
     case.check(
         "
         t            = c:tick
@@ -135,6 +132,54 @@ fn waits_alone_may_be_many_calls() {
             wait.runqueue 6..11
             tick.after_wait.runqueue 11..12
             wait.runqueue 12..17
+        ",
+    );
+}
+
+#[test]
+fn stacks_that_are_cut_name_nothing_wrongly() {
+    check(
+        "
+        h     = fw:run handler build
+        c     = lib:add c:insert
+        p     = fw:call handler build lib:add
+        1/a @ | hhhh  hhhh
+        1/a cut |   ccpp
+        2/b cut | cccccccc
+        ",
+        "
+        a
+          build 0..10
+        ",
+    );
+}
+
+#[test]
+fn a_native_thread_whose_stack_is_cut_is_where_it_is_seen() {
+    check(
+        "
+        w     = c:work
+        1/a cut | wwwwwwww
+        ",
+        "
+        a
+          work 0..8
+        ",
+    );
+}
+
+#[test]
+fn waits_whose_stacks_lack_native_frames_break_no_call_in_pieces() {
+    check(
+        "
+        s            = bin:<module> fw:run c:loop fw:call handler score c:sum
+        w            = bin:<module> fw:run fw:call handler score
+        1/a @        | ssss ssss ssssssssssssssssssssssss
+        1/a runqueue |     w    w
+        ",
+        "
+        a
+          score 0..34
         ",
     );
 }

@@ -138,11 +138,7 @@ fn what_awaits_a_handler_is_no_wait_and_bounds_it() {
 
 #[test]
 fn the_handlers_bounds_are_as_uncertain_as_its_samples_are_far() {
-    crate::Case {
-        shown: &["hotspan.error_ns"],
-        ..crate::Case::default()
-    }
-    .check(
+    crate::Case::showing(&["hotspan.error_ns"]).check(
         "
         f             = fw:run fw:run_in_threadpool
         h             = fw:run handler
@@ -213,11 +209,7 @@ fn requests_that_interleave_on_one_loop_have_their_own_spans() {
 
 #[test]
 fn brief_contention_is_summed_where_it_is_rare() {
-    crate::Case {
-        shown: &["hotspan.runqueue_ns"],
-        ..crate::Case::default()
-    }
-    .check(
+    crate::Case::showing(&["hotspan.runqueue_ns"]).check(
         "
         h            = fw:run handler
         1/a @        | hhhhhhhhhh hhhhhhhhhhh
@@ -232,11 +224,7 @@ fn brief_contention_is_summed_where_it_is_rare() {
 
 #[test]
 fn a_function_that_is_first_seen_waiting_began_before_that() {
-    Case {
-        shown: &["hotspan.error_ns"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["hotspan.error_ns"]).check(
         "
         l         = fw:run handler load
         c         = fw:run handler compute
@@ -256,11 +244,7 @@ fn a_function_that_is_first_seen_waiting_began_before_that() {
 
 #[test]
 fn waits_for_the_interpreters_lock_in_two_functions_are_two() {
-    Case {
-        shown: &["hotspan.error_ns"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["hotspan.error_ns"]).check(
         "
         l       = fw:run handler load
         c       = fw:run handler compute

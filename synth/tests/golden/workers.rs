@@ -9,11 +9,7 @@ const SUMS: &[&str] = &["hotspan.workers", "hotspan.workers_cpu_ns"];
 
 #[test]
 fn a_workers_functions_lie_beside_each_other_under_the_crossing_that_made_it() {
-    Case {
-        shown: WHOSE,
-        ..Case::default()
-    }
-    .check(
+    Case::showing(WHOSE).check(
         "
         s     = c:start_thread c:run c:work c:sort
         m     = c:start_thread c:run c:work c:merge
@@ -67,11 +63,7 @@ fn what_a_worker_does_besides_is_named_after_what_it_lies_beside() {
 
 #[test]
 fn a_workers_own_crossing_holds_its_functions() {
-    Case {
-        shown: &["hotspan.workers"],
-        ..Case::default()
-    }
-    .check(
+    Case::showing(&["hotspan.workers"]).check(
         "
         s     = c:start_thread c:W c:sort
         m     = c:start_thread c:W c:merge
