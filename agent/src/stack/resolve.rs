@@ -36,6 +36,27 @@ pub struct RawSample {
     pub stack: Vec<u8>,
 }
 
+impl RawSample {
+    /// Where the thread was.
+    pub fn registers(&self) -> Registers {
+        Registers {
+            ip: self.event.ip,
+            sp: self.event.sp,
+            bp: self.event.bp,
+        }
+    }
+
+    /// What a walk from there reads.
+    pub fn stack_copy(&self) -> StackCopy<'_> {
+        StackCopy {
+            start: self.event.sp,
+            bytes: &self.stack,
+            holes: self.event.stack_holes,
+            is_cut: self.event.flags & SampleFlags::STACK_CUT != 0,
+        }
+    }
+}
+
 /// What came of a sample.
 #[derive(Debug, Default)]
 pub struct Resolved {
@@ -246,18 +267,7 @@ impl Stacks {
             store: &mut self.objects,
             time_ns: event.time_ns,
         };
-        let registers = Registers {
-            ip: event.ip,
-            sp: event.sp,
-            bp: event.bp,
-        };
-        let stack = StackCopy {
-            start: event.sp,
-            bytes: &raw.stack,
-            holes: event.stack_holes,
-            is_cut: event.flags & SampleFlags::STACK_CUT != 0,
-        };
-        let walk = walker.walk(registers, &stack);
+        let walk = walker.walk(raw.registers(), &raw.stack_copy());
         if comes_with_stack(event) {
             self.stops.add(walk.stop);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hotspan::{
     stack::RawSample,
     target::Process,
-    unwind::{AddressSpace, ObjectStore, Registers, StackCopy, Walk, Walker},
+    unwind::{AddressSpace, ObjectStore, Walk, Walker},
 };
 use hotspan_common::SampleFlags;
 
@@ -21,25 +21,13 @@ const ROUNDS: u32 = 400;
 const NEAR: usize = 1024;
 
 fn walk(raw: &RawSample, space: &mut AddressSpace, store: &mut ObjectStore) -> Walk {
-    let event = &raw.event;
-    let registers = Registers {
-        ip: event.ip,
-        sp: event.sp,
-        bp: event.bp,
-    };
-    let stack = StackCopy {
-        start: event.sp,
-        bytes: &raw.stack,
-        holes: event.stack_holes,
-        is_cut: event.flags & SampleFlags::STACK_CUT != 0,
-    };
     let time_ns = now();
     let mut walker = Walker {
         space,
         store,
         time_ns,
     };
-    walker.walk(registers, &stack)
+    walker.walk(raw.registers(), &raw.stack_copy())
 }
 
 fn addresses(walk: &Walk) -> Vec<u64> {

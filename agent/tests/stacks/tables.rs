@@ -12,7 +12,7 @@ use hotspan::{
     object::Image,
     stack::{RawSample, Stacks},
     target::Process,
-    unwind::{AddressSpace, ObjectStore, Registers, StackCopy, Stop, StopCounts, Walker},
+    unwind::{AddressSpace, ObjectStore, Stop, StopCounts, Walker},
 };
 use nix::{sys::signal, unistd::Pid};
 use proptest::{
@@ -193,7 +193,6 @@ impl Standing {
     /// Walks the stack, and holds the walk against what must be true of all.
     fn walk(&self, ends: &mut StopCounts) -> Result<(), TestCaseError> {
         let begun = Instant::now();
-        let event = &self.raw.event;
         let mut space = AddressSpace::read(Arc::clone(&self.process), now()).unwrap();
         let mut store = ObjectStore::new(64 << 20);
         let mut walker = Walker {
@@ -201,20 +200,9 @@ impl Standing {
             store: &mut store,
             time_ns: now(),
         };
-        let registers = Registers {
-            ip: event.ip,
-            sp: event.sp,
-            bp: event.bp,
-        };
-        let stack = StackCopy {
-            start: event.sp,
-            bytes: &self.raw.stack,
-            holes: 0,
-            is_cut: false,
-        };
-        let walk = walker.walk(registers, &stack);
+        let walk = walker.walk(self.raw.registers(), &self.raw.stack_copy());
         prop_assert!(walk.frames.len() <= MAX_FRAMES);
-        prop_assert_eq!(walk.frames[0].address, event.ip);
+        prop_assert_eq!(walk.frames[0].address, self.raw.event.ip);
         let (last, before) = walk.frames.split_last().unwrap();
         for frame in before {
             let is_code = self.code.iter().any(|code| code.contains(&frame.address));

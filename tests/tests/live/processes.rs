@@ -46,15 +46,7 @@ fn split(engines_come: When, routes: &[&str]) -> Scene {
             service.get(&format!("{route}?seed={}", round + 1)).unwrap();
         }
     }
-    let outcome = agent.stop().unwrap();
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    let exported = receiver.wait_for_calls(&service.truth().unwrap()).unwrap();
-    let calls = service.stop().unwrap();
-    Scene {
-        outcome,
-        calls,
-        exported,
-    }
+    Scene::end(agent, &receiver, service)
 }
 
 /// Waits until an engine that has just started is known to have its solver, and OpenTelemetry if it uses that: the last

@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use hotspan_tests::{
-    agent::{Attach, Outcome},
+    agent::{Agent, Attach, Outcome},
     collector::Receiver,
     judge::{Case, Verdict, judge},
     otlp::Span,
@@ -22,6 +22,21 @@ pub struct Scene {
     pub outcome: Outcome,
     pub calls: Vec<Call>,
     pub exported: Vec<Span>,
+}
+
+impl Scene {
+    /// The agent ends first, and the service goes on.
+    pub fn end(agent: Agent, receiver: &Receiver, service: Service) -> Self {
+        let outcome = agent.stop().unwrap();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        let exported = receiver.wait_for_calls(&service.truth().unwrap()).unwrap();
+        let calls = service.stop().unwrap();
+        Self {
+            outcome,
+            calls,
+            exported,
+        }
+    }
 }
 
 /// A service under `options`, attached to, driven, and ended.
@@ -49,15 +64,7 @@ pub fn service_with(
     }
     eprintln!("  {} (after {:?})", agent.attached_line, agent.armed_after);
     drive(&service);
-    let outcome = agent.stop().unwrap();
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    let exported = receiver.wait_for_calls(&service.truth().unwrap()).unwrap();
-    let calls = service.stop().unwrap();
-    Scene {
-        outcome,
-        calls,
-        exported,
-    }
+    Scene::end(agent, &receiver, service)
 }
 
 /// A batch target, attached to and given work. It lives on after the detach, works, and ends well.
