@@ -4,10 +4,20 @@
 ///
 /// Left to itself, glibc takes the freeing of one as a sign that more will follow, and keeps what comes up to 32
 /// MiB: the symbol tables of a survey, which come once, would stay resident for as long as the agent runs.
+///
+/// Call before any thread is started.
+#[cfg_attr(
+    target_env = "gnu",
+    expect(
+        unsafe_code,
+        reason = "no crate wraps `mallopt`, and its environment variables would be the target's, too"
+    )
+)]
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     {
-        // SAFETY: they only set numbers; what cannot be set leaves things as they are.
+        // SAFETY: they take and set numbers alone, which no other thread reads yet; what cannot be set leaves things as
+        // they are.
         let _are_set = unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE)
                 & libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT)

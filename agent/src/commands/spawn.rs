@@ -68,11 +68,16 @@ impl Held for HeldChild {
 }
 
 /// The child tells its id and waits for a byte, or for the end of the agent.
+#[expect(
+    unsafe_code,
+    reason = "a child that waits before its program does so between fork and exec"
+)]
 fn wait_before_exec(command: &mut Command, birth: PipeWriter, gate: PipeReader, go: &PipeWriter) {
     let go = go.as_raw_fd();
     let wait = move || {
-        // SAFETY: the child's own copy of a descriptor that nothing in the child uses. With it open,
-        // the agent's end would not be noticed.
+        // With it open, the agent's end would not be noticed.
+        // SAFETY: the child's own copy of a descriptor that nothing in the child uses, and that has its number
+        // still: the agent keeps it open until the child has told its id.
         unsafe { rustix::io::close(go) };
         rustix::io::write(&birth, &std::process::id().to_ne_bytes())?;
         while rustix::io::read(&gate, &mut [0; 1]) == Err(rustix::io::Errno::INTR) {}

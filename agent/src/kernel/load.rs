@@ -254,6 +254,7 @@ where
     })
 }
 
+#[expect(unsafe_code, reason = "tokio's safe registration is deprecated")]
 fn ring(programs: &mut Ebpf, name: &'static str) -> Result<AsyncFd<RingBuf<MapData>>, KernelError> {
     // SAFETY: a ring buffer owns its map's descriptor, the same one until it is dropped.
     unsafe { AsyncFd::register(map(programs, name)?) }

@@ -17,6 +17,7 @@ const TRACEFS: &str = "/sys/kernel/tracing";
 ///
 /// # Errors
 /// The kernel's, if the namespace or the mount is refused.
+#[expect(unsafe_code, reason = "rustix has no safe `unshare`")]
 pub fn ensure() -> io::Result<()> {
     if Path::new(TRACEFS).join("events").is_dir() {
         return Ok(());

@@ -1,5 +1,10 @@
 //! The one place where bytes become the types of `hotspan_common`, and back.
 
+#![expect(
+    unsafe_code,
+    reason = "bytes that the kernel's programs wrote are of the types that they wrote"
+)]
+
 use std::ptr;
 
 use aya::Pod;

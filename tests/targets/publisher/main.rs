@@ -20,6 +20,10 @@ use libdd_otel_thread_ctx::linux::OwnedThreadContext;
 const WORK: Duration = Duration::from_micros(1_500);
 
 /// The region, named in `publisher.toml`.
+#[expect(
+    unsafe_code,
+    reason = "the catalogue finds it by its name, which no other symbol of the program or its libraries has"
+)]
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn publisher_work(_: u64) {
