@@ -6,7 +6,7 @@ use hotspan_synth::{
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
-use crate::timeline::{BASE, MS};
+use crate::drawing::{BASE, MS};
 
 /// One of thread 1 from one millisecond to another, which returned, under the span `a`. It is known by when it begins.
 pub fn crossing(region: RegionId, from: u64, to: u64) -> Crossing {

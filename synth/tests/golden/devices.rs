@@ -8,7 +8,7 @@ use hotspan_synth::{
     time::KernelTime,
 };
 
-use crate::{crossing as plain, timeline::MS, tree, unindented};
+use crate::{crossing as plain, drawing::MS, tree, unindented};
 
 const PASS: RegionId = RegionId(1);
 const ALLOCATE: RegionId = RegionId(2);

@@ -9,7 +9,7 @@ use hotspan_synth::{
 };
 
 use crate::{
-    timeline::{BASE, MS},
+    drawing::{BASE, MS},
     tree, unindented,
 };
 

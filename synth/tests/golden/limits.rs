@@ -2,7 +2,7 @@
 
 use hotspan_synth::Limits;
 
-use crate::{Case, timeline::MS};
+use crate::{Case, drawing::MS};
 
 #[test]
 fn workers_beyond_the_limit_are_summed_on_the_parent() {

@@ -1,11 +1,11 @@
-//! Timelines in, span trees out. See `timeline.rs` for how to draw.
+//! Timelines in, span trees out. See `drawing` for how to draw.
 
 mod crossing;
 mod density;
 mod devices;
+mod drawing;
 mod endings;
 mod engine;
-mod evidence;
 mod folding;
 mod inferred;
 mod limits;
@@ -17,7 +17,6 @@ mod phases;
 mod resources;
 mod roots;
 mod shared;
-mod timeline;
 mod tree;
 mod waits;
 mod workers;
@@ -29,7 +28,7 @@ use hotspan_synth::{
     region::{AttributeRule, Condition, FailureRule, Region, Role, Stage, ValueRule},
 };
 
-use crate::timeline::MS;
+use crate::drawing::MS;
 
 /// Letters, names and roles of the regions in the drawings.
 const REGIONS: &[(char, &str, Role)] = &[
@@ -121,7 +120,7 @@ impl<'a> Case<'a> {
         };
         let mut synth = Synth::new(settings);
         let mut spans = Vec::new();
-        let (events, end) = timeline::events(drawing);
+        let (events, end) = drawing::events(drawing);
         for event in REGIONS.iter().map(region).chain(events) {
             synth.handle(event, &mut spans);
         }

@@ -2,7 +2,7 @@
 
 use hotspan_synth::Limits;
 
-use crate::{Case, check, timeline::MS};
+use crate::{Case, check, drawing::MS};
 
 #[test]
 fn crossings_nest_as_the_calls_nest() {

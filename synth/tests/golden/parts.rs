@@ -1,6 +1,6 @@
 //! Requests whose spans are made before all of their evidence has come: in parts, or too early.
 
-use crate::{Case, check, timeline::MS};
+use crate::{Case, check, drawing::MS};
 
 #[test]
 fn samples_that_come_after_the_spans_were_made_are_counted() {

@@ -7,7 +7,7 @@ use hotspan_synth::{
     time::KernelTime,
 };
 
-use crate::{REGIONS, crossing as plain, region, timeline::MS, tree, unindented};
+use crate::{REGIONS, crossing as plain, drawing::MS, region, tree, unindented};
 
 const SHOWN: &[&str] = &[
     "process.memory.rss_change_bytes",

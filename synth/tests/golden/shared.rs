@@ -9,7 +9,7 @@ use hotspan_synth::{
     time::KernelTime,
 };
 
-use crate::{crossing as plain, timeline::MS, tree, unindented};
+use crate::{crossing as plain, drawing::MS, tree, unindented};
 
 const GENERATE: RegionId = RegionId(1);
 const STEP: RegionId = RegionId(2);

@@ -9,7 +9,7 @@ use hotspan_synth::{
     time::UnixTime,
 };
 
-use crate::timeline::{BASE, MS};
+use crate::drawing::{BASE, MS};
 
 /// Spans below the target's own, each with its bounds in columns, the attributes in `shown`, its
 /// status and its events; then the counts.

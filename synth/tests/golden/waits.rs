@@ -2,7 +2,7 @@
 
 use hotspan_synth::settings::Inference;
 
-use crate::{Case, check, timeline::MS};
+use crate::{Case, check, drawing::MS};
 
 #[test]
 fn awaits_between_work_on_the_loop() {

@@ -2,7 +2,7 @@
 
 use hotspan_synth::Limits;
 
-use crate::{Case, check, timeline::MS};
+use crate::{Case, check, drawing::MS};
 
 const WHOSE: &[&str] = &["hotspan.parent.source", "thread.id"];
 const SUMS: &[&str] = &["hotspan.workers", "hotspan.workers_cpu_ns"];

@@ -9,21 +9,28 @@
 //! - `tick` marks when time is told (each column, if there is no such row), `open` announces the
 //!   crossing of that letter, `clock` compares the clocks, which are that many milliseconds apart.
 //!
-//! Rows of samples and waits, and what stands behind their letters: `evidence.rs`.
+//! Rows of samples and waits: `evidence.rs`; what stands behind their letters: `stacks.rs`.
 //!
 //! After a run: `!` it ends there by an exception, `~` it was found gone after these columns, `}`
 //! hotspan detached after these columns, `>` no end is delivered.
 
+mod evidence;
+mod parents;
+mod rows;
+mod stacks;
+
 use std::collections::BTreeMap;
 
 use hotspan_synth::{
-    event::{
-        Crossing, Ending, Event, OpenCrossing, Parent, ParentRead, ParentSource, Target,
-        ThreadEnded,
-    },
-    ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
+    event::{Crossing, Event, OpenCrossing, Target, ThreadEnded},
+    ids::{CrossingId, RegionId, TargetId},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
+
+use evidence::{EvidenceRow, What, Whose};
+use parents::{lineage, read};
+use rows::{Delivery, Row, Run, has_evidence, row, runs, tokens};
+use stacks::Stacks;
 
 pub const MS: u64 = 1_000_000;
 
@@ -33,72 +40,43 @@ const ENGINE: u32 = 9;
 /// What column 0 is in Unix time.
 pub const BASE: u64 = 1_700_000_000_000 * MS;
 
-use crate::evidence::{self, Stacks, What, Whose};
-
-struct Row<'a> {
-    target: u32,
-    thread: u32,
-    creator: Option<u32>,
-    parent: Option<&'a str>,
-    delivery: Delivery,
-    cells: &'a str,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Delivery {
-    AtEnd,
-    Late(u64),
-    Lost,
-}
+/// Rows that hold no events of threads.
+const MARKS: [&str; 5] = ["tick", "open", "clock", "span", "woke"];
 
 /// Events in the order of delivery, and the time at the end of the drawing.
 pub fn events(drawing: &str) -> (Vec<Event>, KernelTime) {
-    let lines: Vec<(&str, &str)> = drawing
-        .lines()
-        .filter_map(|line| line.split_once(" |"))
+    let rows = || drawing.lines().filter_map(|line| line.split_once(" |"));
+    let width = rows().map(|(_, cells)| cells.len() as u64).max();
+    let width = width.unwrap_or(0);
+    let lines: Vec<(&str, &str)> = rows()
+        .map(|(label, cells)| (label.trim(), cells.strip_prefix(' ').unwrap_or(cells)))
         .collect();
-    let width = lines
-        .iter()
-        .map(|(_, cells)| cells.len() as u64)
-        .max()
-        .unwrap_or(0);
+    let stacks = Stacks::read(drawing);
     let mut drawn = Drawn::default();
-    let rows = lines
+    let is_row = |(label, _): &&(&str, &str)| !MARKS.contains(label);
+    let (evidence, crossings): (Vec<_>, Vec<_>) = lines
         .iter()
-        .map(|(label, cells)| (label.trim(), cells.strip_prefix(' ').unwrap_or(cells)));
-    let is_row = |label: &str| !matches!(label, "tick" | "open" | "clock" | "span" | "woke");
-    for (label, cells) in rows
-        .clone()
-        .filter(|(label, _)| is_row(label) && !has_evidence(label))
-    {
+        .filter(is_row)
+        .partition(|(label, _)| has_evidence(label));
+    for (label, cells) in crossings {
         drawn.row(&row(label, cells));
     }
-    let stacks = Stacks::read(drawing);
     for event in stacks.announcements() {
         drawn.deliver(0, 0, event);
     }
-    let marks = |name: &str| lines.iter().find(|(label, _)| label.trim() == name);
-    let marks = |name: &str| marks(name).map(|(_, cells)| cells.strip_prefix(' ').unwrap_or(cells));
+    let marks = |name: &str| lines.iter().find(|(label, _)| *label == name);
+    let marks = |name: &str| marks(name).map(|(_, cells)| *cells);
     let woken = runs(marks("woke").unwrap_or(""));
     drawn.woken = woken.iter().map(|(run, _)| run.start * MS).collect();
-    for (label, cells) in rows.filter(|(label, _)| is_row(label) && has_evidence(label)) {
+    for (label, cells) in evidence {
         drawn.evidence(label, cells, &stacks);
     }
     drawn.threads();
     drawn.clock(marks("clock").unwrap_or("0"));
     drawn.open(marks("open").unwrap_or(""));
-    for (run, letter) in runs(marks("span").unwrap_or("")) {
-        drawn.deliver(
-            run.start * MS + MS / 4,
-            1,
-            evidence::span(letter, run.start),
-        );
-    }
+    drawn.spans(marks("span").unwrap_or(""));
     let every = "|".repeat(width as usize + 1);
-    for (column, _) in runs(marks("tick").unwrap_or(&every)) {
-        let now = KernelTime(column.start * MS + MS / 2);
-        drawn.deliver(now.0, 3, Event::Tick { now });
-    }
+    drawn.ticks(marks("tick").unwrap_or(&every));
     drawn.queue.sort_by_key(|(time, rank, _)| (*time, *rank));
     (
         drawn.queue.into_iter().map(|(.., event)| event).collect(),
@@ -154,14 +132,13 @@ impl Drawn {
             woken: if row.thread == 1 { &self.woken } else { &[] },
         };
         let late = late.parse::<u64>().ok().map(|column| column * MS + MS / 4);
-        let events = evidence::events(
-            &whose,
-            What::of(what),
+        let row = EvidenceRow {
+            whose,
             cells,
-            runs(cells),
             stacks,
-            &self.crossings,
-        );
+            crossings: &self.crossings,
+        };
+        let events = row.events(What::of(what));
         for (time, event) in events {
             self.deliver(late.unwrap_or(time), 1, event);
         }
@@ -268,6 +245,20 @@ impl Drawn {
         }
     }
 
+    fn spans(&mut self, cells: &str) {
+        for (run, letter) in runs(cells) {
+            let at = run.start * MS + MS / 4;
+            self.deliver(at, 1, evidence::span(letter, run.start));
+        }
+    }
+
+    fn ticks(&mut self, cells: &str) {
+        for (column, _) in runs(cells) {
+            let now = KernelTime(column.start * MS + MS / 2);
+            self.deliver(now.0, 3, Event::Tick { now });
+        }
+    }
+
     fn open(&mut self, cells: &str) {
         for (run, letter) in runs(cells) {
             let seen = KernelTime(run.start * MS + MS / 4);
@@ -297,105 +288,6 @@ impl Drawn {
     }
 }
 
-/// Whether a row's label ends in a word for samples or waits.
-fn has_evidence(label: &str) -> bool {
-    let word = label.split_whitespace().nth(1);
-    word.is_some_and(|word| word != "lost" && !word.starts_with("late="))
-}
-
-fn row<'a>(label: &'a str, cells: &'a str) -> Row<'a> {
-    let (label, delivery) = match label.split_once(' ') {
-        None => (label, Delivery::AtEnd),
-        Some((label, "lost")) => (label, Delivery::Lost),
-        Some((label, rest)) => {
-            let column = rest
-                .trim()
-                .strip_prefix("late=")
-                .expect("`late=COLUMN` or `lost`");
-            (label, Delivery::Late(column.parse().expect("a column")))
-        }
-    };
-    let number = |text: &str| text.parse::<u32>().expect("a number in the label");
-    let (target, label) = label
-        .split_once(':')
-        .map_or((1, label), |(id, rest)| (number(id), rest));
-    let (label, parent) = label
-        .split_once('/')
-        .map_or((label, None), |(l, p)| (l, Some(p)));
-    let (thread, creator) = label
-        .split_once('<')
-        .map_or((label, None), |(l, c)| (l, Some(c)));
-    let (thread, creator) = (number(thread), creator.map(number));
-    Row {
-        target,
-        thread,
-        creator,
-        parent,
-        delivery,
-        cells,
-    }
-}
-
-pub struct Run {
-    pub start: u64,
-    proven: u64,
-    pub end: u64,
-    ending: Ending,
-    is_endless: bool,
-}
-
-/// Runs of equal characters, each with its character.
-fn runs(cells: &str) -> Vec<(Run, char)> {
-    let mut runs: Vec<(Run, char)> = Vec::new();
-    for (column, letter) in (0..).zip(cells.chars()) {
-        match runs.last_mut() {
-            Some((run, last)) if *last == letter && run.end == column && letter.is_alphabetic() => {
-                (run.end, run.proven) = (column + 1, column + 1);
-            }
-            _ if letter == ' ' => {}
-            _ => {
-                let (proven, end) = (column + 1, column + 1);
-                let ending = Ending::Returned;
-                runs.push((
-                    Run {
-                        start: column,
-                        proven,
-                        end,
-                        ending,
-                        is_endless: false,
-                    },
-                    letter,
-                ));
-            }
-        }
-    }
-    runs
-}
-
-/// Crossings: runs of letters, with the marks behind them.
-fn tokens(cells: &str) -> Vec<(Run, char)> {
-    let mut tokens: Vec<(Run, char)> = Vec::new();
-    for (run, letter) in runs(cells) {
-        let ending = match letter {
-            '!' => Ending::Caught,
-            '~' => Ending::Unwound,
-            '}' => Ending::Detached,
-            '>' => Ending::Returned,
-            _ => {
-                tokens.push((run, letter));
-                continue;
-            }
-        };
-        let (before, _) = tokens.last_mut().expect("a mark stands behind a run");
-        (before.end, before.ending) = (run.end, ending);
-        before.is_endless |= letter == '>';
-        if letter == '!' {
-            before.proven = run.end;
-        }
-    }
-    tokens
-}
-
 fn target(id: u32) -> Target {
     Target {
         id: TargetId(id),
@@ -403,33 +295,5 @@ fn target(id: u32) -> Target {
         executable: "python".to_owned(),
         resource: Vec::new(),
         begins_traces: id == ENGINE,
-    }
-}
-
-/// The context of the target's span of that name: its first letter, in each byte.
-pub fn read(name: &str) -> ParentRead {
-    let letter = name.bytes().next().expect("a name");
-    if letter == b'-' {
-        return ParentRead::None("no_active_span".to_owned());
-    }
-    ParentRead::Found(Parent {
-        // Capitals are other spans of the same trace.
-        trace_id: TraceId([letter.to_ascii_lowercase(); 16]),
-        span_id: SpanId([letter; 8]),
-        sampled: !name.ends_with('-'),
-        remote: name.ends_with('^'),
-        source: ParentSource::Python,
-        by_lineage: false,
-    })
-}
-
-/// What a thread reads that descends from a crossing with this parent.
-pub fn lineage(read: ParentRead, by_lineage: bool) -> ParentRead {
-    match read {
-        ParentRead::Found(parent) => ParentRead::Found(Parent {
-            by_lineage: parent.by_lineage || by_lineage,
-            ..parent
-        }),
-        none @ ParentRead::None(_) => none,
     }
 }
