@@ -12,6 +12,7 @@ pub mod event;
 mod folding;
 pub mod ids;
 mod inference;
+mod latest;
 pub mod recording;
 pub mod region;
 pub mod settings;

@@ -2,12 +2,11 @@
 //! can tell for which request its calls are made. They are shown all the same: each outermost call of an
 //! engine is the root of a trace, under the resource of that process.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use crate::{
     crossings::{item::Item, known::Anchor, regions::KnownRegion},
     event::{Parent, Target},
     ids::TargetId,
+    latest::Latest,
     region::Role,
     spans::identity::own_trace_id,
     synth::Synth,
@@ -23,46 +22,34 @@ const ANSWERS: [&str; 3] = ["no_active_span", "no_reader", "not_a_python_thread"
 #[derive(Debug, Default)]
 pub(crate) struct OwnTraces {
     /// And whether a span has been active at one of their calls.
-    targets: BTreeMap<TargetId, bool>,
-    order: VecDeque<TargetId>,
+    targets: Latest<TargetId, bool>,
 }
 
 impl OwnTraces {
     /// Takes in what is known of a target.
     pub fn target(&mut self, target: &Target) {
         if !target.begins_traces {
-            if self.targets.remove(&target.id).is_some() {
-                self.order.retain(|other| *other != target.id);
-            }
-            return;
-        }
-        if self.targets.contains_key(&target.id) {
-            return;
-        }
-        self.targets.insert(target.id, false);
-        self.order.push_back(target.id);
-        while self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.targets.remove(&oldest);
+            self.targets.remove(target.id);
+        } else if !self.has(target.id) {
+            self.targets.insert(target.id, false, REMEMBERED);
         }
     }
 
     /// A span was active at a call: it has requests of its own, and what is none of theirs is counted.
     pub fn has_requests(&mut self, target: TargetId) {
-        if let Some(active) = self.targets.get_mut(&target) {
+        if let Some(active) = self.targets.get_mut(target) {
             *active = true;
         }
     }
 
     /// Whether its engines begin traces, or have begun some.
     pub fn has(&self, target: TargetId) -> bool {
-        self.targets.contains_key(&target)
+        self.targets.get(target).is_some()
     }
 
     /// Whether its engines begin traces now.
     fn begin_in(&self, target: TargetId) -> bool {
-        self.targets.get(&target) == Some(&false)
+        self.targets.get(target) == Some(&false)
     }
 }
 

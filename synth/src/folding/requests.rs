@@ -1,14 +1,11 @@
 //! When requests began: by the service's own spans, and by what it was woken up for.
 
-use std::collections::VecDeque;
-
-use rustc_hash::FxHashMap;
-
 use crate::{
     clock::Clock,
     crossings::parents::SpanContext,
     event::{Arrival, TargetSpan},
     ids::TargetId,
+    latest::Latest,
     time::UnixTime,
 };
 
@@ -39,8 +36,7 @@ struct Beginning {
 /// The latest requests, bounded in number.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    by_key: FxHashMap<RequestKey, Beginning>,
-    order: VecDeque<RequestKey>,
+    by_key: Latest<RequestKey, Beginning>,
 }
 
 impl Requests {
@@ -50,42 +46,22 @@ impl Requests {
             trace_id: span.trace_id,
             span_id: span.span_id,
         };
-        self.entry((span.target, context), limit, |beginning| {
-            beginning.span = Some(span.start);
-        });
+        let key = (span.target, context);
+        self.by_key.entry(key, limit as usize).span = Some(span.start);
     }
 
     /// Takes in when the work of a task that serves the span came in.
     pub fn arrival(&mut self, key: RequestKey, arrival: Arrival, limit: u32) {
-        self.entry(key, limit, |beginning| {
-            let is_earlier = |known: &Arrival| arrival.woken < known.woken;
-            if beginning.arrival.as_ref().is_none_or(is_earlier) {
-                beginning.arrival = Some(arrival);
-            }
-        });
-    }
-
-    fn entry(&mut self, key: RequestKey, limit: u32, change: impl FnOnce(&mut Beginning)) {
-        let mut is_new = false;
-        let beginning = self.by_key.entry(key).or_insert_with(|| {
-            is_new = true;
-            Beginning::default()
-        });
-        change(beginning);
-        if is_new {
-            self.order.push_back(key);
-        }
-        while self.order.len() > limit as usize
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_key.remove(&oldest);
+        let known = &mut self.by_key.entry(key, limit as usize).arrival;
+        if known.is_none_or(|known| arrival.woken < known.woken) {
+            *known = Some(arrival);
         }
     }
 
     /// When a request began. What woke the service counts only if the span began in the very step that followed: a
     /// task may serve several requests, one after the other.
     pub fn begun(&self, key: RequestKey, clock: &Clock) -> Option<Begun> {
-        let Beginning { span, arrival } = self.by_key.get(&key)?;
+        let Beginning { span, arrival } = self.by_key.get(key)?;
         let start = (*span)?;
         let woken = arrival.and_then(|arrival| {
             let [woken, stepped] = [arrival.woken, arrival.stepped].map(|time| clock.convert(time));
@@ -175,6 +151,8 @@ mod tests {
         for target in 0..5 {
             requests.arrival((TargetId(target), CONTEXT), arrival, 2);
         }
-        assert_eq!((requests.by_key.len(), requests.order.len()), (2, 2));
+        let is_known = |target: &u32| requests.by_key.get((TargetId(*target), CONTEXT)).is_some();
+        let known: Vec<u32> = (0..5).filter(is_known).collect();
+        assert_eq!(known, [3, 4]);
     }
 }

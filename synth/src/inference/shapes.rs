@@ -1,15 +1,12 @@
 //! Which kinds of requests there are: what they are called, and the longest span directly in them. All of their spans
 //! would tell kinds apart that are one: of the brief ones, stacks show others each time.
 
-use std::{
-    collections::VecDeque,
-    hash::{Hash as _, Hasher as _},
-};
+use std::hash::{Hash as _, Hasher as _};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 
 use super::{findings::Origin, lane::Found};
-use crate::ids::TargetId;
+use crate::{ids::TargetId, latest::Latest};
 
 /// Requests of one kind after which it is known.
 const KNOWN_AFTER: u32 = 48;
@@ -21,8 +18,7 @@ type Kind = (TargetId, u64);
 /// How often each kind was met.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    met: FxHashMap<Kind, u32>,
-    order: VecDeque<Kind>,
+    met: Latest<Kind, u32>,
 }
 
 impl Shapes {
@@ -43,17 +39,8 @@ impl Shapes {
         let mut hasher = FxHasher::default();
         (name, &longest.name).hash(&mut hasher);
         let kind = (target, hasher.finish());
-        let met = self.met.entry(kind).or_insert_with(|| {
-            self.order.push_back(kind);
-            0
-        });
+        let met = self.met.entry(kind, KINDS);
         *met = met.saturating_add(1);
-        let is_known = *met > KNOWN_AFTER;
-        if self.order.len() > KINDS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.met.remove(&oldest);
-        }
-        is_known
+        *met > KNOWN_AFTER
     }
 }

@@ -3,13 +3,7 @@
 //! They work beside the thread that made them: their spans lie under the span that they descend from, and none of
 //! their time is counted as the request's.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, VecDeque},
-    ops::Range,
-};
-
-use rustc_hash::FxHashMap;
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use super::{
     choose::{Chooser, EXPLAINS_PERCENT, Place},
@@ -23,6 +17,7 @@ use super::{
 use crate::{
     event::{Frame, ThreadEnded},
     ids::{FunctionId, TargetId},
+    latest::Latest,
     time::KernelTime,
 };
 
@@ -32,8 +27,7 @@ const LIVES: usize = 4_096;
 /// When threads began and ended.
 #[derive(Debug, Default)]
 pub(super) struct Lives {
-    by_thread: FxHashMap<(TargetId, u32), Life>,
-    order: VecDeque<(TargetId, u32)>,
+    by_thread: Latest<(TargetId, u32), Life>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,14 +47,7 @@ impl Lives {
             to: thread.ended,
             queued_ns: thread.queued_ns,
         };
-        if self.by_thread.insert(key, life).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > LIVES
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_thread.remove(&oldest);
-        }
+        self.by_thread.insert(key, life, LIVES);
     }
 
     /// Whether a thread has ended that was seen so.
@@ -70,7 +57,7 @@ impl Lives {
 
     fn of(&self, target: TargetId, thread: u32, lane: &Lane) -> Option<Life> {
         let (first, last) = (lane.first()?, lane.ended()?);
-        let life = self.by_thread.get(&(target, thread)).copied();
+        let life = self.by_thread.get((target, thread)).copied();
         life.filter(|life| life.from <= first && last <= life.to)
     }
 

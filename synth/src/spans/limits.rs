@@ -1,13 +1,11 @@
 //! How many spans may still go out.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::Hash,
-};
+use std::hash::Hash;
 
 use crate::{
     crossings::parents::SpanContext,
     ids::TraceId,
+    latest::Latest,
     settings::Limits,
     summary::{Dropped, Noted, Tally},
     time::KernelTime,
@@ -18,38 +16,28 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Counts by key, of the latest keys only.
 #[derive(Debug)]
 struct Counts<K> {
-    by_key: HashMap<K, u32>,
-    order: VecDeque<K>,
+    by_key: Latest<K, u32>,
     capacity: usize,
 }
 
 impl<K: Copy + Eq + Hash> Counts<K> {
     fn new(capacity: u32) -> Self {
-        let capacity = capacity.max(1) as usize;
         Self {
-            by_key: HashMap::new(),
-            order: VecDeque::new(),
-            capacity,
+            by_key: Latest::default(),
+            capacity: capacity as usize,
         }
     }
 
     fn of(&self, key: K) -> u32 {
-        self.by_key.get(&key).copied().unwrap_or(0)
+        self.by_key.get(key).copied().unwrap_or(0)
     }
 
     fn add(&mut self, key: K, tally: &mut Tally) {
-        if let Some(count) = self.by_key.get_mut(&key) {
+        if let Some(count) = self.by_key.get_mut(key) {
             *count += 1;
-            return;
-        }
-        if self.order.len() >= self.capacity
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_key.remove(&oldest);
+        } else if self.by_key.insert(key, 1, self.capacity) {
             tally.noted(Noted::TracesForgotten, 1);
         }
-        self.by_key.insert(key, 1);
-        self.order.push_back(key);
     }
 }
 
