@@ -1,6 +1,8 @@
 //! Crossings on their way: what each becomes, and whose child it is.
 
-pub(crate) mod decide;
+mod apply;
+mod decide;
+mod fate;
 pub(crate) mod item;
 pub(crate) mod known;
 pub(crate) mod parents;
