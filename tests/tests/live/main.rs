@@ -4,6 +4,7 @@
 //! that it was not covered. They run one at a time, by a lock.
 
 mod attributes;
+mod births;
 mod cuda;
 mod engine;
 mod examples;
@@ -11,10 +12,12 @@ mod export;
 mod faults;
 mod guard;
 mod hardship;
+mod input;
 mod interpreters;
 mod kernel_frames;
 mod lifecycle;
 mod llama;
+mod looks;
 mod memory;
 mod onnx;
 mod parents;
