@@ -1,0 +1,204 @@
+//! `stacks.py` under the sampler.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hotspan::{
+    context::{self, memory::Memory, python::StepPoint},
+    kernel::{Armed, Kernel, ProbePoint, StackRules},
+    target::Process,
+};
+use hotspan_common::{Cookie, RegionSpec, SampleEvent, Target};
+use hotspan_tests::{
+    paths, python,
+    service::Batch,
+    stretches::{self, Stretch},
+};
+use tempfile::TempDir;
+use tokio::runtime;
+
+use super::{FREQUENCY, ROUNDS, VERSIONS};
+
+/// A stack, with its functions' names as the target's memory has them at the end.
+pub struct Named {
+    pub event: SampleEvent,
+    pub names: Vec<String>,
+}
+
+impl Named {
+    pub fn describe(&self) -> String {
+        let SampleEvent {
+            time_ns,
+            period_or_end_ns,
+            flags,
+            ..
+        } = self.event;
+        format!(
+            "{time_ns}..{period_or_end_ns} flags {flags:#x} in {}",
+            self.names.join("<")
+        )
+    }
+}
+
+/// What was seen, and what there was.
+pub struct Run {
+    pub samples: Vec<Named>,
+    pub stretches: Vec<Stretch>,
+    /// Looks at leaving threads for which there was no time left, or that could not be read, and returns that
+    /// the kernel did not tell of: each may be a wait.
+    pub unseen: u64,
+}
+
+/// Has `stacks.py` do its rounds under the sampler.
+pub fn sampled(minor: &str) -> Option<Run> {
+    let (_, requirements, name_offset) = VERSIONS.iter().find(|version| version.0 == minor)?;
+    let Some(interpreter) = python::version(minor) else {
+        eprintln!(
+            "NOT COVERED: CPython {minor} is not installed here, nor unpacked by tests/interpreters/from-debian"
+        );
+        return None;
+    };
+    let venv = python::Venv::with(requirements, &interpreter).unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("stretches.jsonl");
+    let mut batch = Batch::start(
+        Command::new(venv.python())
+            .arg(paths::targets().join("stacks.py"))
+            .env("STRETCHES", &path),
+    )
+    .unwrap();
+    // Imports are done, and OpenTelemetry's context exists.
+    batch.work(1, Duration::from_secs(60)).unwrap();
+    let process = Arc::new(Process::open(batch.pid()).unwrap());
+    let findings = context::inspect(&process, &process.mappings().unwrap());
+    assert_eq!(findings.frames.enabled, 1, "{}", findings.label);
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    let mut kernel = loaded(&process, &findings);
+    let started = Instant::now();
+    let ticking = kernel.sample(FREQUENCY).unwrap();
+    eprintln!(
+        "  the sampler in {:?}, by {}",
+        started.elapsed(),
+        ticking.clock
+    );
+    let _steps = follow_coroutines(&mut kernel, &process, &findings.coroutines.steps);
+    batch.work(ROUNDS, Duration::from_secs(60)).unwrap();
+    drop(ticking);
+    let memory = Memory::open(batch.pid()).unwrap();
+    let mut names = Names {
+        memory: &memory,
+        name_offset: *name_offset,
+        text_offset: u64::from(findings.python.ascii_text),
+        known: HashMap::new(),
+    };
+    let samples = taken(&mut kernel, &mut names);
+    let counters = kernel.counters().unwrap();
+    assert_eq!(counters.get("kernel.samples_lost"), 0);
+    let stretches = stretches::read(&path).unwrap();
+    batch.finish().unwrap();
+    Some(Run {
+        samples,
+        stretches,
+        unseen: ["waits_unseen", "work_unreadable", "switches_missed"]
+            .map(|name| counters.get(&format!("kernel.{name}")))
+            .iter()
+            .sum(),
+    })
+}
+
+/// The programs, told of the process.
+fn loaded(process: &Process, findings: &context::ContextFindings) -> Kernel {
+    let started = Instant::now();
+    let mut kernel = Kernel::load(Some(StackRules {
+        frequency: FREQUENCY,
+        kernel_frames: false,
+    }))
+    .unwrap();
+    eprintln!("  programs loaded in {:?}", started.elapsed());
+    kernel
+        .set_target(
+            process.root_pid().unwrap(),
+            Target {
+                pidns_dev: process.pid_namespace().dev,
+                pidns_ino: process.pid_namespace().ino,
+                tick_ns: 1_000_000_000 / u64::from(FREQUENCY.get()),
+                python: findings.python,
+                frames: findings.frames,
+                coroutines: findings.coroutines.layout,
+                ..Target::default()
+            },
+        )
+        .unwrap();
+    kernel
+}
+
+/// The samples of a run, all of which the ring has held.
+fn taken(kernel: &mut Kernel, names: &mut Names<'_>) -> Vec<Named> {
+    let mut samples = Vec::new();
+    loop {
+        let taken = kernel.samples(|sample| {
+            let frames = &sample.event.python[..sample.event.python_len as usize];
+            samples.push(Named {
+                event: *sample.event,
+                names: frames.iter().map(|frame| names.of(frame.code)).collect(),
+            });
+        });
+        assert_eq!(taken.unknown, 0);
+        if !taken.more {
+            break;
+        }
+    }
+    samples
+}
+
+/// Arms the places where steps of tasks begin, as region 0.
+fn follow_coroutines(kernel: &mut Kernel, process: &Process, steps: &[StepPoint]) -> Armed {
+    let points: Vec<ProbePoint> = steps
+        .iter()
+        .map(|step| ProbePoint {
+            file_offset: step.file_offset,
+            cookie: Cookie {
+                region: 0,
+                kind: step.kind.wire(),
+                condition: 0,
+                generation: 0,
+            },
+        })
+        .collect();
+    assert!(points.len() >= 2, "{steps:?}");
+    kernel.set_region(0, RegionSpec::default()).unwrap();
+    let pid = NonZeroU32::new(process.pid()).unwrap();
+    kernel.arm(pid, &steps[0].object, &points).unwrap()
+}
+
+struct Names<'a> {
+    memory: &'a Memory,
+    name_offset: u64,
+    text_offset: u64,
+    known: HashMap<u64, String>,
+}
+
+impl Names<'_> {
+    fn of(&mut self, code: u64) -> String {
+        let read = || {
+            let text = self.memory.read_u64(code + self.name_offset)?;
+            self.memory.read_c_string(text + self.text_offset, 64)
+        };
+        self.known
+            .entry(code)
+            .or_insert_with(|| match read() {
+                Ok(Some(name)) => String::from_utf8_lossy(&name).into_owned(),
+                _ => "?".to_owned(),
+            })
+            .clone()
+    }
+}
