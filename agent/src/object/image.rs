@@ -1,12 +1,6 @@
 //! An ELF file: headers, segments, and bytes by file offset or by address.
 
-use std::{
-    fmt,
-    fs::{File, Metadata},
-    io,
-    os::unix::fs::{FileExt, MetadataExt},
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use object::{
     LittleEndian as LE,
@@ -15,6 +9,8 @@ use object::{
     read::elf::{FileHeader as _, NoteIterator},
 };
 use thiserror::Error;
+
+use super::identity::{BuildId, FileKey};
 
 /// The largest piece of a file that is read at once; the largest symbol tables known are a tenth of it.
 const MAX_PIECE: u64 = 512 << 20;
@@ -34,72 +30,6 @@ pub enum OpenError {
     /// Another bitness, byte order or machine.
     #[error("not for this machine: {0}")]
     Foreign(&'static str),
-}
-
-/// Which state of which file: analyses are cached by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileKey {
-    /// Device.
-    pub device: u64,
-    /// Inode.
-    pub inode: u64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Last modification, in nanoseconds since the Unix epoch.
-    pub modified_ns: i128,
-}
-
-/// Which file, whatever its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FileId {
-    /// Device.
-    pub device: u64,
-    /// Inode.
-    pub inode: u64,
-}
-
-impl FileKey {
-    /// The state that a file's metadata shows.
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified_ns: i128::from(metadata.mtime()) * 1_000_000_000
-                + i128::from(metadata.mtime_nsec()),
-        }
-    }
-
-    /// The file alone.
-    pub fn id(self) -> FileId {
-        FileId {
-            device: self.device,
-            inode: self.inode,
-        }
-    }
-}
-
-/// The linker's build id.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct BuildId(Vec<u8>);
-
-impl BuildId {
-    /// Whether `hex`, in lower case, is the id or a prefix of it.
-    pub fn starts_with(&self, hex: &str) -> bool {
-        self.to_string().starts_with(hex)
-    }
-}
-
-impl fmt::Display for BuildId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for BuildId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// A program header, as far as it matters here.

@@ -5,6 +5,7 @@
 
 pub mod constant;
 pub mod exits;
+mod identity;
 mod image;
 mod links;
 pub mod references;
@@ -12,7 +13,8 @@ pub mod rtti;
 mod symbols;
 mod unwind;
 
-pub use image::{BuildId, FileId, FileKey, Image, OpenError};
+pub use identity::{BuildId, FileId, FileKey};
+pub use image::{Image, OpenError};
 pub use links::Links;
 pub use symbols::{Symbol, SymbolKind, SymbolTable};
 pub(crate) use unwind::Row;

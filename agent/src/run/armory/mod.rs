@@ -1,19 +1,19 @@
 //! The armed regions of all targets: their numbers, their probes, and what the rate guard did to them.
 
+mod plan;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use hotspan_common::{MAX_REGIONS, PointKind, RegionSpec};
+use hotspan_common::{MAX_REGIONS, PointKind};
 use hotspan_synth::ids::RegionId;
 
-use crate::{
-    kernel::{Armed, Kernel, KernelError, ProbePoint},
-    object::FileId,
-};
+use self::plan::LinkKey;
+pub use self::plan::{Place, Plan};
+use crate::kernel::{Armed, Kernel, KernelError, ProbePoint};
 
 /// First pause of a region that was hit too often; each further trip doubles it. What was hit too often
 /// once is so again, as a rule, and each try costs the target some hundred hits.
@@ -25,67 +25,6 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
 /// Programs that a process may execute in a row without mapping an object before its links are let
 /// go: between a script and its interpreter stand a launcher or two.
 const KEPT_EXECS: u8 = 3;
-
-/// An object of a target: what its regions share. By file, so that it stays the same when the target
-/// executes another program that maps the file, too.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Process id in the root pid namespace, as the kernel's events name it.
-    pub target: u32,
-    /// Process id as `/proc` names it here.
-    pub pid: NonZeroU32,
-    /// The object.
-    pub file: FileId,
-}
-
-/// A region to arm.
-pub struct Plan {
-    /// Span name.
-    pub name: String,
-    /// Instructions; their cookies get the region's number when it is armed.
-    pub points: Vec<ProbePoint>,
-    /// What the kernel programs know of it.
-    pub spec: RegionSpec,
-    /// The slot that its text marks.
-    pub text_slot: Option<u32>,
-    /// The guard is expected to trip: the regions of this name get a link of their own, so that a trip only
-    /// drops that one, and touches no other probe.
-    pub apart: Option<String>,
-}
-
-impl Plan {
-    fn link(&self, place: &Place) -> LinkKey {
-        LinkKey {
-            place: place.clone(),
-            apart: self.apart.clone(),
-        }
-    }
-}
-
-/// What has a link: a place's regions together, or those of one name in it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct LinkKey {
-    place: Place,
-    apart: Option<String>,
-}
-
-impl Plan {
-    /// Whether it follows tasks: an object that is searched for regions all the same.
-    fn is_of_coroutines(&self) -> bool {
-        let kinds = [PointKind::Resume.wire(), PointKind::Woken.wire()];
-        self.points
-            .iter()
-            .all(|point| kinds.contains(&point.cookie.kind))
-    }
-
-    /// Whether it has crossings, or adds to those of others.
-    fn is_region(&self) -> bool {
-        let kinds = [PointKind::Entry.wire(), PointKind::Note.wire()];
-        self.points
-            .iter()
-            .any(|point| kinds.contains(&point.cookie.kind))
-    }
-}
 
 struct Entry {
     plan: Plan,

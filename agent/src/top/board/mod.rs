@@ -1,26 +1,22 @@
 //! Who is in flight, and what with: events, looks at the kernel's maps and looks from user space in, rows out.
 //! Pure.
 
+mod looks;
 mod names;
 mod pools;
 mod rows;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use hotspan_synth::{
-    event::{
-        Event, Function, OpenCrossing, Parent, ParentRead, Sample, SampleReason, TargetSpan,
-        WaitEvidence,
-    },
+    event::{Event, OpenCrossing, Parent, ParentRead, Sample, SampleReason, WaitEvidence},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
 use self::names::{NamedFrame, Names};
 pub use self::{
+    looks::{Serves, Standstill, TaskLook, ThreadLook},
     pools::Pool,
     rows::{Likely, Row, Waiting},
 };
@@ -34,62 +30,6 @@ const REQUESTS: usize = 512;
 const WAITS_FOR_EVENTS: &str = "io";
 /// Threads without a request that are remembered.
 const LOOSE_THREADS: usize = 4096;
-
-/// A thread of a target, as seen from user space.
-#[derive(Clone, Debug)]
-pub struct ThreadLook {
-    /// Target.
-    pub target: TargetId,
-    /// Thread id in the target's own pid namespace.
-    pub thread: u32,
-    /// The name that it has given itself, or has from the one that created it.
-    pub name: String,
-    /// When it was born, to within a clock tick.
-    pub born: UnixTime,
-    /// How it stands still; `None`: it runs, or could.
-    pub standstill: Option<Standstill>,
-}
-
-/// A task of an event loop that is suspended.
-#[derive(Clone, Debug)]
-pub struct TaskLook {
-    /// Target.
-    pub target: TargetId,
-    /// The loop's thread, in the target's own pid namespace.
-    pub thread: u32,
-    /// The task's address.
-    pub address: u64,
-    /// Since when.
-    pub since: KernelTime,
-    /// In whose service.
-    pub span: TargetSpan,
-}
-
-/// A thread that stood still at an instant.
-#[derive(Clone, Debug)]
-pub struct Standstill {
-    /// It has stood there since then, or longer,
-    pub since: KernelTime,
-    /// and up to then; it may run again.
-    pub seen: KernelTime,
-    /// What shows why.
-    pub evidence: WaitEvidence,
-    /// In whose service.
-    pub serves: Serves,
-    /// Functions that it is in, outermost first; empty where no span is active.
-    pub stack: Vec<Arc<Function>>,
-}
-
-/// Whom a thread serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Serves {
-    /// The request with this span of the target's.
-    Span(TargetSpan),
-    /// No span is active on it.
-    Nobody,
-    /// It is not one of an interpreter's threads, or what it says could not be read.
-    Unknown,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Key {
