@@ -79,6 +79,10 @@ pub struct Task {
 
 /// Between when a task's work came in: after its loop was woken up, and before its first step was over. All zero: not
 /// known.
+///
+/// A task's, where [`SampleEvent::idle_until_ns`] is a thread's: a loop goes on for whoever comes, so that it was idle
+/// proves nothing of any one of them, and most of what it does next is for others. And what comes in is there when the loop
+/// is woken up, while a thread that is handed work begins where it runs again, however long no CPU was free.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrival {
@@ -159,7 +163,8 @@ pub struct SampleEvent {
     /// `Timer`: for how long the thread could have run and did not since its last stack, or since its birth, in
     /// nanoseconds.
     pub queued_ns: u64,
-    /// When the thread last went on after a wait in which it worked for nobody; 0: not known.
+    /// When the thread last ran again after a wait in which it worked for nobody; 0: not known. When the work itself came in
+    /// is an [`Arrival`].
     pub idle_until_ns: u64,
     /// `Await`: how much earlier than `time_ns` the coroutine may have been suspended, in nanoseconds.
     pub early_ns: u64,

@@ -72,7 +72,7 @@ pub fn resumed(hit: &Hit, address: u64) {
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
     worker.arrival = Arrival {
-        woken_ns: worker.woken_ns,
+        woken_ns: worker.loop_woken_ns,
         stepped_ns: 0,
     };
     let task = key(worker, address);

@@ -233,11 +233,13 @@ pub fn back(tid: u32, now: u64) {
         worker.density.waited(now.saturating_sub(worker.off_ns));
     }
     worker.queued_ns += now.saturating_sub(runnable);
+    // What a loop was woken up for had come in by then, though no CPU was free for it.
     if worker.polls != 0 {
-        (worker.woken_ns, worker.polls) = (runnable, 0);
+        (worker.loop_woken_ns, worker.polls) = (runnable, 0);
     }
     worker.off_ns = 0;
     worker.back_ns = now;
+    // A thread that was handed work begins with it here.
     if worker.wait_state == IDLE {
         worker.idle_until_ns = now;
         worker.wait_state = NONE;

@@ -31,7 +31,7 @@ pub struct Worker {
     pub back_ns: u64,
     /// For how long it could have run and did not since its last stack, or since its birth, in nanoseconds.
     pub queued_ns: u64,
-    /// When it last went on after a wait in which it worked for nobody; 0: not known.
+    /// When it last ran again after a wait in which it worked for nobody; 0: not known.
     pub idle_until_ns: u64,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
@@ -47,8 +47,8 @@ pub struct Worker {
     pub task_context: u64,
     /// When the work of that task came in.
     pub arrival: Arrival,
-    /// When it was last woken up from a wait for descriptors.
-    pub woken_ns: u64,
+    /// When it was last woken up from a wait for descriptors, as event loops are; for whom, its tasks tell.
+    pub loop_woken_ns: u64,
     /// 1 if it is in such a wait.
     pub polls: u64,
     /// What it was doing when it left the CPU.

@@ -67,7 +67,8 @@ pub struct Sample {
     /// For how long the thread could have run and did not since its last stack, or since its birth, in nanoseconds.
     #[serde(default)]
     pub queued_ns: u64,
-    /// When the thread last went on after a wait in which it worked for nobody, if that is known.
+    /// When the thread last ran again after a wait in which it worked for nobody, if that is known. When the work itself
+    /// came in is an [`Arrival`].
     #[serde(default)]
     pub idle_until: Option<KernelTime>,
     /// The thread's innermost open crossing, or the one that it descends from.
@@ -104,7 +105,8 @@ pub struct Wait {
     /// How much earlier that may have been, in nanoseconds.
     #[serde(default)]
     pub early_ns: u64,
-    /// When the thread last went on after a wait in which it worked for nobody, if that is known.
+    /// When the thread last ran again after a wait in which it worked for nobody, if that is known. When the work itself
+    /// came in is an [`Arrival`].
     #[serde(default)]
     pub idle_until: Option<KernelTime>,
     /// It ran again.
@@ -126,6 +128,10 @@ pub struct Wait {
 
 /// Between when a task's work came in: the event loop had waited for descriptors and was woken up, and did not wait again
 /// before the first step of the task that was seen.
+///
+/// A task's, where [`Sample::idle_until`] is a thread's: a loop goes on for whoever comes, so that it was idle proves
+/// nothing of any one of them. And what comes in is there when the loop is woken up, while a thread that is handed work
+/// begins where it runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     /// The loop was woken up.
