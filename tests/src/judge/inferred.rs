@@ -114,11 +114,23 @@ fn may_lie_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
     reaches_into(span.start_ns) && reaches_into(span.end_ns)
 }
 
-/// Whether it must have been, wherever its sides truly are.
+/// Whether it must have been, wherever its sides truly are: with what it surely covers, if there is such a time, else
+/// with all that it may.
 fn surely_lies_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
     let error_ns = declared_error_ns(span);
-    let sides = [span.start_ns + error_ns, span.end_ns - error_ns];
-    sides.iter().all(|side| (start_ns..=end_ns).contains(side))
+    let (first, last) = (
+        span.start_ns + error_ns,
+        span.end_ns.saturating_sub(error_ns),
+    );
+    let (first, last) = if first <= last {
+        (first, last)
+    } else {
+        (
+            span.start_ns.saturating_sub(error_ns),
+            span.end_ns + error_ns,
+        )
+    };
+    start_ns <= first && last <= end_ns
 }
 
 fn declared_error_ns(span: &Span) -> u64 {
