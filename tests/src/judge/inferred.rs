@@ -3,6 +3,10 @@
 use super::{Index, SLACK_NS, Verdict};
 use crate::{otlp::Span, truth::Call};
 
+/// How long a thread may be without a CPU between the end of a span and letting go of it, on a machine with more work
+/// than it has CPUs.
+const LOST_CPU_NS: u64 = 50_000_000;
+
 /// Whether a span comes of samples or waits, or fills the time beside probes.
 pub(super) fn is_inferred(span: &Span) -> bool {
     span.text("hotspan.origin")
@@ -95,9 +99,10 @@ fn is_wait(span: &Span) -> bool {
 }
 
 /// Whether a span can lie in its parent. A span is still the current one while it is handed to its exporter,
-/// and who waits then (for the CPU, say) waits as long as it takes.
+/// and who waits then (for the CPU, say) waits as long as it takes, and maybe again.
 fn belongs_to(span: &Span, parent: &Span) -> bool {
-    let current_until_ns = parent.end_ns + SLACK_NS;
+    let slack_ns = if is_wait(span) { LOST_CPU_NS } else { SLACK_NS };
+    let current_until_ns = parent.end_ns + slack_ns;
     let begins = Span {
         end_ns: span.start_ns,
         ..span.clone()

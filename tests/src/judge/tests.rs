@@ -180,6 +180,26 @@ fn an_inferred_span_beside_its_parent_is_stray() {
 }
 
 #[test]
+fn who_waits_for_a_cpu_may_do_so_twice_before_it_lets_go_of_a_span_that_has_ended() {
+    let exported = [span("11", "", "GET /", 5, 5 * MS, 55 * MS)];
+    let strays = |origin: &str, start_ns| {
+        let mut wait = span("s", "11", "wait.runqueue", 5, start_ns, start_ns + 10 * MS);
+        wait.attributes
+            .insert("hotspan.origin".to_owned(), json!(origin));
+        let verdict = judge(&Case {
+            spans: &[wait],
+            calls: &[],
+            exported: &exported,
+            expect_from_ns: MS,
+        });
+        verdict.strays.len()
+    };
+    assert_eq!(strays("wait", 70 * MS), 0);
+    assert_eq!(strays("sample", 70 * MS), 1);
+    assert_eq!(strays("wait", 120 * MS), 1);
+}
+
+#[test]
 fn a_task_may_be_suspended_while_the_loop_computes_for_another() {
     let loops = call("11", 1, 10 * MS, 50 * MS);
     let solve = span("r", "11", "cpsat.solve", 1, 10 * MS, 50 * MS);
