@@ -2,7 +2,7 @@
 
 use crate::{
     event::{Parent, ParentRead, ParentSource},
-    ids::{SpanId, TraceId},
+    ids::{SpanId, TargetId, TraceId},
 };
 
 /// A span of the target, by which "the same parent" is judged.
@@ -11,6 +11,9 @@ pub(crate) struct SpanContext {
     pub trace_id: TraceId,
     pub span_id: SpanId,
 }
+
+/// A span of the target, in whose service work is done.
+pub(crate) type RequestKey = (TargetId, SpanContext);
 
 /// What follows from what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

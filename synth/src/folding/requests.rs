@@ -2,15 +2,11 @@
 
 use crate::{
     clock::Clock,
-    crossings::parents::SpanContext,
+    crossings::parents::{RequestKey, SpanContext},
     event::{Arrival, TargetSpan},
-    ids::TargetId,
     latest::Latest,
     time::UnixTime,
 };
-
-/// A span of the target, in whose service work is done.
-type RequestKey = (TargetId, SpanContext);
 
 /// A loop that was busy with others for longer than this, in nanoseconds, before the request's span began does not
 /// tell when the request came in.
@@ -80,7 +76,7 @@ impl Requests {
 mod tests {
     use super::*;
     use crate::{
-        ids::{SpanId, TraceId},
+        ids::{SpanId, TargetId, TraceId},
         time::{ClockAnchor, KernelTime},
     };
 

@@ -7,9 +7,8 @@ use super::{
     functions::{Functions, Layer},
     timeline::{Edge, Piece},
     tree::{Kid, Node, kids},
-    waits::Cause,
 };
-use crate::{event::Frame, ids::FunctionId, settings::Inference, time::KernelTime};
+use crate::{event::Frame, settings::Inference};
 
 /// A child that takes this part of its caller's time, in percent, explains it: they are one span.
 pub(super) const EXPLAINS_PERCENT: u64 = 90;
@@ -278,98 +277,4 @@ impl Chooser<'_> {
         span.children = children;
         vec![span]
     }
-
-    /// A span of this name for the pieces of a function.
-    pub(super) fn finding(&self, name: String, node: &Node) -> Finding {
-        let mut finding = self.of_pieces(name, node.pieces.clone());
-        let frame_at = |piece: &Piece| piece.frames.get(node.depth).copied();
-        let pieces = self.pieces.get(node.pieces.clone()).unwrap_or_default();
-        finding.frame = pieces.first().and_then(frame_at);
-        // A call is made on one line of its caller: more lines are more calls.
-        let caller_line = |piece: &Piece| {
-            let above = node.depth.checked_sub(1)?;
-            piece.frames.get(above).map(|frame| frame.line)
-        };
-        finding.is_merged = pieces
-            .windows(2)
-            .any(|pair| caller_line(&pair[0]) != caller_line(&pair[1]))
-            || is_seen_in_waits_only(pieces);
-        finding.is_continued = self.is_continued(node);
-        finding
-    }
-
-    /// A span for pieces that follow each other.
-    pub fn of_pieces(&self, name: String, range: Range<usize>) -> Finding {
-        let pieces = self.pieces.get(range).unwrap_or_default();
-        let (first, last) = (pieces.first(), pieces.last());
-        let summed_ns = |cause: Cause| {
-            let of_cause = pieces.iter().filter(|piece| piece.lost == Some(cause));
-            of_cause
-                .map(Piece::duration_ns)
-                .fold(0, u64::saturating_add)
-        };
-        Finding {
-            name,
-            origin: Origin::Sample,
-            start: first.map_or(KernelTime::default(), |piece| piece.start),
-            end: last.map_or(KernelTime::default(), |piece| piece.end),
-            error_ns: first
-                .map_or(0, |piece| piece.start_error_ns.max(piece.early_ns))
-                .max(last.map_or(0, |piece| piece.end_error_ns)),
-            frame: None,
-            stack: Vec::new(),
-            samples: pieces.iter().map(|piece| piece.samples).sum(),
-            is_merged: false,
-            is_continued: false,
-            runqueue_ns: summed_ns(Cause::RunQueue),
-            gil_ns: summed_ns(Cause::Gil),
-            native: Vec::new(),
-            children: Vec::new(),
-            left_out: 0,
-            workers: None,
-        }
-    }
-
-    /// All waits in these pieces.
-    fn waits(&self, pieces: Range<usize>) -> Vec<Finding> {
-        pieces.filter_map(|piece| self.wait(piece)).collect()
-    }
-
-    fn wait(&self, index: usize) -> Option<Finding> {
-        let piece = self.pieces.get(index)?;
-        let mut finding = self.of_pieces(piece.wait?.span_name().to_owned(), index..index + 1);
-        finding.origin = Origin::Wait;
-        finding.error_ns = piece.early_ns;
-        finding.frame = self.caller(&piece.frames);
-        finding.stack.clone_from(&piece.frames);
-        finding.stack.extend(&piece.kernel);
-        Some(finding)
-    }
-
-    /// The innermost function of the application's, else of Python's.
-    fn caller(&self, frames: &[Frame]) -> Option<Frame> {
-        let layer = |frame: &&Frame| self.functions.layer(frame.function, self.application);
-        let own = frames.iter().rfind(|frame| layer(frame) == Layer::User);
-        own.or_else(|| frames.last()).copied()
-    }
-
-    pub fn name(&self, function: FunctionId) -> String {
-        let known = self.functions.get(function);
-        known.map_or_else(String::new, |known| known.function.name.clone())
-    }
-
-    pub(super) fn stack(&self, node: &Node) -> Vec<Frame> {
-        let first = self.pieces.get(node.pieces.start);
-        let frames = first.map(|piece| piece.frames.as_slice());
-        frames
-            .and_then(|frames| frames.get(..=node.depth))
-            .unwrap_or_default()
-            .to_vec()
-    }
-}
-
-/// Whether waits alone show a function, without who called it: each may have been in another call.
-fn is_seen_in_waits_only(pieces: &[Piece]) -> bool {
-    let waits = pieces.iter().filter(|piece| piece.is_cut).count();
-    waits > 1 && pieces.iter().all(|piece| piece.samples == 0)
 }

@@ -6,15 +6,17 @@ use super::{
     Inference, coverage,
     emit::{Above, Emitter, Means},
     findings::Finding,
-    lane::{self, Exact, Found, Lane, Whose},
+    lane::{Exact, Lane},
     longest,
-    requests::{Request, RequestKey},
+    request::Request,
+    segments::{self, Found, Whose},
     workers,
 };
 use crate::{
     crossings::{
         item::Key,
         known::{Anchor, KnownCrossings},
+        parents::RequestKey,
     },
     event::Parent,
     ids::TargetId,
@@ -131,7 +133,7 @@ impl Inference {
             lane.elsewhere = lane.stays(&others);
             let before = self.neighbours.served_before(thread, key, first);
             if let Some(before) = before.filter(|_| !is_on_loop) {
-                lane.woken = lane.woken.filter(|woken| *woken > before);
+                lane.idle_until = lane.idle_until.filter(|idle_until| *idle_until > before);
                 lane.elsewhere.push((before, before));
                 lane.elsewhere.sort_unstable();
             }
@@ -162,7 +164,7 @@ impl Inference {
             let between = request.between_of(lane_key.0, lane, between, rules);
             let mut found = lane.infer(Whose::Handler, &between, &self.functions, rules);
             if request.resumed.is_some() {
-                lane::say_continued(&mut found);
+                segments::say_continued(&mut found);
             }
             parts.push(Part {
                 thread: lane_key.0,

@@ -1,20 +1,22 @@
 //! Spans that nobody's probes saw: from samples, waits, and the time beside crossings.
 //!
-//! Evidence is gathered by request: by the target's span that was current. A request whose evidence
-//! has settled is laid out thread by thread (`lane`, `timeline`), made a call tree between the
-//! crossings on it (`tree`), and the functions that a person would name become spans (`choose`,
-//! `phases`). Crossings are emitted before that and bound everything: what is inferred lies between
+//! Evidence is gathered by request (`gather`, `requests`): by the target's span that was current. A request whose
+//! evidence has settled (`end`) is cut at its crossings, thread by thread (`lane`, `segments`), laid out between
+//! them (`timeline`), made a call tree (`tree`), and the functions that a person would name become spans
+//! (`choose`, `phases`, `describe`). Crossings are emitted before that and bound everything: what is inferred lies between
 //! them or inside of one, never across.
 
 mod calls;
 mod choose;
 mod coverage;
+mod describe;
 mod emit;
 mod end;
 mod findings;
 mod folded;
 mod frames;
 mod functions;
+mod gather;
 mod kernel;
 mod lane;
 mod longest;
@@ -23,9 +25,11 @@ mod neighbours;
 mod nested;
 mod phases;
 mod probeable;
+mod request;
 mod requests;
 mod rest;
 mod roots;
+mod segments;
 mod shapes;
 mod thinning;
 mod timeline;
@@ -40,26 +44,16 @@ pub(crate) use findings::Origin;
 pub(crate) use lane::Exact;
 
 use folded::FoldedStacks;
-use frames::{frames_from, handler_frames, kernel_frames};
 use functions::Functions;
 use neighbours::Neighbours;
 use nested::Nested;
-use requests::{RequestKey, Requests};
+use requests::Requests;
 use shapes::Shapes;
-use timeline::{Evidence, Kind};
-use waits::Cause;
 use workers::Lives;
 
 use crate::{
-    crossings::{
-        item::Key,
-        known::KnownCrossings,
-        parents::{Verdict, judge},
-    },
-    event::{Function, Parent, Sample, SampleReason, TargetSpan, ThreadEnded, Wait, WaitEvidence},
-    ids::{CrossingId, TargetId},
-    settings::Inference as Rules,
-    summary::{SampleUse, Tally},
+    crossings::{item::Key, known::KnownCrossings, parents::RequestKey},
+    summary::SampleUse,
     synth::Sink,
     time::KernelTime,
 };
@@ -79,206 +73,6 @@ pub(crate) struct Inference {
 }
 
 impl Inference {
-    pub fn function(&mut self, function: Function, rules: &Rules, tally: &mut Tally) {
-        if !self.functions.announce(function, rules.functions) {
-            tally.sampled(SampleUse::FunctionsLimit);
-        }
-    }
-
-    pub fn target_span(&mut self, span: TargetSpan, rules: &Rules) {
-        self.requests.describe(span, rules.requests);
-    }
-
-    pub fn sample(&mut self, sample: &Sample, now: KernelTime, rules: &Rules, tally: &mut Tally) {
-        let parent = match judge(&sample.parent) {
-            Verdict::Named(parent) => parent,
-            Verdict::Unsampled => return tally.sampled(SampleUse::Unsampled),
-            Verdict::Nobody(_) => return self.nobodys(sample, tally),
-        };
-        if parent.by_lineage {
-            return self.workers(sample, parent, now, rules, tally);
-        }
-        let from = self.functions.handler(&sample.stack);
-        // Frames of a framework above the handler show that nothing is missing between them. Of a native thread it is
-        // known at least where it is, though not what a region was called by.
-        let is_short = !sample.is_complete && from == 0;
-        let is_tick = matches!(sample.reason, SampleReason::Timer(_));
-        let is_cut = is_short && is_tick && self.functions.is_cut(&sample.stack);
-        if is_short && !is_cut {
-            return tally.sampled(SampleUse::Incomplete);
-        }
-        let key = (sample.target, parent.context());
-        self.neighbours.saw(sample.thread, key, sample.time);
-        if self.requests.ended(key) > Some(sample.time) {
-            return tally.sampled(SampleUse::TooLate);
-        }
-        let is_on_loop = self.functions.is_on_loop(&sample.stack);
-        let task = if is_on_loop { sample.context } else { 0 };
-        let stack = frames_from(from, &sample.stack, &self.functions);
-        let request = self.requests.touch(key, parent, now.max(sample.time));
-        let lane = request.lane((sample.thread, task));
-        // A loop goes on for whoever comes.
-        lane.woke(sample.idle_until.filter(|_| !is_on_loop));
-        match sample.reason {
-            SampleReason::Entry(id) => {
-                let entered = crossing(sample.target, id);
-                self.nested.entered(entered, &stack);
-                self.nested
-                    .saw((sample.thread, task), key, sample.time, &stack);
-                lane.entries.push((entered, stack));
-                self.requests.hold(key);
-            }
-            SampleReason::Timer(period_ns) => {
-                let inside = sample.enclosing.map(|id| crossing(sample.target, id));
-                lane.inside.extend(inside);
-                self.nested
-                    .saw((sample.thread, task), key, sample.time, &stack);
-                lane.evidence.push(Evidence {
-                    is_cut,
-                    ..Evidence::tick(sample, period_ns, stack, &self.functions)
-                });
-                let gone = self.requests.hold_sample(key, rules.samples_per_request);
-                tally.evidence(SampleUse::Thinned, gone);
-            }
-        }
-        tally.sampled(SampleUse::Used);
-    }
-
-    /// A sample of a thread that descends from a crossing.
-    fn workers(
-        &mut self,
-        sample: &Sample,
-        parent: Parent,
-        now: KernelTime,
-        rules: &Rules,
-        tally: &mut Tally,
-    ) {
-        self.fold_workers(sample, parent);
-        let SampleReason::Timer(period_ns) = sample.reason else {
-            return tally.sampled(SampleUse::Worker);
-        };
-        if !sample.is_complete {
-            return tally.sampled(SampleUse::WorkersIncomplete);
-        }
-        let key = (sample.target, parent.context());
-        if self.requests.ended(key) > Some(sample.time) {
-            return tally.sampled(SampleUse::TooLate);
-        }
-        let stack = handler_frames(&sample.stack, &self.functions);
-        let stack = workers::frames(stack, &self.functions);
-        let parent = Parent {
-            by_lineage: false,
-            ..parent
-        };
-        let request = self.requests.touch(key, parent, now.max(sample.time));
-        let lane = request.workers.entry(sample.thread).or_default();
-        let inside = sample.enclosing.map(|id| crossing(sample.target, id));
-        lane.inside.extend(inside);
-        let tick = Evidence::tick(sample, period_ns, stack, &self.functions);
-        lane.evidence.push(tick);
-        let gone = self.requests.hold_sample(key, rules.samples_per_request);
-        tally.evidence(SampleUse::Thinned, gone);
-        tally.sampled(SampleUse::Worker);
-    }
-
-    /// A thread that descended from a crossing has ended.
-    pub fn thread_ended(&mut self, thread: &ThreadEnded) {
-        self.lives.ended(thread);
-    }
-
-    pub fn wait(&mut self, wait: &Wait, now: KernelTime, tally: &mut Tally) {
-        let Verdict::Named(parent) = judge(&wait.parent) else {
-            return tally.sampled(SampleUse::NobodysWait);
-        };
-        if parent.by_lineage {
-            return tally.sampled(SampleUse::WorkersWait);
-        }
-        let key = (wait.target, parent.context());
-        let start = wait.start.max(self.requests.ended(key).unwrap_or_default());
-        if wait.end <= start {
-            let is_late = wait.end > wait.start;
-            let why = if is_late {
-                SampleUse::TooLate
-            } else {
-                SampleUse::EmptyWait
-            };
-            return tally.sampled(why);
-        }
-        let is_await = wait.evidence == WaitEvidence::Suspended;
-        // A task that waits leaves its thread to others.
-        if !is_await {
-            for at in [wait.start, wait.end] {
-                self.neighbours.saw(wait.thread, key, at);
-            }
-        }
-        let stack = handler_frames(&wait.stack, &self.functions);
-        // Whoever awaits a handler is a framework: that wait is the handler's work.
-        if stack.is_empty() && is_await {
-            let request = self.requests.touch(key, parent, now.max(wait.end));
-            request.hand(wait.thread, start, wait.end);
-            return tally.sampled(SampleUse::FrameworkWait);
-        }
-        let is_on_loop = is_await || self.functions.is_on_loop(&wait.stack);
-        let task = if is_on_loop { wait.context } else { 0 };
-        let cause = Cause::of(wait, &self.functions);
-        let request = self.requests.touch(key, parent, now.max(wait.end));
-        let lane = request.lane((wait.thread, task));
-        lane.woke(wait.idle_until.filter(|_| !is_on_loop));
-        lane.inside
-            .extend(wait.enclosing.map(|id| crossing(wait.target, id)));
-        self.nested.saw((wait.thread, task), key, start, &stack);
-        lane.evidence.push(Evidence {
-            start,
-            end: wait.end,
-            kind: Kind::Wait(cause),
-            queued_ns: 0,
-            early_ns: wait.early_ns,
-            stack,
-            kernel: kernel_frames(&wait.stack, &self.functions),
-            is_cut: self.functions.is_cut(&wait.stack),
-            earliest: None,
-            latest: None,
-        });
-        self.requests.hold(key);
-        tally.sampled(SampleUse::WaitUsed);
-    }
-
-    /// A crossing that will be a span has not ended yet.
-    pub fn opened(&mut self, thread: u32, parent: Parent, key: Key, now: KernelTime) {
-        if parent.by_lineage {
-            return;
-        }
-        let request = self
-            .requests
-            .touch((key.target, parent.context()), parent, now);
-        request.open.insert((thread, key));
-    }
-
-    /// A span of probes has gone out.
-    pub fn exact(&mut self, thread: u32, parent: Parent, exact: Exact, now: KernelTime) {
-        let key = (exact.key.target, parent.context());
-        if parent.by_lineage {
-            let parent = Parent {
-                by_lineage: false,
-                ..parent
-            };
-            let request = self.requests.touch(key, parent, now);
-            request.workers_exact.push((thread, exact));
-            self.requests.hold(key);
-            return;
-        }
-        // One span for many crossings leaves the time between them open.
-        if !exact.is_folded {
-            for at in [exact.entry, exact.exit] {
-                self.neighbours.saw(thread, key, at);
-            }
-        }
-        self.nested.named(exact.key, &exact.function);
-        let request = self.requests.touch(key, parent, now);
-        request.exact.push((thread, exact));
-        self.requests.hold(key);
-    }
-
     /// Sums stacks from now on.
     pub fn fold_stacks(&mut self) {
         self.folded.get_or_insert_default();
@@ -290,16 +84,6 @@ impl Inference {
             .take()
             .into_iter()
             .flat_map(FoldedStacks::into_lines)
-    }
-
-    fn fold_workers(&mut self, sample: &Sample, parent: Parent) {
-        if let (Some(folded), SampleReason::Timer(period_ns)) = (&mut self.folded, sample.reason) {
-            let span = self.requests.span((sample.target, parent.context()));
-            let name = span.map(|span| span.name.as_str());
-            let mut stack = handler_frames(&sample.stack, &self.functions);
-            stack.extend(kernel_frames(&sample.stack, &self.functions));
-            folded.add(name, Some("(workers)"), &stack, period_ns, &self.functions);
-        }
     }
 
     /// Pieces of evidence held.
@@ -358,19 +142,4 @@ impl Inference {
         let mut inside = request.inside().map(|(_, key)| key);
         inside.any(|key| is_open(&key) || (waits && known.get(key).is_none() && !has_ended(&key)))
     }
-
-    /// Counts a sample that no request can be told for, by the outermost function with a name.
-    fn nobodys(&self, sample: &Sample, tally: &mut Tally) {
-        let mut names = sample.stack.iter().filter_map(|frame| {
-            let known = self.functions.get(frame.function)?;
-            let is_own = known.has_name && known.layer != functions::Layer::Framework;
-            is_own.then_some(&known.function)
-        });
-        let outermost = names.next();
-        tally.nobodys_sample(outermost.map(|function| (&*function.object, &*function.name)));
-    }
-}
-
-fn crossing(target: TargetId, id: CrossingId) -> Key {
-    Key { target, id }
 }

@@ -1,14 +1,9 @@
 //! What else a thread did: instants at which it provably served another request.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::RangeInclusive,
-};
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
-use rustc_hash::FxHashMap;
-
-use super::{requests::RequestKey, timeline::Evidence};
-use crate::{ids::TargetId, time::KernelTime};
+use super::timeline::Evidence;
+use crate::{crossings::parents::RequestKey, ids::TargetId, latest::Latest, time::KernelTime};
 
 /// Instants that are remembered of a thread; of more, the latest.
 const INSTANTS: usize = 1_024;
@@ -20,18 +15,14 @@ const LOOKED_AT: usize = 64;
 /// All threads at work.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
-    by_thread: FxHashMap<(TargetId, u32), BTreeMap<KernelTime, RequestKey>>,
-    order: VecDeque<(TargetId, u32)>,
+    by_thread: Latest<(TargetId, u32), BTreeMap<KernelTime, RequestKey>>,
 }
 
 impl Neighbours {
     /// A thread worked for a request at this instant.
     pub fn saw(&mut self, thread: u32, key: RequestKey, at: KernelTime) {
         let thread = (key.0, thread);
-        let instants = self.by_thread.entry(thread).or_insert_with(|| {
-            self.order.push_back(thread);
-            BTreeMap::new()
-        });
+        let instants = self.by_thread.entry(thread, THREADS);
         let mut latest = instants.iter().rev();
         // Of a row of one request, its ends are enough.
         if let (Some((&last, last_key)), Some((_, before))) = (latest.next(), latest.next())
@@ -44,11 +35,6 @@ impl Neighbours {
         if instants.len() > INSTANTS {
             instants.pop_first();
         }
-        if self.order.len() > THREADS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_thread.remove(&oldest);
-        }
     }
 
     /// When a thread is last known to have served another request before an instant.
@@ -58,7 +44,7 @@ impl Neighbours {
         key: RequestKey,
         at: KernelTime,
     ) -> Option<KernelTime> {
-        let instants = self.by_thread.get(&(key.0, thread))?;
+        let instants = self.by_thread.get((key.0, thread))?;
         let before = instants.range(..at).rev().take(LOOKED_AT);
         let mut others = before.filter(|(_, other)| **other != key);
         others.next().map(|(at, _)| *at)
@@ -71,7 +57,7 @@ impl Neighbours {
         key: RequestKey,
         during: RangeInclusive<KernelTime>,
     ) -> Vec<KernelTime> {
-        let Some(instants) = self.by_thread.get(&(key.0, thread)) else {
+        let Some(instants) = self.by_thread.get((key.0, thread)) else {
             return Vec::new();
         };
         let instant = |(at, key): (&KernelTime, &RequestKey)| (*at, *key);
@@ -90,7 +76,7 @@ impl Neighbours {
     /// Narrows what a piece of evidence may stand for to the time in which its thread served nobody
     /// else, as far as that is known.
     pub fn narrow(&self, thread: u32, key: RequestKey, evidence: &mut Evidence) {
-        let Some(instants) = self.by_thread.get(&(key.0, thread)) else {
+        let Some(instants) = self.by_thread.get((key.0, thread)) else {
             return;
         };
         let is_other = |entry: &(&KernelTime, &RequestKey)| *entry.1 != key;

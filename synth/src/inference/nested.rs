@@ -11,18 +11,17 @@ use std::{
     ops::RangeInclusive,
 };
 
-use rustc_hash::FxHashMap;
-
 use super::{
     functions::Functions,
     lane::Lane,
     neighbours,
-    requests::{LaneKey, RequestKey, Requests},
+    requests::{LaneKey, Requests},
 };
 use crate::{
-    crossings::{item::Key, known::KnownCrossings},
+    crossings::{item::Key, known::KnownCrossings, parents::RequestKey},
     event::Frame,
     ids::TargetId,
+    latest::Latest,
     time::KernelTime,
 };
 
@@ -41,8 +40,7 @@ type Place = (TargetId, LaneKey, KernelTime);
 pub(super) struct Nested {
     stacks: BTreeMap<Place, Seen>,
     order: VecDeque<Place>,
-    crossings: FxHashMap<Key, Crossed>,
-    crossings_order: VecDeque<Key>,
+    crossings: Latest<Key, Crossed>,
 }
 
 #[derive(Debug)]
@@ -91,24 +89,12 @@ impl Nested {
 
     /// The stack at the entry of a crossing.
     pub fn entered(&mut self, crossing: Key, stack: &[Frame]) {
-        self.crossed(crossing).stack = stack.to_vec();
+        self.crossings.entry(crossing, CROSSINGS).stack = stack.to_vec();
     }
 
     /// A crossing's function.
     pub fn named(&mut self, crossing: Key, function: &str) {
-        function.clone_into(&mut self.crossed(crossing).function);
-    }
-
-    fn crossed(&mut self, key: Key) -> &mut Crossed {
-        if !self.crossings.contains_key(&key) {
-            self.crossings_order.push_back(key);
-        }
-        if self.crossings_order.len() > CROSSINGS
-            && let Some(oldest) = self.crossings_order.pop_front()
-        {
-            self.crossings.remove(&oldest);
-        }
-        self.crossings.entry(key).or_default()
+        function.clone_into(&mut self.crossings.entry(crossing, CROSSINGS).function);
     }
 
     /// Takes the frames of functions away from a request's lane that were entered before its span began.
@@ -127,7 +113,7 @@ impl Nested {
         };
         let crossings = lane.inside.iter().filter(is_anothers);
         let crossings: Vec<&Crossed> = crossings
-            .filter_map(|crossing| self.crossings.get(crossing))
+            .filter_map(|crossing| self.crossings.get(*crossing))
             .collect();
         let above = |stack: &[Frame]| {
             let entered = crossings

@@ -5,7 +5,7 @@ use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use super::{findings::Origin, lane::Found};
+use super::{findings::Origin, segments::Found};
 use crate::{ids::TargetId, latest::Latest};
 
 /// Requests of one kind after which it is known.

@@ -10,7 +10,8 @@ use super::{
     end::Part,
     findings::{Finding, Summed},
     functions::{Functions, Layer},
-    lane::{Between, Lane},
+    lane::Lane,
+    segments::Between,
     timeline::{Bound, Edge, Piece},
     tree::kids,
 };

@@ -42,8 +42,8 @@ pub(crate) enum Bound {
     Start,
     /// The request's task waited for this thread until then, or from then on.
     Handed,
-    /// The thread went on then, having waited for work.
-    Woken,
+    /// The thread had waited for work until then, and ran again.
+    Idle,
     /// The thread began then, or ended.
     Life,
     /// It is a crossing's.
