@@ -10,7 +10,8 @@ use crate::{event::Frame, ids::FunctionId, settings::Inference};
 /// Completes the stacks of such waits, in evidence that is in the order of time and lies between two crossings:
 /// 1. one that begins with a function that both nearest whole stacks have below the same callers lies below these; so
 ///    does one that only one of them has, unless it is the C library's, which anybody calls;
-/// 2. another lies below what the nearest stacks on both sides have in common.
+/// 2. another lies below what the nearest stacks on both sides have in common;
+/// 3. where none is whole, below what the nearest samples have in common that were cut themselves.
 ///
 /// Across a hole nothing tells.
 pub(super) fn complete(evidence: &mut [Evidence], functions: &Functions, rules: &Inference) {
@@ -21,13 +22,18 @@ pub(super) fn complete(evidence: &mut [Evidence], functions: &Functions, rules: 
             let first = here.first()?.function;
             callers(first, before, after, !functions.is_runtimes(first))
         });
-        place(row, &mut is_whole, |_, before, after| {
+        let below_both = |_: &[Frame], before: Option<&[Frame]>, after: Option<&[Frame]>| {
             // What the C library's functions call is its own business.
             let is_known = |frame: &&Frame| !functions.is_runtimes(frame.function);
             let both = common(before?, after?);
             let known = both.iter().take_while(is_known).count();
             Some(both[..known].to_vec())
-        });
+        };
+        place(row, &mut is_whole, below_both);
+        if !is_whole.contains(&true) {
+            let mut is_sample: Vec<bool> = row.iter().map(|here| !here.is_wait()).collect();
+            place(row, &mut is_sample, below_both);
+        }
     }
 }
 

@@ -183,3 +183,31 @@ fn waits_whose_stacks_lack_native_frames_break_no_call_in_pieces() {
         ",
     );
 }
+
+#[test]
+fn waits_between_cut_stacks_of_one_function_break_no_call_in_pieces() {
+    check(
+        "
+        w            = c:work ?:0x7
+        v            = c:other ?:0x9
+        k            = ?:0x7
+        1/a cut      | wwww    wwww    wwww
+        1/a runqueue |     kkkk    kkkk
+        2/b cut      | wwwwwwwwwwww    vvvvvvvvvvvv
+        2/b runqueue |             kkkk
+        ",
+        "
+        a
+          work 0..20
+            work.before_wait.runqueue 0..4
+            wait.runqueue 4..8
+            work.after_wait.runqueue 8..12
+            wait.runqueue 12..16
+            work.after_wait.runqueue 16..20
+        b
+          work 0..12
+          wait.runqueue 12..16
+          other 16..28
+        ",
+    );
+}

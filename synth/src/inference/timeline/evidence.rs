@@ -72,7 +72,7 @@ impl Evidence {
         }
     }
 
-    pub(super) fn is_wait(&self) -> bool {
+    pub fn is_wait(&self) -> bool {
         matches!(self.kind, Kind::Wait(_))
     }
 
