@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use crate::inference::Coverage;
 use crate::{
-    crossings::regions::KnownRegion,
+    crossings::{regions::KnownRegion, unattributed::UnattributedWork},
     ids::TargetId,
     inference::{CoverageTally, Origin},
 };
@@ -189,7 +189,7 @@ pub struct Work {
 }
 
 impl Work {
-    fn add(&mut self, ns: u64) {
+    pub(crate) fn add(&mut self, ns: u64) {
         self.crossings += 1;
         self.ns = self.ns.saturating_add(ns);
     }
@@ -204,6 +204,8 @@ pub struct Unattributed {
     pub reason: String,
     /// How much.
     pub work: Work,
+    /// So much of it on the first threads of processes, where event loops run as a rule.
+    pub on_main: Work,
 }
 
 /// What became of everything. Every map is sorted by its key, every list by its first fields.
@@ -260,7 +262,7 @@ pub(crate) struct Tally {
     by_source: BTreeMap<&'static str, u64>,
     by_region: FxHashMap<Arc<str>, Work>,
     by_target: BTreeMap<TargetId, u64>,
-    unattributed: BTreeMap<(Arc<str>, String), Work>,
+    pub unattributed: UnattributedWork,
     dropped: BTreeMap<Dropped, u64>,
     noted: BTreeMap<Noted, u64>,
     counters: BTreeMap<String, u64>,
@@ -322,11 +324,6 @@ impl Tally {
         }
     }
 
-    pub fn unattributed(&mut self, region: &KnownRegion, reason: &str, ns: u64) {
-        let key = (Arc::clone(&region.name), reason.to_owned());
-        self.unattributed.entry(key).or_default().add(ns);
-    }
-
     pub fn span(&mut self, target: TargetId, region: &KnownRegion, source: &'static str, ns: u64) {
         self.emitted(target, Origin::Probe, source);
         self.by_region
@@ -340,14 +337,6 @@ impl Tally {
     }
 
     pub fn summary(&self) -> Summary {
-        let unattributed = self
-            .unattributed
-            .iter()
-            .map(|((region, reason), work)| Unattributed {
-                region: region.to_string(),
-                reason: reason.clone(),
-                work: *work,
-            });
         Summary {
             crossings: self.crossings,
             spans: self.spans,
@@ -366,7 +355,7 @@ impl Tally {
                 .map(|(name, work)| (name.to_string(), *work))
                 .collect(),
             by_target: self.by_target.clone(),
-            unattributed: unattributed.collect(),
+            unattributed: self.unattributed.summary(),
             dropped: self
                 .dropped
                 .iter()
