@@ -127,7 +127,10 @@ impl Synth {
                 }
                 self.tally.counter(name, total);
             }
-            Event::Target(target) => self.own_traces.target(&target),
+            Event::Target(target) => {
+                self.own_traces.target(&target);
+                self.tally.unattributed.target(&target);
+            }
             Event::Function(function) => {
                 let rules = &self.settings.inference;
                 self.inference.function(function, rules, &mut self.tally);

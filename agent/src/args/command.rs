@@ -81,7 +81,8 @@ pub struct DoctorArgs {
     /// The process to look at; without one, the host alone.
     #[command(flatten)]
     pub target: SelectorArgs,
-    /// Trace the process for this long, e.g. `10s`, and say whether its calls have an active span.
+    /// Trace the process for so long once its probes are armed, e.g. `10s`, or until Ctrl-C, and say whether its calls
+    /// have an active span.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub watch: Option<Duration>,
     /// Also check that this endpoint answers: a URL, or `target` for the process's own.
@@ -131,7 +132,7 @@ pub struct TopArgs {
     /// Show one picture, after about a second, and end.
     #[arg(long)]
     pub once: bool,
-    /// Stop after this long, e.g. `30s`.
+    /// Stop so long after the probes are armed, e.g. `30s`.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,
     /// Take stacks so many times a second on each CPU (1 to 999).

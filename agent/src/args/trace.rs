@@ -10,7 +10,7 @@ use crate::kernel::StackRules;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tracing")]
 pub struct TraceArgs {
-    /// Stop after this long, e.g. `30s`.
+    /// Stop so long after the probes are armed, e.g. `30s`.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub duration: Option<Duration>,
     /// Leave out calls shorter than this, e.g. `1ms`; replaces the catalogue's own limits.

@@ -83,10 +83,11 @@ fn sample(
         exporters: exports::none()?,
         recording: None,
         onlooker: Some(Box::new(Listener::new(tally))),
+        lasts: Some(duration),
     };
     let begin = Begin::Running(trace::family(Arc::clone(process))?);
     let outcome = runtime.block_on(async {
-        let stop = trace::stop(Some(duration))?;
+        let stop = trace::stop()?;
         run::trace(kernel, plan, begin, stop).await
     })?;
     if outcome.stop == Stop::TargetsEnded {

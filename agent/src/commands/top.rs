@@ -62,6 +62,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
         onlooker: Some(Box::new(
             Live::new(what, picture).context("failed to start a thread")?,
         )),
+        lasts: args.duration,
     };
     let outcome = runtime.block_on(async {
         let stop = stop(args, drawn)?;
@@ -80,7 +81,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<Exit> {
 
 /// Ready as for `attach`, once the only picture is drawn, or by a key.
 fn stop(args: &TopArgs, drawn: oneshot::Receiver<()>) -> anyhow::Result<impl Future<Output = ()>> {
-    let asked = trace::stop(args.duration)?;
+    let asked = trace::stop()?;
     let has_keys = !args.once && io::stdout().is_terminal() && io::stdin().is_terminal();
     let key = has_keys
         .then(top::quit)

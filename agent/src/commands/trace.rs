@@ -43,7 +43,7 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<Exit> {
     watch(&args.trace, process, exporters, Some(&args.output))
 }
 
-/// Traces a process for some time and sends its spans nowhere: what became of its calls?
+/// Traces a process for some time, or until Ctrl-C, and sends its spans nowhere: what became of its calls?
 pub(super) fn observe(
     runtime: &tokio::runtime::Runtime,
     process: &Arc<Process>,
@@ -62,11 +62,12 @@ pub(super) fn observe(
         exporters: exports::none()?,
         recording: None,
         onlooker: None,
+        lasts: Some(length),
     };
     let begin = Begin::Running(family(Arc::clone(process))?);
     let kernel = load::kernel(runtime, plan.sampling.stacks)?;
     let outcome = runtime.block_on(async {
-        let stop = stop(Some(length))?;
+        let stop = stop()?;
         run::trace(kernel, plan, begin, stop).await
     })?;
     Ok(outcome.summary)
@@ -82,7 +83,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let exporters = exports::start(&args.export, Some(&child.process()))?;
     let plan = plan(&args.trace, surveyor, exporters, None)?;
     let begin = Begin::Held(Box::new(child));
-    trace(&runtime, kernel, plan, begin, args.trace.duration)?;
+    trace(&runtime, kernel, plan, begin)?;
     Ok(Exit::Done)
 }
 
@@ -110,7 +111,7 @@ fn watch(
     let exporters = exporters(&processes[0])?;
     let plan = plan(args, surveyor, exporters, recording)?;
     let begin = Begin::Running(processes);
-    let outcome = trace(&runtime, kernel, plan, begin, args.duration)?;
+    let outcome = trace(&runtime, kernel, plan, begin)?;
     if outcome.stop == Stop::TargetsEnded && !outcome.attached {
         return Err(AgentError::EndedBeforeAttach { pid }.into());
     }
@@ -122,10 +123,9 @@ fn trace(
     kernel: Kernel,
     plan: Plan,
     begin: Begin,
-    duration: Option<Duration>,
 ) -> anyhow::Result<Outcome> {
     let outcome = runtime.block_on(async {
-        let stop = stop(duration)?;
+        let stop = stop()?;
         run::trace(kernel, plan, begin, stop).await
     })?;
     summary::print(&outcome);
@@ -183,6 +183,7 @@ fn plan(
         exporters,
         recording,
         onlooker: None,
+        lasts: args.duration,
     })
 }
 
@@ -191,21 +192,14 @@ fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// Ready at Ctrl-C, SIGTERM, or when `duration` has passed.
-pub(super) fn stop(duration: Option<Duration>) -> anyhow::Result<impl Future<Output = ()>> {
+/// Ready at Ctrl-C or SIGTERM.
+pub(super) fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to watch for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?;
     Ok(async move {
-        let passed = async {
-            match duration {
-                Some(duration) => tokio::time::sleep(duration).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            () = passed => {}
         }
     })
 }

@@ -15,7 +15,7 @@ use hotspan_synth::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
 use super::{
@@ -132,18 +132,28 @@ impl Engine {
         Ok(target)
     }
 
-    /// Runs until `stop` is ready or no target is left.
+    /// Runs until `stop` is ready, probes have been armed for as long as it `lasts`, or no target is left.
     ///
     /// # Errors
     /// The kernel's side or the recording fails.
-    pub async fn run(&mut self, stop: impl Future<Output = ()>) -> anyhow::Result<Stop> {
+    pub async fn run(
+        &mut self,
+        stop: impl Future<Output = ()>,
+        lasts: Option<Duration>,
+    ) -> anyhow::Result<Stop> {
         tokio::pin!(stop);
+        let mut end = None;
         let mut turn = interval(TURN);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.pipeline.feed(Event::Clock(clock::anchor()))?;
         while !self.targets.is_empty() {
+            // What it takes to arm is no time of the run: on a busy machine nothing else might be left of it.
+            if end.is_none() && self.has_settled() {
+                end = lasts.map(|length| Instant::now() + length);
+            }
             tokio::select! {
                 () = &mut stop => return Ok(Stop::Asked),
+                () = reached(end) => return Ok(Stop::Asked),
                 woken = self.kernel.woken() => {
                     self.woken(woken.context("failed to poll the kernel's rings")?)?;
                 }
@@ -190,6 +200,12 @@ impl Engine {
     /// The pipeline, once the engine has detached.
     pub fn into_pipeline(self) -> Pipeline {
         self.pipeline
+    }
+
+    /// Whether a process that was asked for has been searched and looked at, with whatever success.
+    fn has_settled(&self) -> bool {
+        let has_settled = |watched: &Watched| watched.is_asked_for && watched.has_settled();
+        self.attached || self.targets.values().any(has_settled)
     }
 
     fn woken(&mut self, woken: Woken) -> anyhow::Result<()> {
@@ -422,5 +438,13 @@ impl Engine {
             let _ = process.ended().await;
             let _ = tell.send(target).await;
         });
+    }
+}
+
+/// Ready at that instant; without one, never.
+async fn reached(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
     }
 }

@@ -42,6 +42,8 @@ pub struct Plan {
     pub recording: Option<RecordingWriter>,
     /// Who looks on.
     pub onlooker: Option<Box<dyn Onlooker>>,
+    /// How long it goes on once probes are armed; `None`: until it is stopped.
+    pub lasts: Option<Duration>,
 }
 
 /// What a run begins with.
@@ -109,7 +111,7 @@ pub async fn trace(
             held.release()?;
         }
     }
-    let stop = engine.run(stop).await?;
+    let stop = engine.run(stop, plan.lasts).await?;
     engine.detach().await?;
     let attached = engine.has_attached();
     let (summary, exports) = engine

@@ -116,6 +116,11 @@ impl Watched {
         }
     }
 
+    /// Whether the first search and the first look have come to their ends.
+    pub(super) fn has_settled(&self) -> bool {
+        self.is_looked_at && self.search == Errand::Idle
+    }
+
     /// Plans the next look for the context.
     pub fn look_again(&mut self) {
         self.context_due = Some(Instant::now() + self.context_wait);

@@ -70,8 +70,7 @@ impl Synth {
                 time,
             } => self.attach(&item, &region, around, time),
             Fate::Unattributed { region, reason } => {
-                self.tally
-                    .unattributed(&region, &reason, item.duration_ns());
+                self.tally.unattributed.add(&region, &reason, &item);
             }
             Fate::Dropped(reason) => {
                 if reason == Dropped::WorkersPerParent {

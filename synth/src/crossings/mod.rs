@@ -10,3 +10,4 @@ pub(crate) mod pending;
 pub(crate) mod queue;
 pub(crate) mod regions;
 pub(crate) mod threads;
+pub(crate) mod unattributed;

@@ -23,7 +23,7 @@ pub struct Work {
 }
 
 impl Work {
-    pub(super) fn add(&mut self, ns: u64) {
+    pub(crate) fn add(&mut self, ns: u64) {
         self.crossings += 1;
         self.ns = self.ns.saturating_add(ns);
     }
@@ -38,6 +38,8 @@ pub struct Unattributed {
     pub reason: String,
     /// How much.
     pub work: Work,
+    /// So much of it on the first threads of processes, where event loops run as a rule.
+    pub on_main: Work,
 }
 
 /// What became of everything. Every map is sorted by its key, every list by its first fields.

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::{Dropped, NotInferred, Noted, SampleUse, Summary, Unattributed, Work};
+use super::{Dropped, NotInferred, Noted, SampleUse, Summary, Work};
 use crate::{
-    crossings::regions::KnownRegion,
+    crossings::{regions::KnownRegion, unattributed::UnattributedWork},
     ids::TargetId,
     inference::{CoverageTally, Origin},
 };
@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     by_source: BTreeMap<&'static str, u64>,
     by_region: FxHashMap<Arc<str>, Work>,
     by_target: BTreeMap<TargetId, u64>,
-    unattributed: BTreeMap<(Arc<str>, String), Work>,
+    pub unattributed: UnattributedWork,
     dropped: BTreeMap<Dropped, u64>,
     noted: BTreeMap<Noted, u64>,
     counters: BTreeMap<String, u64>,
@@ -84,11 +84,6 @@ impl Tally {
         }
     }
 
-    pub fn unattributed(&mut self, region: &KnownRegion, reason: &str, ns: u64) {
-        let key = (Arc::clone(&region.name), reason.to_owned());
-        self.unattributed.entry(key).or_default().add(ns);
-    }
-
     pub fn span(&mut self, target: TargetId, region: &KnownRegion, source: &'static str, ns: u64) {
         self.emitted(target, Origin::Probe, source);
         self.by_region
@@ -102,14 +97,6 @@ impl Tally {
     }
 
     pub fn summary(&self) -> Summary {
-        let unattributed = self
-            .unattributed
-            .iter()
-            .map(|((region, reason), work)| Unattributed {
-                region: region.to_string(),
-                reason: reason.clone(),
-                work: *work,
-            });
         Summary {
             crossings: self.crossings,
             spans: self.spans,
@@ -128,7 +115,7 @@ impl Tally {
                 .map(|(name, work)| (name.to_string(), *work))
                 .collect(),
             by_target: self.by_target.clone(),
-            unattributed: unattributed.collect(),
+            unattributed: self.unattributed.summary(),
             dropped: self
                 .dropped
                 .iter()

@@ -41,6 +41,21 @@ fn work_without_a_parent_is_counted_and_not_emitted() {
 }
 
 #[test]
+fn work_without_a_parent_on_the_first_thread_is_told_from_others() {
+    check(
+        "
+        1/- | SSS   SSS
+        2/- |  SSSS
+        3/- |  HHHH
+        ",
+        "
+        unattributed cpsat.solve no_active_span (2 on the first thread): 3, 10 ms
+        unattributed highs.run no_active_span: 1, 4 ms
+        ",
+    );
+}
+
+#[test]
 fn a_remote_parent_is_named_and_said_to_be_remote() {
     let case = Case::showing(&["hotspan.parent.remote"]);
     case.check(

@@ -80,7 +80,11 @@ fn label(span: &Span, shown: &[&str]) -> String {
 fn counts(text: &mut String, summary: &Summary) {
     for entry in &summary.unattributed {
         let work = entry.work;
-        let what = format!("unattributed {} {}", entry.region, entry.reason);
+        let mut what = format!("unattributed {} {}", entry.region, entry.reason);
+        let on_main = entry.on_main.crossings;
+        if (1..work.crossings).contains(&on_main) {
+            write!(what, " ({on_main} on the first thread)").expect("strings can be written to");
+        }
         line(
             text,
             0,

@@ -8,6 +8,9 @@ const LOST_BY: &str =
     "OpenTelemetry's context does not follow run_in_executor() or ThreadPoolExecutor.submit()";
 const KEEP_BY: &str =
     "use asyncio.to_thread(), or instrument with opentelemetry-instrumentation-threading";
+/// What no request's span was active for, and no thread has lost.
+const START_BY: &str = "send it requests meanwhile, if it serves some; else start a span around these calls, or run it \
+     under opentelemetry-instrument";
 
 pub(super) fn reader(facts: &ContextFacts) -> Check {
     const NAME: &str = "context";
@@ -37,7 +40,7 @@ pub(super) fn lost(outcomes: Option<&OutcomeFacts>) -> Check {
         );
     };
     let other: u64 = outcomes.other.iter().map(|(_, count)| count).sum();
-    let all = outcomes.found + outcomes.no_active_span + other;
+    let all = outcomes.found + outcomes.no_active_span + outcomes.none_on_main + other;
     if all == 0 {
         return TARGET.note(
             NAME,
@@ -62,5 +65,21 @@ pub(super) fn lost(outcomes: Option<&OutcomeFacts>) -> Check {
         );
         return TARGET.warn(NAME, what, KEEP_BY);
     }
-    TARGET.ok(NAME, format!("an active span at each of {all} calls"))
+    let found = outcomes.found;
+    if outcomes.none_on_main == 0 {
+        return TARGET.ok(NAME, format!("an active span at each of {found} calls"));
+    }
+    let (calls, regions) = (outcomes.none_on_main, outcomes.without_on_main.join(", "));
+    if found == 0 {
+        let what =
+            format!("none of {calls} calls on the main thread had an active span ({regions})");
+        return TARGET.warn(NAME, what, START_BY);
+    }
+    TARGET.ok(
+        NAME,
+        format!(
+            "an active span at each of {found} calls; {calls} on the main thread had none ({regions}), as what a \
+             server does before and between requests has"
+        ),
+    )
 }

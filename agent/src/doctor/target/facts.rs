@@ -97,10 +97,14 @@ pub struct ExporterFacts {
 pub struct OutcomeFacts {
     /// A span was active.
     pub found: u64,
-    /// No span was active on the thread.
+    /// No span was active on a thread that is not the process's first.
     pub no_active_span: u64,
     /// Regions of these calls.
     pub without: Vec<String>,
+    /// No span was active on the first thread: nothing hands work over to it.
+    pub none_on_main: u64,
+    /// Regions of these calls.
+    pub without_on_main: Vec<String>,
     /// Other outcomes, by name.
     pub other: Vec<(String, u64)>,
 }

@@ -224,7 +224,11 @@ fn contexts() {
 
 #[test]
 fn contexts_that_get_lost() {
-    fn outcomes(found: u64, lost: u64, other: &[(&str, u64)]) -> impl FnOnce(&mut TargetFacts) {
+    fn outcomes(
+        found: u64,
+        [lost, on_main]: [u64; 2],
+        other: &[(&str, u64)],
+    ) -> impl FnOnce(&mut TargetFacts) {
         let other = other
             .iter()
             .map(|&(name, count)| (name.into(), count))
@@ -234,6 +238,8 @@ fn contexts_that_get_lost() {
                 found,
                 no_active_span: lost,
                 without: vec!["cpsat.solve".into()],
+                none_on_main: on_main,
+                without_on_main: vec!["python.regex".into()],
                 other,
             });
         }
@@ -246,7 +252,7 @@ fn contexts_that_get_lost() {
         Some((Note, &format!("not looked at (--watch TIME does). {LOST}"))),
     );
     check(
-        outcomes(0, 0, &[]),
+        outcomes(0, [0, 0], &[]),
         "threads",
         Some((
             Note,
@@ -254,7 +260,7 @@ fn contexts_that_get_lost() {
         )),
     );
     check(
-        outcomes(9, 0, &[("read_failed", 0)]),
+        outcomes(9, [0, 0], &[("read_failed", 0)]),
         "threads",
         Some((Good, "an active span at each of 9 calls")),
     );
@@ -262,9 +268,29 @@ fn contexts_that_get_lost() {
         "3 calls of 12 ran without an active span (cpsat.solve): {LOST} -> \
          use asyncio.to_thread(), or instrument with opentelemetry-instrumentation-threading"
     );
-    check(outcomes(9, 3, &[]), "threads", Some((Warn, &lost)));
+    check(outcomes(9, [3, 0], &[]), "threads", Some((Warn, &lost)));
+    let lost = lost.replace("of 12", "of 14");
+    check(outcomes(9, [3, 2], &[]), "threads", Some((Warn, &lost)));
     check(
-        outcomes(9, 3, &[("read_failed", 1), ("too_large", 2)]),
+        outcomes(9, [0, 2], &[]),
+        "threads",
+        Some((
+            Good,
+            "an active span at each of 9 calls; 2 on the main thread had none (python.regex), as what a server does \
+             before and between requests has",
+        )),
+    );
+    check(
+        outcomes(0, [0, 2], &[]),
+        "threads",
+        Some((
+            Warn,
+            "none of 2 calls on the main thread had an active span (python.regex) -> send it requests meanwhile, if it \
+             serves some; else start a span around these calls, or run it under opentelemetry-instrument",
+        )),
+    );
+    check(
+        outcomes(9, [3, 0], &[("read_failed", 1), ("too_large", 2)]),
         "threads",
         Some((
             Warn,
