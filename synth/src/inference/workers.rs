@@ -173,7 +173,9 @@ impl Chooser<'_> {
         let pieces = self.pieces.get(all.clone()).unwrap_or_default();
         let Some((depth, frame)) = trunk.named.and_then(|depth| {
             let mut frames = pieces.iter().filter_map(|piece| piece.frames.get(depth));
-            Some((depth, *frames.next()?))
+            // A stretch may be none of the trunk's.
+            let named = frames.find(|frame| self.is_nameable(frame.function))?;
+            Some((depth, *named))
         }) else {
             return found;
         };

@@ -269,3 +269,20 @@ fn one_that_waited_for_a_cpu_first_and_last_began_and_ended_with_its_function() 
         ",
     );
 }
+
+#[test]
+fn a_function_without_a_name_names_no_stretch_of_its_own() {
+    check(
+        "
+        n     = <lambda>
+        l     = load
+        1/a   | SSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSS
+        2<1 @ |  nnn       llllllllllllllllllllllllllllllll
+        ",
+        "
+        a
+          cpsat.solve 0..46
+            load 11..43
+        ",
+    );
+}
