@@ -31,7 +31,7 @@ pub(super) fn parts(
     functions: &mut FunctionTable,
 ) -> Vec<NativePart> {
     let begin = walk.frames.len() - starting_frames(walk, named);
-    let mut parts = Vec::new();
+    let mut parts = Vec::with_capacity(walk.frames.len());
     for frame in &walk.frames[..begin] {
         frame_parts(frame, target, named, functions, &mut parts);
     }

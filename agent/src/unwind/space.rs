@@ -106,6 +106,14 @@ impl AddressSpace {
             code.extend(self.vdso_code(addresses));
             code.sort_by_key(|code| code.addresses.start);
         }
+        let is_same = code.len() == self.code.len()
+            && code
+                .iter()
+                .zip(&self.code)
+                .all(|(now, known)| known.is_still(now));
+        if is_same {
+            return Ok(());
+        }
         self.before = std::mem::replace(&mut self.code, code);
         self.read_at_ns = now_ns;
         self.frames.clear();
@@ -221,6 +229,14 @@ impl Code {
             file: mapping.map_file,
             key: OnceCell::new(),
         }
+    }
+
+    /// Whether it is the same as another one, and the file, if it was looked at, as it was.
+    fn is_still(&self, now: &Self) -> bool {
+        let place = |code: &Self| (code.addresses.clone(), code.file_offset, code.object);
+        place(self) == place(now)
+            && self.path == now.path
+            && self.key.get().is_none_or(|key| *key == now.key())
     }
 
     fn key(&self) -> Option<FileKey> {

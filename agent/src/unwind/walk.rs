@@ -15,6 +15,8 @@ use super::{
 
 /// Frames that are followed.
 const MAX_FRAMES: usize = 1024;
+/// Frames that most stacks have no more of.
+const USUAL_FRAMES: usize = 64;
 
 /// The registers by which a caller is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ pub struct Walker<'a> {
 impl Walker<'_> {
     /// Walks from the innermost frame outwards until a step is not certain.
     pub fn walk(&mut self, registers: Registers, stack: &StackCopy<'_>) -> Walk {
-        let mut frames = Vec::new();
+        let mut frames = Vec::with_capacity(USUAL_FRAMES);
         let mut at = At {
             registers,
             is_return: false,
