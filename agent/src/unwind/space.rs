@@ -41,15 +41,15 @@ pub struct Place {
     pub mapped: ObjectId,
 }
 
-/// The code that a target maps.
-pub struct AddressSpace {
+/// The code that a target maps, and a note of each frame that was seen in it.
+pub struct AddressSpace<N = ()> {
     process: Arc<Process>,
     code: Vec<Code>,
     /// What was mapped before, and until when by the kernel's clock.
     before: Vec<Code>,
     read_at_ns: u64,
     vdso: Option<Vdso>,
-    frames: FxHashMap<u64, Rc<NativeFrame>>,
+    frames: FxHashMap<u64, Rc<NativeFrame<N>>>,
     /// Objects that the store had given up when the frames were remembered.
     evicted: u64,
 }
@@ -75,7 +75,7 @@ impl Vdso {
     }
 }
 
-impl AddressSpace {
+impl<N: Default> AddressSpace<N> {
     /// Reads a process's mappings, at `now_ns` of the kernel's clock.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl AddressSpace {
         address: u64,
         time_ns: u64,
         store: &mut ObjectStore,
-    ) -> Rc<NativeFrame> {
+    ) -> Rc<NativeFrame<N>> {
         // What was given up would otherwise stay in memory.
         if self.evicted != store.evicted() {
             self.evicted = store.evicted();
@@ -146,7 +146,7 @@ impl AddressSpace {
         frame
     }
 
-    fn look(&self, address: u64, time_ns: u64, store: &mut ObjectStore) -> NativeFrame {
+    fn look(&self, address: u64, time_ns: u64, store: &mut ObjectStore) -> NativeFrame<N> {
         let place = self.locate(address, time_ns, store);
         let covering = place
             .as_ref()
@@ -155,6 +155,7 @@ impl AddressSpace {
             address,
             place,
             covering,
+            note: N::default(),
         }
     }
 

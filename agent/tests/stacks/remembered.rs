@@ -81,7 +81,7 @@ fn what_is_remembered_changes_no_walk() {
         let run = Run::start(&program.path, &[chain]);
         let (sound, _) = run.at("reached", 64 << 10);
         let process = Arc::new(Process::open(run.child.id()).unwrap());
-        let read = || AddressSpace::read(Arc::clone(&process), 0).unwrap();
+        let read = || <AddressSpace>::read(Arc::clone(&process), 0).unwrap();
         let mut store = ObjectStore::new(64 << 20);
         let mut space = read();
         let mut numbers = Numbers(23);

@@ -194,7 +194,7 @@ impl Standing {
     fn walk(&self, ends: &mut StopCounts) -> Result<(), TestCaseError> {
         let begun = Instant::now();
         let event = &self.raw.event;
-        let mut space = AddressSpace::read(Arc::clone(&self.process), now()).unwrap();
+        let mut space = <AddressSpace>::read(Arc::clone(&self.process), now()).unwrap();
         let mut store = ObjectStore::new(64 << 20);
         let mut walker = Walker {
             space: &mut space,
