@@ -117,14 +117,26 @@ impl Inference {
 
     /// Narrows what was seen of a request to the time in which its threads served nobody else.
     fn apart_from_others(&self, key: RequestKey, request: &mut Request) {
-        for ((thread, _), lane) in &mut request.lanes {
-            if let (Some(woken), Some(first)) = (lane.woken, lane.first())
-                && self.neighbours.served_another(*thread, key, woken, first)
-            {
-                lane.woken = None;
+        for (place, lane) in &mut request.lanes {
+            let Some((first, last)) = lane.first().zip(lane.ended()) else {
+                continue;
+            };
+            let (thread, task) = *place;
+            let is_on_loop = task != 0;
+            let others = if is_on_loop {
+                self.nested.others(*place, key, first..=last)
+            } else {
+                self.neighbours.others(thread, key, first..=last)
+            };
+            lane.elsewhere = lane.stays(&others);
+            let before = self.neighbours.served_before(thread, key, first);
+            if let Some(before) = before.filter(|_| !is_on_loop) {
+                lane.woken = lane.woken.filter(|woken| *woken > before);
+                lane.elsewhere.push((before, before));
+                lane.elsewhere.sort_unstable();
             }
             for evidence in &mut lane.evidence {
-                self.neighbours.narrow(*thread, key, evidence);
+                self.neighbours.narrow(thread, key, evidence);
             }
         }
     }

@@ -35,6 +35,9 @@ pub(crate) struct Exact {
     pub is_folded: bool,
 }
 
+/// A time that a thread spent with others, from the first instant to the last that shows it.
+pub(super) type Stay = (KernelTime, KernelTime);
+
 /// All that is known of one thread in one request.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
@@ -46,6 +49,8 @@ pub(crate) struct Lane {
     pub inside: BTreeSet<Key>,
     /// When its thread went on before it, having waited for work.
     pub woken: Option<KernelTime>,
+    /// When its thread provably served others, and nothing of the lane's own was seen.
+    pub elsewhere: Vec<Stay>,
     /// When a crossing began that has not ended.
     open: Option<KernelTime>,
 }
@@ -104,6 +109,35 @@ impl Lane {
             (Some(known), Some(at)) => Some(known.min(at)),
             (known, at) => known.or(at),
         };
+    }
+
+    /// Instants at which the thread served others, in the order of time, as stays: those that nothing of the lane's own
+    /// lies between. Its waits say better what happened in them.
+    pub fn stays(&self, others: &[KernelTime]) -> Vec<Stay> {
+        let mut stays: Vec<Stay> = Vec::new();
+        if others.is_empty() {
+            return stays;
+        }
+        let crossed = self
+            .exact
+            .iter()
+            .flat_map(|exact| [exact.entry, exact.exit]);
+        let seen = self.evidence.iter();
+        let seen = seen.flat_map(|evidence| [evidence.start, evidence.end]);
+        let mut own: Vec<KernelTime> = crossed.chain(seen).collect();
+        own.sort_unstable();
+        let is_waited = |at: KernelTime| {
+            let mut waits = self.evidence.iter();
+            waits.any(|wait| wait.start < at && at < wait.end)
+        };
+        for &at in others.iter().filter(|at| !is_waited(**at)) {
+            let before = |time: KernelTime| own.partition_point(|own| *own <= time);
+            match stays.last_mut() {
+                Some((_, last)) if before(*last) == before(at) => *last = at,
+                _ => stays.push((at, at)),
+            }
+        }
+        stays
     }
 
     /// Puts everything into the order of time.
@@ -324,7 +358,24 @@ impl Sorted<'_> {
             left = beside(exact.exit);
         }
         segments.push((left, end));
-        segments
+        let apart = |(left, right)| self.apart(left, right);
+        segments.into_iter().flat_map(apart).collect()
+    }
+
+    /// A segment without the time that its thread spent with others: how close to that its own work came is not known.
+    fn apart(&self, mut left: Edge, right: Edge) -> Vec<(Edge, Edge)> {
+        let mut parts = Vec::new();
+        for (from, to) in &self.lane.elsewhere {
+            if *to <= left.time || right.time <= *from {
+                continue;
+            }
+            if left.time < *from {
+                parts.push((left, Edge::plain(*from, Bound::Open)));
+            }
+            left = Edge::plain(*to, Bound::Open);
+        }
+        parts.push((left, right));
+        parts
     }
 
     /// Evidence in a segment; waits that reach out of it are cut.

@@ -121,6 +121,8 @@ impl Inference {
             SampleReason::Entry(id) => {
                 let entered = crossing(sample.target, id);
                 self.nested.entered(entered, &stack);
+                self.nested
+                    .saw((sample.thread, task), key, sample.time, &stack);
                 lane.entries.push((entered, stack));
                 self.requests.hold(key);
             }

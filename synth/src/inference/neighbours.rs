@@ -1,6 +1,9 @@
 //! What else a thread did: instants at which it provably served another request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+};
 
 use rustc_hash::FxHashMap;
 
@@ -48,17 +51,40 @@ impl Neighbours {
         }
     }
 
-    /// Whether a thread is known to have served another request in that time.
-    pub fn served_another(
+    /// When a thread is last known to have served another request before an instant.
+    pub fn served_before(
         &self,
         thread: u32,
         key: RequestKey,
-        from: KernelTime,
-        to: KernelTime,
-    ) -> bool {
-        let instants = self.by_thread.get(&(key.0, thread));
-        let mut between = instants.into_iter().flat_map(|all| all.range(from..to));
-        from < to && between.any(|(_, other)| *other != key)
+        at: KernelTime,
+    ) -> Option<KernelTime> {
+        let instants = self.by_thread.get(&(key.0, thread))?;
+        let before = instants.range(..at).rev().take(LOOKED_AT);
+        let mut others = before.filter(|(_, other)| **other != key);
+        others.next().map(|(at, _)| *at)
+    }
+
+    /// Instants at which a thread worked for other spans of a span's trace, from shortly before until shortly after.
+    pub fn others(
+        &self,
+        thread: u32,
+        key: RequestKey,
+        during: RangeInclusive<KernelTime>,
+    ) -> Vec<KernelTime> {
+        let Some(instants) = self.by_thread.get(&(key.0, thread)) else {
+            return Vec::new();
+        };
+        let instant = |(at, key): (&KernelTime, &RequestKey)| (*at, *key);
+        let (first, last) = during.into_inner();
+        let before = instants.range(..first).rev();
+        let after = instants.range(last..);
+        let during = instants.range(first..last);
+        of_trace(
+            key,
+            before.map(instant),
+            during.map(instant),
+            after.map(instant),
+        )
     }
 
     /// Narrows what a piece of evidence may stand for to the time in which its thread served nobody
@@ -73,4 +99,21 @@ impl Neighbours {
         evidence.earliest = before.into_iter().find(is_other).map(|(at, _)| *at);
         evidence.latest = after.into_iter().find(is_other).map(|(at, _)| *at);
     }
+}
+
+/// Instants of other spans of a trace, in the order of time. Those `before` come latest first.
+pub(super) fn of_trace(
+    key: RequestKey,
+    before: impl Iterator<Item = (KernelTime, RequestKey)>,
+    during: impl Iterator<Item = (KernelTime, RequestKey)>,
+    after: impl Iterator<Item = (KernelTime, RequestKey)>,
+) -> Vec<KernelTime> {
+    let is_same_trace = |(_, other): &(KernelTime, RequestKey)| other.1.trace_id == key.1.trace_id;
+    let before = before.take(LOOKED_AT).take_while(is_same_trace);
+    let after = after.take(LOOKED_AT).take_while(is_same_trace);
+    let all = before.chain(during.filter(is_same_trace)).chain(after);
+    let others = all.filter(|(_, other)| *other != key);
+    let mut others: Vec<KernelTime> = others.map(|(at, _)| at).collect();
+    others.sort_unstable();
+    others
 }

@@ -6,13 +6,17 @@
 //! and later, have in common with its stacks did not end meanwhile: down to the function that was at another
 //! line, which holds both.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+};
 
 use rustc_hash::FxHashMap;
 
 use super::{
     functions::Functions,
     lane::Lane,
+    neighbours,
     requests::{LaneKey, RequestKey, Requests},
 };
 use crate::{
@@ -137,6 +141,27 @@ impl Nested {
         for stack in of_evidence.chain(of_entries) {
             stack.drain(..above(stack));
         }
+    }
+
+    /// Instants at which a task was at work for other spans of a span's trace, from shortly before until shortly after.
+    pub fn others(
+        &self,
+        place: LaneKey,
+        key: RequestKey,
+        during: RangeInclusive<KernelTime>,
+    ) -> Vec<KernelTime> {
+        let at = |time| (key.0, place, time);
+        let instant = |(place, seen): (&Place, &Seen)| (place.2, seen.key);
+        let (first, last) = (at(*during.start()), at(*during.end()));
+        let before = self.stacks.range(at(KernelTime(0))..first).rev();
+        let after = self.stacks.range(last..at(KernelTime(u64::MAX)));
+        let during = self.stacks.range(first..last);
+        neighbours::of_trace(
+            key,
+            before.map(instant),
+            during.map(instant),
+            after.map(instant),
+        )
     }
 
     /// The stacks nearest to the lane of a span that provably lies around this one: it was at work on the same

@@ -85,3 +85,107 @@ fn lines_of_their_callers_that_are_the_same_show_one_call() {
         ",
     );
 }
+
+#[test]
+fn what_comes_before_a_region_does_not_reach_over_a_span_that_was_open_before_it() {
+    check(
+        "
+        w             = fw:run
+        i             = fw:run handler:12 small lib:solve c:SolveCpModel
+        e             = fw:run handler:13 small lib:solve c:SolveCpModel
+        2/a suspended | wwwwwwwwww
+        1/A           |  S
+        1/A entry     |  i
+        1/a           |    SSSSS
+        1/a entry     |    e
+        ",
+        "
+        A
+          cpsat.solve 1..2
+        a
+          cpsat.solve 3..8
+          handler.after_cpsat.solve 8..10
+        ",
+    );
+}
+
+#[test]
+fn what_comes_after_a_region_does_not_reach_over_a_span_that_was_opened_then() {
+    check(
+        "
+        w             = fw:run
+        e             = fw:run handler:12 small lib:solve c:SolveCpModel
+        i             = fw:run handler:13 small lib:solve c:SolveCpModel
+        2/a suspended | wwwwwwwwww
+        1/a           |   SSSSS
+        1/a entry     |   e
+        1/A           |         S
+        1/A entry     |         i
+        ",
+        "
+        A
+          cpsat.solve 8..9
+        a
+          handler.before_cpsat.solve 0..2
+          cpsat.solve 2..7
+        ",
+    );
+}
+
+#[test]
+fn the_time_between_two_regions_is_not_theirs_who_called_both_if_a_span_was_open_in_it() {
+    check(
+        "
+        e         = fw:run handler:12 lib:solve c:SolveCpModel
+        i         = fw:run handler:13 small lib:solve c:SolveCpModel
+        1/a       | SSSSS   SSSSS
+        1/a entry | e       e
+        1/A       |       S
+        1/A entry |       i
+        ",
+        "
+        A
+          cpsat.solve 6..7
+        a
+          cpsat.solve 0..5
+          cpsat.solve 8..13
+        ",
+    );
+}
+
+#[test]
+fn what_was_seen_of_a_span_ends_where_another_was_seen_in_it() {
+    check(
+        "
+        l       = fw:run handler:10 load
+        w       = fw:run handler:12 work
+        1/a @   | llllllll   llllllll
+        1/A @   |         w
+        ",
+        "
+        a
+          load 0..8
+          load 11..19
+        ",
+    );
+}
+
+#[test]
+fn a_thread_that_served_another_had_not_been_handed_the_work_yet() {
+    check(
+        "
+        w             = fw:run
+        h             = fw:run handler
+        e             = fw:run handler:12 lib:solve c:SolveCpModel
+        2/a suspended | wwwwwwwwww
+        1/b @         |  h
+        1/a           |    SSSSS
+        1/a entry     |    e
+        ",
+        "
+        a
+          cpsat.solve 3..8
+          handler.after_cpsat.solve 8..10
+        ",
+    );
+}

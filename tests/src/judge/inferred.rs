@@ -3,6 +3,10 @@
 use super::{Index, SLACK_NS, Verdict};
 use crate::{otlp::Span, truth::Call};
 
+/// How long a thread may be without a CPU between the end of a span and letting go of it, on a machine with more work
+/// than it has CPUs.
+const LOST_CPU_NS: u64 = 50_000_000;
+
 /// Whether a span comes of samples or waits, or fills the time beside probes.
 pub(super) fn is_inferred(span: &Span) -> bool {
     span.text("hotspan.origin")
@@ -95,9 +99,10 @@ fn is_wait(span: &Span) -> bool {
 }
 
 /// Whether a span can lie in its parent. A span is still the current one while it is handed to its exporter,
-/// and who waits then (for the CPU, say) waits as long as it takes.
+/// and who waits then (for the CPU, say) waits as long as it takes, and maybe again.
 fn belongs_to(span: &Span, parent: &Span) -> bool {
-    let current_until_ns = parent.end_ns + SLACK_NS;
+    let slack_ns = if is_wait(span) { LOST_CPU_NS } else { SLACK_NS };
+    let current_until_ns = parent.end_ns + slack_ns;
     let begins = Span {
         end_ns: span.start_ns,
         ..span.clone()
@@ -114,11 +119,23 @@ fn may_lie_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
     reaches_into(span.start_ns) && reaches_into(span.end_ns)
 }
 
-/// Whether it must have been, wherever its sides truly are.
+/// Whether it must have been, wherever its sides truly are: with what it surely covers, if there is such a time, else
+/// with all that it may.
 fn surely_lies_in(span: &Span, start_ns: u64, end_ns: u64) -> bool {
     let error_ns = declared_error_ns(span);
-    let sides = [span.start_ns + error_ns, span.end_ns - error_ns];
-    sides.iter().all(|side| (start_ns..=end_ns).contains(side))
+    let (first, last) = (
+        span.start_ns + error_ns,
+        span.end_ns.saturating_sub(error_ns),
+    );
+    let (first, last) = if first <= last {
+        (first, last)
+    } else {
+        (
+            span.start_ns.saturating_sub(error_ns),
+            span.end_ns + error_ns,
+        )
+    };
+    start_ns <= first && last <= end_ns
 }
 
 fn declared_error_ns(span: &Span) -> u64 {

@@ -148,6 +148,23 @@ fn an_inferred_span_has_the_margin_that_it_declares() {
 }
 
 #[test]
+fn an_inferred_span_that_is_shorter_than_its_margin_lies_where_all_of_the_margin_does() {
+    let calls = [call("22", 5, 20 * MS, 60 * MS)];
+    let exported = [span("11", "", "GET /", 5, 5 * MS, 95 * MS)];
+    let wrong = |start_ns, end_ns| {
+        let verdict = judge(&Case {
+            spans: &[sampled(span("s", "11", "work", 5, start_ns, end_ns))],
+            calls: &calls,
+            exported: &exported,
+            expect_from_ns: MS,
+        });
+        verdict.wrong.len()
+    };
+    assert_eq!(wrong(35 * MS, 45 * MS), 1);
+    assert_eq!(wrong(15 * MS, 34 * MS), 0);
+}
+
+#[test]
 fn an_inferred_span_beside_its_parent_is_stray() {
     let calls = [call("11", 5, 10 * MS, 50 * MS)];
     let exported = [span("11", "", "GET /", 5, 5 * MS, 55 * MS)];
@@ -160,6 +177,26 @@ fn an_inferred_span_beside_its_parent_is_stray() {
         expect_from_ns: MS,
     });
     assert_eq!((verdict.right, verdict.strays.len()), (1, 1));
+}
+
+#[test]
+fn who_waits_for_a_cpu_may_do_so_twice_before_it_lets_go_of_a_span_that_has_ended() {
+    let exported = [span("11", "", "GET /", 5, 5 * MS, 55 * MS)];
+    let strays = |origin: &str, start_ns| {
+        let mut wait = span("s", "11", "wait.runqueue", 5, start_ns, start_ns + 10 * MS);
+        wait.attributes
+            .insert("hotspan.origin".to_owned(), json!(origin));
+        let verdict = judge(&Case {
+            spans: &[wait],
+            calls: &[],
+            exported: &exported,
+            expect_from_ns: MS,
+        });
+        verdict.strays.len()
+    };
+    assert_eq!(strays("wait", 70 * MS), 0);
+    assert_eq!(strays("sample", 70 * MS), 1);
+    assert_eq!(strays("wait", 120 * MS), 1);
 }
 
 #[test]
