@@ -1,6 +1,6 @@
 //! The sampler: a perf event on each CPU, and the ring that stacks come through.
 
-use std::{fmt, mem::offset_of, num::NonZeroU32};
+use std::{fmt, num::NonZeroU32};
 
 use aya::{
     programs::{
@@ -12,7 +12,7 @@ use aya::{
     },
     util::online_cpus,
 };
-use hotspan_common::{PythonFrame, RecordKind, SampleEvent};
+use hotspan_common::{RecordKind, SampleEvent};
 
 use super::{
     Kernel, KernelError,
@@ -68,14 +68,6 @@ pub struct SampleView<'a> {
     pub event: &'a SampleEvent,
     /// The user stack from `event.sp` upwards.
     pub stack: &'a [u8],
-}
-
-impl SampleView<'_> {
-    /// Copies what means something of the event.
-    pub fn copy_event_to(&self, event: &mut SampleEvent) {
-        let python = self.event.python_len as usize * size_of::<PythonFrame>();
-        wire::copy_front(self.event, event, offset_of!(SampleEvent, python) + python);
-    }
 }
 
 /// What one turn at the samples ring brought.

@@ -5,7 +5,7 @@
     reason = "bytes that the kernel's programs wrote are of the types that they wrote"
 )]
 
-use std::ptr;
+use std::{ptr, slice};
 
 use aya::Pod;
 use hotspan_common::{
@@ -57,17 +57,23 @@ pub fn read<T: Wire>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { ptr::read_unaligned(bytes.as_ptr().cast::<T>()) })
 }
 
-/// Makes the first `length` bytes of `to` those of `from`, for types whose last part is often unused.
-pub fn copy_front<T: Wire>(from: &T, to: &mut T, length: usize) {
+/// The first `length` bytes of a `T`, of whose last part often nothing is used.
+pub fn front<T: Wire>(value: &T, length: usize) -> &[u8] {
     let length = length.min(size_of::<T>());
-    // SAFETY: no more bytes than both have, which are apart as one is borrowed alone, and any pattern is a `T`.
-    unsafe {
-        ptr::copy_nonoverlapping(
-            ptr::from_ref(from).cast::<u8>(),
-            ptr::from_mut(to).cast::<u8>(),
-            length,
-        );
-    }
+    // SAFETY: no more bytes than it has, none of which is padding, borrowed as long as it is.
+    unsafe { slice::from_raw_parts(ptr::from_ref(value).cast::<u8>(), length) }
+}
+
+/// The bytes of words.
+pub fn bytes(words: &[u64]) -> &[u8] {
+    // SAFETY: the same memory, borrowed as long, in which any byte is initialized.
+    unsafe { slice::from_raw_parts(words.as_ptr().cast::<u8>(), size_of_val(words)) }
+}
+
+/// The same, to be changed: any bytes are words.
+pub fn bytes_mut(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: see `bytes`; the borrow is the only one.
+    unsafe { slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), size_of_val(words)) }
 }
 
 /// The `T` at the start of `bytes`, where it lies; `None` if there are too few, or not at a place where

@@ -1,5 +1,5 @@
 //! How densely young requests of a target may be sampled: much, as long as many of its requests are of a kind that is
-//! not known yet, less afterwards.
+//! not known yet and hotspan has CPU time saved up for it, less afterwards.
 
 use std::collections::HashMap;
 
@@ -16,6 +16,11 @@ const ONCE_KNOWN_LEAST: u32 = 20;
 const GIVEN_BACK: u32 = 10;
 /// Hotspan's share of one core, in all, in thousandths.
 const SHARE: u64 = 20;
+/// What of its share it can save up to spend on what is new, in nanoseconds of CPU time. It begins with all of it.
+const SAVINGS_NS: u64 = 1_000_000_000;
+/// Savings that were used up are not touched again before so many are back: a little at a time would show no kind
+/// of request as a whole.
+const WORTH_SPENDING_NS: u64 = SAVINGS_NS / 4;
 /// Of the last 64 requests, so many that are not known make a target new.
 const NEW: u32 = 16;
 
@@ -25,6 +30,9 @@ pub struct Densities {
     /// A bit for each, the latest lowest; 1: its kind was known.
     known: HashMap<u32, u64>,
     once_known: u32,
+    savings_ns: u64,
+    /// The savings were used up, and are not back yet.
+    is_saving: bool,
     /// Hotspan's CPU time, and when it was read, in nanoseconds.
     spent: Option<(u64, u64)>,
 }
@@ -34,6 +42,8 @@ impl Default for Densities {
         Self {
             known: HashMap::new(),
             once_known: ONCE_KNOWN,
+            savings_ns: SAVINGS_NS,
+            is_saving: false,
             spent: None,
         }
     }
@@ -45,12 +55,19 @@ impl Densities {
         let Some((cpu_before, before)) = self.spent.replace((cpu_ns, now_ns)) else {
             return;
         };
-        let taken = cpu_ns.saturating_sub(cpu_before).saturating_mul(1_000);
-        let is_over = taken > now_ns.saturating_sub(before).saturating_mul(SHARE);
-        self.once_known = if is_over {
+        let taken = cpu_ns.saturating_sub(cpu_before);
+        let share = now_ns.saturating_sub(before).saturating_mul(SHARE) / 1_000;
+        self.once_known = if taken > share {
             (self.once_known / 2).max(ONCE_KNOWN_LEAST)
         } else {
             (self.once_known + GIVEN_BACK).min(ONCE_KNOWN)
+        };
+        let savings = (self.savings_ns + share).saturating_sub(taken);
+        self.savings_ns = savings.min(SAVINGS_NS);
+        self.is_saving = match self.savings_ns {
+            0 => true,
+            WORTH_SPENDING_NS.. => false,
+            _ => self.is_saving,
         };
     }
 
@@ -66,9 +83,14 @@ impl Densities {
         known.count_zeros() < NEW
     }
 
+    /// Whether young requests of a target are sampled as those of known kinds.
+    fn spares(&self, target: u32) -> bool {
+        self.is_saving || self.knows(target)
+    }
+
     /// Stacks a second that young requests of a target may take.
     fn per_s(&self, target: u32) -> u32 {
-        if self.knows(target) {
+        if self.spares(target) {
             self.once_known
         } else {
             WHILE_NEW
@@ -77,7 +99,7 @@ impl Densities {
 
     /// Tells the kernel programs; false if they have been told.
     fn tell(&self, id: u32, target: &mut Target) -> bool {
-        let known = if self.knows(id) {
+        let known = if self.spares(id) {
             TargetFlags::KINDS_ARE_KNOWN
         } else {
             0
@@ -150,6 +172,27 @@ mod tests {
         assert_eq!([5, 6].map(|number| second(number, 20_000_000)), [30, 40]);
         (7..20).for_each(|number| _ = second(number, 0));
         assert_eq!(second(20, 0), 100);
+    }
+
+    #[test]
+    fn what_is_new_gets_less_once_the_savings_are_used_up_until_some_are_back() {
+        const SECOND_NS: u64 = 1_000_000_000;
+        let mut densities = Densities::default();
+        let (mut cpu_ns, mut number) = (0, 0);
+        let mut seconds = |densities: &mut Densities, count: u64, taken_ns: u64| {
+            for _ in 0..count {
+                cpu_ns += taken_ns;
+                number += 1;
+                densities.spent(cpu_ns, number * SECOND_NS);
+            }
+            densities.per_s(1)
+        };
+        seconds(&mut densities, 1, 0);
+        assert_eq!(seconds(&mut densities, 9, 120_000_000), WHILE_NEW);
+        assert_eq!(seconds(&mut densities, 1, 120_000_000), ONCE_KNOWN_LEAST);
+        assert_eq!(seconds(&mut densities, 24, 10_000_000), ONCE_KNOWN);
+        assert_eq!(seconds(&mut densities, 1, 10_000_000), WHILE_NEW);
+        assert!(!densities.knows(1));
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn functions(native: &[NativePart]) -> impl Iterator<Item = Frame> + '_ {
 }
 
 fn interleaved(native: &[NativePart], runs: &[&[PythonPart]], idle: usize) -> Vec<Frame> {
-    let mut frames = Vec::new();
+    let mut frames = Vec::with_capacity(native.len() + runs.len());
     let mut runs = runs.iter();
     let mut loops = 0;
     for part in native {

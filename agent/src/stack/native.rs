@@ -1,9 +1,11 @@
 //! Names for the frames of a walk.
 
-use std::rc::Rc;
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+};
 
-use hotspan_synth::event::{Frame, Language};
-use rustc_hash::FxHashMap;
+use hotspan_synth::event::{self, Language};
 
 use super::{
     functions::{Described, FunctionTable},
@@ -18,20 +20,27 @@ use crate::{
     unwind::{NativeFrame, Place, Step, Walk},
 };
 
-/// Addresses of which it is remembered what they are, over all objects.
-const REMEMBERED: usize = 16_384;
-/// The same of those that are asked whether threads begin there.
-const STARTS: usize = 1_024;
+/// What was made of a frame.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Whether its object is the interpreter's, and the functions there.
+    parts: RefCell<Option<(bool, Rc<[NativePart]>)>>,
+    /// Whether threads begin there, by its name; `None`: it has none.
+    is_starts: OnceCell<Option<bool>>,
+}
+
+/// A frame with it.
+pub(super) type Frame = NativeFrame<Named>;
 
 /// The frames of a walk with their functions, innermost first.
 pub(super) fn parts(
-    walk: &Walk,
+    walk: &Walk<Named>,
     target: &mut Target,
     named: &mut FrameNames,
     functions: &mut FunctionTable,
 ) -> Vec<NativePart> {
     let begin = walk.frames.len() - starting_frames(walk, named);
-    let mut parts = Vec::new();
+    let mut parts = Vec::with_capacity(walk.frames.len());
     for frame in &walk.frames[..begin] {
         frame_parts(frame, target, named, functions, &mut parts);
     }
@@ -40,7 +49,7 @@ pub(super) fn parts(
 
 /// How many of the outermost frames are where threads begin: the last one of a complete walk; further ones
 /// by their names; and, as the C library is often stripped, one without a name beside them in its object.
-fn starting_frames(walk: &Walk, named: &mut FrameNames) -> usize {
+fn starting_frames(walk: &Walk<Named>, named: &mut FrameNames) -> usize {
     let mut outer: Option<(FileKey, bool)> = None;
     let mut count = 0;
     for frame in walk.frames.iter().rev() {
@@ -49,7 +58,7 @@ fn starting_frames(walk: &Walk, named: &mut FrameNames) -> usize {
         let is_outermost = frame
             .covering
             .is_some_and(|covering| covering.step == Step::Outermost);
-        let is_starts = named.is_starts(frame, place);
+        let is_starts = named.is_starts(frame);
         let is_start = is_outermost || is_starts.unwrap_or(outer == Some((object, true)));
         if !is_start {
             break;
@@ -60,7 +69,7 @@ fn starting_frames(walk: &Walk, named: &mut FrameNames) -> usize {
     count
 }
 
-fn names(frame: &NativeFrame, symbols: &mut SymbolStore) -> Rc<[NativeName]> {
+fn names(frame: &Frame, symbols: &mut SymbolStore) -> Rc<[NativeName]> {
     frame
         .place
         .as_ref()
@@ -73,14 +82,7 @@ pub(super) struct FrameNames {
     pub symbols: SymbolStore,
     /// Where functions begin.
     pub places: FunctionPlaces,
-    known: FxHashMap<Known, Rc<[NativePart]>>,
-    /// Whether threads begin at an address of a file, by its name; `None`: it has none. They do at few, and each walk
-    /// asks.
-    starts: FxHashMap<(FileKey, u64), Option<bool>>,
 }
-
-/// An address of a file; whether it is the interpreter's.
-type Known = (FileKey, u64, bool);
 
 impl FrameNames {
     /// Keeps about `limit` bytes of symbols.
@@ -88,8 +90,6 @@ impl FrameNames {
         Self {
             symbols: SymbolStore::new(limit),
             places: FunctionPlaces::default(),
-            known: FxHashMap::default(),
-            starts: FxHashMap::default(),
         }
     }
 
@@ -105,30 +105,24 @@ impl FrameNames {
     }
 
     /// Whether threads begin in the function of a frame; `None`: it has no name.
-    fn is_starts(&mut self, frame: &NativeFrame, place: &Place) -> Option<bool> {
-        let key = (place.object.key(), place.address);
-        if let Some(known) = self.starts.get(&key) {
-            return *known;
-        }
-        let names = names(frame, &mut self.symbols);
-        let is_starts = names.last().map(|name| is_start(&name.symbol));
-        if self.starts.len() == STARTS {
-            self.starts.clear();
-        }
-        self.starts.insert(key, is_starts);
-        is_starts
+    fn is_starts(&mut self, frame: &Frame) -> Option<bool> {
+        *(frame.note.is_starts).get_or_init(|| {
+            let names = names(frame, &mut self.symbols);
+            names.last().map(|name| is_start(&name.symbol))
+        })
     }
 
     fn parts(
         &mut self,
-        frame: &NativeFrame,
+        frame: &Frame,
         place: &Place,
         is_interpreters: bool,
         functions: &mut FunctionTable,
     ) -> Rc<[NativePart]> {
-        let key = (place.object.key(), place.address, is_interpreters);
-        if let Some(known) = self.known.get(&key) {
-            return Rc::clone(known);
+        if let Some((told, parts)) = &*frame.note.parts.borrow()
+            && *told == is_interpreters
+        {
+            return Rc::clone(parts);
         }
         let names = names(frame, &mut self.symbols);
         let parts: Rc<[NativePart]> =
@@ -138,16 +132,13 @@ impl FrameNames {
         {
             self.places.learn(function.function, frame, place, name);
         }
-        if self.known.len() == REMEMBERED {
-            self.known.clear();
-        }
-        self.known.insert(key, Rc::clone(&parts));
+        (frame.note.parts).replace(Some((is_interpreters, Rc::clone(&parts))));
         parts
     }
 }
 
 fn frame_parts(
-    frame: &NativeFrame,
+    frame: &Frame,
     target: &mut Target,
     named: &mut FrameNames,
     functions: &mut FunctionTable,
@@ -172,7 +163,7 @@ fn frame_parts(
 }
 
 fn named_parts(
-    frame: &NativeFrame,
+    frame: &Frame,
     place: &Place,
     names: &[NativeName],
     is_interpreters: bool,
@@ -200,9 +191,9 @@ fn named_parts(
     parts.collect()
 }
 
-fn number(functions: &mut FunctionTable, function: Described, line: u32) -> Option<Frame> {
+fn number(functions: &mut FunctionTable, function: Described, line: u32) -> Option<event::Frame> {
     let function = functions.number(function)?;
-    Some(Frame { function, line })
+    Some(event::Frame { function, line })
 }
 
 fn native(name: &NativeName, object: &str) -> Described {

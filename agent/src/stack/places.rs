@@ -4,11 +4,8 @@ use std::{collections::HashMap, path::PathBuf};
 
 use hotspan_synth::ids::FunctionId;
 
-use crate::{
-    object::FileKey,
-    symbolize::NativeName,
-    unwind::{NativeFrame, Place},
-};
+use super::native::Frame;
+use crate::{object::FileKey, symbolize::NativeName, unwind::Place};
 
 /// Objects and addresses that are kept for a function: one name stands for few.
 const MAX_PLACES: usize = 8;
@@ -70,7 +67,7 @@ pub(super) struct FunctionPlaces {
 
 impl FunctionPlaces {
     /// Takes in what the frame of a function says of its beginning.
-    pub fn learn(&mut self, id: FunctionId, frame: &NativeFrame, place: &Place, name: &NativeName) {
+    pub fn learn(&mut self, id: FunctionId, frame: &Frame, place: &Place, name: &NativeName) {
         let Some(start) = name.start else { return };
         // The linker's view decides: a fragment, or a part that has a frame of its own, begins elsewhere.
         if frame

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     context::python::code::CodeCache,
+    kernel::SampleView,
     target::Process,
     unwind::{ObjectStore, Registers, StackCopy, Stop, StopCounts, Walker},
 };
@@ -37,6 +38,16 @@ pub struct RawSample {
 }
 
 impl RawSample {
+    /// As it would lie in the ring.
+    pub fn view(&self) -> SampleView<'_> {
+        SampleView {
+            event: &self.event,
+            stack: &self.stack,
+        }
+    }
+}
+
+impl<'a> SampleView<'a> {
     /// Where the thread was.
     pub fn registers(&self) -> Registers {
         Registers {
@@ -47,10 +58,10 @@ impl RawSample {
     }
 
     /// What a walk from there reads.
-    pub fn stack_copy(&self) -> StackCopy<'_> {
+    pub fn stack_copy(&self) -> StackCopy<'a> {
         StackCopy {
             start: self.event.sp,
-            bytes: &self.stack,
+            bytes: self.stack,
             holes: self.event.stack_holes,
             is_cut: self.event.flags & SampleFlags::STACK_CUT != 0,
         }
@@ -132,13 +143,19 @@ impl Stacks {
 
     /// Resolves a sample at `now_ns` of the kernel's clock.
     pub fn resolve(&mut self, raw: &RawSample, now_ns: u64) -> Resolved {
-        let event = &raw.event;
+        self.resolve_view(raw.view(), now_ns)
+    }
+
+    /// The same of one that lies elsewhere.
+    pub fn resolve_view(&mut self, raw: SampleView<'_>, now_ns: u64) -> Resolved {
+        let event = raw.event;
         let Some(target) = self.targets.get_mut(&event.tgid) else {
             self.counts.foreign += 1;
             return Resolved::default();
         };
         target.prepare(event.ip, now_ns);
-        let mut events = Vec::new();
+        // As a rule, nothing else is new.
+        let mut events = Vec::with_capacity(1);
         let span = target
             .interpreter_for(event)
             .and_then(|interpreter| self.spans.read(event, interpreter));
@@ -250,8 +267,8 @@ impl Stacks {
     }
 
     /// The native frames, and where they end; none if the sample has no registers.
-    fn native(&mut self, raw: &RawSample) -> (Vec<NativePart>, Option<End>) {
-        let event = &raw.event;
+    fn native(&mut self, raw: SampleView<'_>) -> (Vec<NativePart>, Option<End>) {
+        let event = raw.event;
         let Some(target) = self.targets.get_mut(&event.tgid) else {
             return (Vec::new(), None);
         };

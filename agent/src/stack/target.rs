@@ -4,7 +4,7 @@ use std::{os::unix::fs::MetadataExt as _, sync::Arc};
 
 use hotspan_common::SampleEvent;
 
-use super::{adapt::Appetite, python::Interpreter};
+use super::{adapt::Appetite, native::Named, python::Interpreter};
 use crate::{
     symbolize::PerfMap,
     target::{Process, mapping::ObjectId},
@@ -22,7 +22,7 @@ const SEARCH_NS: u64 = 5_000_000_000;
 pub(super) struct Target {
     pub process: Arc<Process>,
     /// `None`: its mappings could not be read.
-    pub space: Option<AddressSpace>,
+    pub space: Option<AddressSpace<Named>>,
     pub appetite: Appetite,
     now_ns: u64,
     is_stale: bool,

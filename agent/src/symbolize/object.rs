@@ -1,20 +1,21 @@
 //! Names of the addresses of one object.
 
-use std::{io, num::NonZeroUsize, rc::Rc};
+use std::{collections::BTreeMap, io, rc::Rc};
 
 use blazesym::symbolize::{
     CodeInfo, Input, Sym, Symbolized, Symbolizer,
     source::{Elf, Source},
 };
-use lru::LruCache;
+use rustc_hash::FxHashMap;
 
 use super::{copy::SymbolFile, function_name, names::short_of};
 use crate::object::Image;
 
-/// Addresses whose names are remembered, for one object.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-/// Functions whose names are remembered, for one object: threads run at ever new addresses of few.
-const FUNCTIONS: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// Addresses whose names are remembered, for one object. Beyond, all are forgotten: to know which one was asked for last
+/// would cost each more than that.
+const REMEMBERED: usize = 1024;
+/// The same of functions: threads run at ever new addresses of few.
+const FUNCTIONS: usize = 1024;
 /// What blazesym keeps for each byte of symbols: an index beside what it maps.
 const INDEX_SHARE: u64 = 4;
 
@@ -40,10 +41,8 @@ pub struct ObjectSymbols {
     symbolizer: Symbolizer,
     source: Source<'static>,
     file: SymbolFile,
-    remembered: LruCache<u64, Rc<[NativeName]>>,
-    /// By start and size, if the object says nothing of inlined functions and lines: then one name holds
-    /// for all of a function's addresses.
-    functions: LruCache<(u64, Option<usize>), Rc<[NativeName]>>,
+    remembered: FxHashMap<u64, Rc<[NativeName]>>,
+    functions: Functions,
 }
 
 impl ObjectSymbols {
@@ -67,8 +66,8 @@ impl ObjectSymbols {
             symbolizer,
             source: Source::Elf(elf),
             file,
-            remembered: LruCache::new(REMEMBERED),
-            functions: LruCache::new(FUNCTIONS),
+            remembered: FxHashMap::default(),
+            functions: Functions::default(),
         })
     }
 
@@ -80,6 +79,9 @@ impl ObjectSymbols {
     /// The functions at an address of the object, innermost first: those inlined there, and the one that
     /// holds them. Empty: no symbol says.
     pub fn names(&mut self, address: u64) -> Rc<[NativeName]> {
+        if let Some(known) = self.functions.at(address) {
+            return known;
+        }
         if let Some(known) = self.remembered.get(&address) {
             return Rc::clone(known);
         }
@@ -89,16 +91,51 @@ impl ObjectSymbols {
             .symbolize_single(&self.source, Input::VirtOffset(address));
         let names = match found {
             Ok(Symbolized::Sym(symbol)) if self.file.has_debug => names_of(&symbol).into(),
-            Ok(Symbolized::Sym(symbol)) => {
-                let function = (symbol.addr, symbol.size);
-                let names = self
-                    .functions
-                    .get_or_insert(function, || names_of(&symbol).into());
-                Rc::clone(names)
-            }
+            Ok(Symbolized::Sym(symbol)) => return self.functions.learn(&symbol, address),
             Ok(Symbolized::Unknown(_)) | Err(_) => Rc::default(),
         };
-        self.remembered.put(address, Rc::clone(&names));
+        if self.remembered.len() == REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert(address, Rc::clone(&names));
+        names
+    }
+}
+
+/// Functions of an object that says nothing of inlined ones and lines, by their starts: there, one name holds from the
+/// start up to the last address that it was found for. Beyond that another symbol may begin within the function.
+#[derive(Default)]
+struct Functions(BTreeMap<u64, Known>);
+
+struct Known {
+    last: u64,
+    size: Option<usize>,
+    names: Rc<[NativeName]>,
+}
+
+impl Functions {
+    fn at(&self, address: u64) -> Option<Rc<[NativeName]>> {
+        let (_, known) = self.0.range(..=address).next_back()?;
+        (address <= known.last).then(|| Rc::clone(&known.names))
+    }
+
+    fn learn(&mut self, symbol: &Sym<'_>, address: u64) -> Rc<[NativeName]> {
+        if let Some(known) = self.0.get_mut(&symbol.addr)
+            && known.size == symbol.size
+        {
+            known.last = known.last.max(address);
+            return Rc::clone(&known.names);
+        }
+        if self.0.len() == FUNCTIONS {
+            self.0.clear();
+        }
+        let known = Known {
+            last: address,
+            size: symbol.size,
+            names: names_of(symbol).into(),
+        };
+        let names = Rc::clone(&known.names);
+        self.0.insert(symbol.addr, known);
         names
     }
 }

@@ -41,15 +41,15 @@ pub struct Place {
     pub mapped: ObjectId,
 }
 
-/// The code that a target maps.
-pub struct AddressSpace {
+/// The code that a target maps, and a note of each frame that was seen in it.
+pub struct AddressSpace<N = ()> {
     process: Arc<Process>,
     code: Vec<Code>,
     /// What was mapped before, and until when by the kernel's clock.
     before: Vec<Code>,
     read_at_ns: u64,
     vdso: Option<Vdso>,
-    frames: FxHashMap<u64, Rc<NativeFrame>>,
+    frames: FxHashMap<u64, Rc<NativeFrame<N>>>,
     /// Objects that the store had given up when the frames were remembered.
     evicted: u64,
 }
@@ -75,7 +75,7 @@ impl Vdso {
     }
 }
 
-impl AddressSpace {
+impl<N: Default> AddressSpace<N> {
     /// Reads a process's mappings, at `now_ns` of the kernel's clock.
     ///
     /// # Errors
@@ -106,6 +106,14 @@ impl AddressSpace {
             code.extend(self.vdso_code(addresses));
             code.sort_by_key(|code| code.addresses.start);
         }
+        let is_same = code.len() == self.code.len()
+            && code
+                .iter()
+                .zip(&self.code)
+                .all(|(now, known)| known.is_still(now));
+        if is_same {
+            return Ok(());
+        }
         self.before = std::mem::replace(&mut self.code, code);
         self.read_at_ns = now_ns;
         self.frames.clear();
@@ -118,7 +126,7 @@ impl AddressSpace {
         address: u64,
         time_ns: u64,
         store: &mut ObjectStore,
-    ) -> Rc<NativeFrame> {
+    ) -> Rc<NativeFrame<N>> {
         // What was given up would otherwise stay in memory.
         if self.evicted != store.evicted() {
             self.evicted = store.evicted();
@@ -138,7 +146,7 @@ impl AddressSpace {
         frame
     }
 
-    fn look(&self, address: u64, time_ns: u64, store: &mut ObjectStore) -> NativeFrame {
+    fn look(&self, address: u64, time_ns: u64, store: &mut ObjectStore) -> NativeFrame<N> {
         let place = self.locate(address, time_ns, store);
         let covering = place
             .as_ref()
@@ -147,6 +155,7 @@ impl AddressSpace {
             address,
             place,
             covering,
+            note: N::default(),
         }
     }
 
@@ -221,6 +230,14 @@ impl Code {
             file: mapping.map_file,
             key: OnceCell::new(),
         }
+    }
+
+    /// Whether it is the same as another one, and the file, if it was looked at, as it was.
+    fn is_still(&self, now: &Self) -> bool {
+        let place = |code: &Self| (code.addresses.clone(), code.file_offset, code.object);
+        place(self) == place(now)
+            && self.path == now.path
+            && self.key.get().is_none_or(|key| *key == now.key())
     }
 
     fn key(&self) -> Option<FileKey> {

@@ -15,6 +15,8 @@ use super::{
 
 /// Frames that are followed.
 const MAX_FRAMES: usize = 1024;
+/// Frames that most stacks have no more of.
+const USUAL_FRAMES: usize = 64;
 
 /// The registers by which a caller is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,20 +88,22 @@ impl StackCopy<'_> {
     }
 }
 
-/// A frame of a native stack.
-pub struct NativeFrame {
+/// A frame of a native stack, with a note of who reads stacks.
+pub struct NativeFrame<N = ()> {
     /// Where it stands: its instruction, or the last byte of the call that it made.
     pub address: u64,
     /// What lies there; `None` if no file does.
     pub place: Option<Place>,
     /// What the unwind information says of it.
     pub covering: Option<Covering>,
+    /// What was made of it: it holds for as long as the frame's address means the same.
+    pub note: N,
 }
 
 /// A native stack.
-pub struct Walk {
+pub struct Walk<N = ()> {
     /// Frames, innermost first; never empty.
-    pub frames: Vec<Rc<NativeFrame>>,
+    pub frames: Vec<Rc<NativeFrame<N>>>,
     /// Why it ended.
     pub stop: Stop,
     /// The stack pointer of the outermost frame.
@@ -107,19 +111,19 @@ pub struct Walk {
 }
 
 /// Walks stacks of one address space.
-pub struct Walker<'a> {
+pub struct Walker<'a, N = ()> {
     /// The target's.
-    pub space: &'a mut AddressSpace,
+    pub space: &'a mut AddressSpace<N>,
     /// All targets'.
     pub store: &'a mut ObjectStore,
     /// When the registers were copied, by the kernel's clock in nanoseconds.
     pub time_ns: u64,
 }
 
-impl Walker<'_> {
+impl<N: Default> Walker<'_, N> {
     /// Walks from the innermost frame outwards until a step is not certain.
-    pub fn walk(&mut self, registers: Registers, stack: &StackCopy<'_>) -> Walk {
-        let mut frames = Vec::new();
+    pub fn walk(&mut self, registers: Registers, stack: &StackCopy<'_>) -> Walk<N> {
+        let mut frames = Vec::with_capacity(USUAL_FRAMES);
         let mut at = At {
             registers,
             is_return: false,
@@ -141,7 +145,12 @@ impl Walker<'_> {
         }
     }
 
-    fn caller(&mut self, frame: &NativeFrame, at: &At, stack: &StackCopy<'_>) -> Result<At, Stop> {
+    fn caller(
+        &mut self,
+        frame: &NativeFrame<N>,
+        at: &At,
+        stack: &StackCopy<'_>,
+    ) -> Result<At, Stop> {
         let place = frame.place.as_ref().ok_or(Stop::Unmapped)?;
         let Some(covering) = frame.covering else {
             return self.uncovered(place, at, stack);

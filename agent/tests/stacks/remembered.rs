@@ -27,7 +27,8 @@ fn walk(raw: &RawSample, space: &mut AddressSpace, store: &mut ObjectStore) -> W
         store,
         time_ns,
     };
-    walker.walk(raw.registers(), &raw.stack_copy())
+    let sample = raw.view();
+    walker.walk(sample.registers(), &sample.stack_copy())
 }
 
 fn addresses(walk: &Walk) -> Vec<u64> {
@@ -69,7 +70,7 @@ fn what_is_remembered_changes_no_walk() {
         let run = Run::start(&program.path, &[chain]);
         let (sound, _) = run.at("reached", 64 << 10);
         let process = Arc::new(Process::open(run.child.id()).unwrap());
-        let read = || AddressSpace::read(Arc::clone(&process), 0).unwrap();
+        let read = || <AddressSpace>::read(Arc::clone(&process), 0).unwrap();
         let mut store = ObjectStore::new(64 << 20);
         let mut space = read();
         let mut numbers = Numbers(23);

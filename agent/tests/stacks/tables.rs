@@ -193,14 +193,15 @@ impl Standing {
     /// Walks the stack, and holds the walk against what must be true of all.
     fn walk(&self, ends: &mut StopCounts) -> Result<(), TestCaseError> {
         let begun = Instant::now();
-        let mut space = AddressSpace::read(Arc::clone(&self.process), now()).unwrap();
+        let mut space = <AddressSpace>::read(Arc::clone(&self.process), now()).unwrap();
         let mut store = ObjectStore::new(64 << 20);
         let mut walker = Walker {
             space: &mut space,
             store: &mut store,
             time_ns: now(),
         };
-        let walk = walker.walk(self.raw.registers(), &self.raw.stack_copy());
+        let sample = self.raw.view();
+        let walk = walker.walk(sample.registers(), &sample.stack_copy());
         prop_assert!(walk.frames.len() <= MAX_FRAMES);
         prop_assert_eq!(walk.frames[0].address, self.raw.event.ip);
         let (last, before) = walk.frames.split_last().unwrap();

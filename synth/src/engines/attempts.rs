@@ -45,8 +45,8 @@ struct Calls {
     ended: KernelTime,
     /// Two were made at a time: that is no repetition, so no number is given any more.
     overlap: bool,
-    /// The latest, complete.
-    held: Option<(u64, Span)>,
+    /// The latest, complete. Requests are remembered for long after they hold one.
+    held: Option<Box<(u64, Span)>>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +114,7 @@ impl Attempts {
         calls.begun += 1;
         (calls.latest, calls.latest_entry) = (draft.item.key, entry);
         let held = calls.held.take();
-        let released = held.map(|(number, span)| calls.numbered(number, span));
+        let released = held.map(|held| calls.numbered(held.0, held.1));
         self.released.extend(released);
         Attempt {
             call: draft.item.key,
@@ -148,7 +148,7 @@ impl Attempts {
             calls.overlap |= exit > calls.latest_entry;
             return Some(calls.numbered(attempt.number, span));
         }
-        calls.held = Some((attempt.number, span));
+        calls.held = Some(Box::new((attempt.number, span)));
         None
     }
 
@@ -220,7 +220,7 @@ impl Calls {
 
     /// The last one.
     fn last(&mut self) -> Option<Span> {
-        let (number, mut span) = self.held.take()?;
+        let (number, mut span) = *self.held.take()?;
         if number > 1 && !self.overlap {
             add(&mut span, "hotspan.attempt", number);
             add(&mut span, "hotspan.attempts", number);

@@ -1,5 +1,5 @@
-//! Which kinds of requests there are: what they are called, and the longest span directly in them. All of their spans
-//! would tell kinds apart that are one: of the brief ones, stacks show others each time.
+//! Which kinds of requests there are: what they are called, and whose work the longest span directly in them is. All of
+//! their spans would tell kinds apart that are one: of the brief ones, stacks show others each time.
 
 use std::hash::{Hash as _, Hasher as _};
 
@@ -37,10 +37,36 @@ impl Shapes {
             return true;
         };
         let mut hasher = FxHasher::default();
-        (name, &longest.name).hash(&mut hasher);
+        (name, worker(&longest.name)).hash(&mut hasher);
         let kind = (target, hasher.finish());
         let met = self.met.entry(kind, KINDS);
         *met = met.saturating_add(1);
         *met > KNOWN_AFTER
+    }
+}
+
+/// Who works in a span: it may be a phase of the same work as another, and which of them is the longest is chance.
+fn worker(span: &str) -> &str {
+    let phases = [".before_", ".after_"].map(|phase| span.find(phase));
+    let end = phases.into_iter().flatten().min();
+    end.map_or(span, |end| &span[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::worker;
+
+    #[test]
+    fn phases_are_of_who_works_in_them() {
+        let names = [
+            ("solve", "solve"),
+            ("solve.before_cpsat.solve", "solve"),
+            ("cpsat.search.after_wait.gil", "cpsat.search"),
+            ("a.after_b.before_c", "a"),
+            ("a.before_b.after_c", "a"),
+        ];
+        for (span, who) in names {
+            assert_eq!(worker(span), who, "{span}");
+        }
     }
 }

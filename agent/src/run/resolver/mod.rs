@@ -20,9 +20,9 @@ use tokio::sync::mpsc;
 
 use self::worker::Worker;
 use crate::{
-    kernel::SampleView,
+    kernel::{SampleSlab, SampleView},
     run::intake::CountedBurst,
-    stack::{NativePlace, NoPlace, RawSample},
+    stack::{NativePlace, NoPlace},
     target::Process,
 };
 
@@ -30,8 +30,8 @@ use crate::{
 const QUEUE: usize = 4096;
 /// Bytes of samples that may wait.
 const MAX_WAITING: usize = 8 << 20;
-/// Samples whose memory is kept for the next ones: about those of a turn.
-const MAX_SPARE: usize = 128;
+/// Slabs that are kept for the next samples: about those of a turn.
+const MAX_SPARE: usize = 8;
 /// Batches that may wait to be taken; then the thread waits, and the queue fills.
 const OUTCOMES: usize = 64;
 
@@ -53,8 +53,8 @@ pub struct Outcomes {
     pub stack_sizes: Vec<StackSize>,
     /// Functions that were asked for.
     pub located: Vec<Located>,
-    /// Samples that are done with.
-    used: Vec<Buffer>,
+    /// Slabs of samples that are done with.
+    used: Vec<SampleSlab>,
     /// Jobs that came to this.
     jobs: usize,
 }
@@ -84,8 +84,8 @@ pub struct Resolver {
     /// Jobs of which nothing has come yet.
     under_way: usize,
     /// Samples of this turn.
-    gathered: Vec<Buffer>,
-    spare: Vec<Buffer>,
+    gathered: Vec<SampleSlab>,
+    spare: Vec<SampleSlab>,
     dropped: u64,
     refused: u64,
     unnamed: u64,
@@ -95,7 +95,7 @@ enum Job {
     Adopt(u32, Arc<Process>),
     Mapped(u32),
     Forget(u32),
-    Samples(Vec<Buffer>),
+    Samples(Vec<SampleSlab>),
     Pass(Box<Event>),
     Locate(u32, FunctionId),
     Name(Box<CountedBurst>),
@@ -145,26 +145,20 @@ impl Resolver {
     /// Takes a sample in, to be resolved when [`Self::submit`] is called; dropped and counted if too many
     /// wait.
     pub fn gather(&mut self, sample: &SampleView<'_>) {
-        let size = size_of::<RawSample>() + sample.stack.len();
-        // Only this handle adds, so the sum cannot pass the limit in between.
-        if self.waiting.load(Ordering::Relaxed) + size > MAX_WAITING {
+        if (self.gathered.last_mut()).is_some_and(|slab| slab.put(sample)) {
+            return;
+        }
+        // What was gathered before is counted when it is submitted.
+        let gathered: usize = self.gathered.iter().map(SampleSlab::size).sum();
+        if self.waiting.load(Ordering::Relaxed) + gathered > MAX_WAITING {
             self.dropped += 1;
             return;
         }
-        self.waiting.fetch_add(size, Ordering::Relaxed);
-        let raw = match self.spare.pop() {
-            Some(Buffer(mut raw)) => {
-                sample.copy_event_to(&mut raw.event);
-                raw.stack.clear();
-                raw.stack.extend_from_slice(sample.stack);
-                Buffer(raw)
-            }
-            None => Buffer(Box::new(RawSample {
-                event: *sample.event,
-                stack: sample.stack.into(),
-            })),
-        };
-        self.gathered.push(raw);
+        let mut slab = self.spare.pop().unwrap_or_default();
+        slab.clear();
+        // Each sample finds room in an empty one.
+        self.dropped += u64::from(!slab.put(sample));
+        self.gathered.push(slab);
     }
 
     /// Has the gathered samples resolved: all at once, so that the thread is woken once for them.
@@ -172,12 +166,12 @@ impl Resolver {
         if self.gathered.is_empty() {
             return;
         }
-        let samples = std::mem::take(&mut self.gathered);
-        let (count, size) = (
-            samples.len(),
-            samples.iter().map(|Buffer(raw)| held(raw)).sum(),
-        );
-        if self.send(Job::Samples(samples)).is_err() {
+        let slabs = std::mem::take(&mut self.gathered);
+        let count: usize = slabs.iter().map(SampleSlab::len).sum();
+        let size: usize = slabs.iter().map(SampleSlab::size).sum();
+        // Only this handle adds.
+        self.waiting.fetch_add(size, Ordering::Relaxed);
+        if self.send(Job::Samples(slabs)).is_err() {
             self.waiting.fetch_sub(size, Ordering::Relaxed);
             self.dropped += count as u64;
         }
@@ -267,12 +261,4 @@ impl Job {
     fn has_outcome(&self) -> bool {
         !matches!(self, Self::Adopt(..) | Self::Mapped(_) | Self::Forget(_))
     }
-}
-
-/// A sample in memory that is used again. Samples are large: only their address goes from hand to hand.
-struct Buffer(Box<RawSample>);
-
-/// Bytes that a sample takes while it waits.
-fn held(sample: &RawSample) -> usize {
-    size_of::<RawSample>() + sample.stack.len()
 }

@@ -9,10 +9,11 @@ use std::sync::{
 use hotspan_synth::event::{Called, Crossing, Event};
 use tokio::sync::mpsc;
 
-use super::{Job, Located, MAX_SPARE, Outcomes, StackSize, held};
+use super::{Job, Located, MAX_SPARE, Outcomes, StackSize};
 use crate::{
+    kernel::SampleView,
     run::{clock, intake::CountedBurst},
-    stack::{RawSample, Stacks},
+    stack::Stacks,
 };
 
 /// Jobs that are done before what came of them is handed over.
@@ -83,10 +84,11 @@ impl Worker {
             Job::Mapped(target) => self.stacks.mapped(target),
             Job::Forget(target) => self.stacks.forget(target),
             Job::Pass(event) => self.outcomes.events.push(*event),
-            Job::Samples(samples) => {
-                for sample in samples {
-                    self.sample(&sample.0);
-                    self.outcomes.used.push(sample);
+            Job::Samples(slabs) => {
+                for slab in slabs {
+                    slab.samples().for_each(|sample| self.sample(sample));
+                    self.waiting.fetch_sub(slab.size(), Ordering::Relaxed);
+                    self.outcomes.used.push(slab);
                 }
             }
             Job::Name(burst) => {
@@ -101,9 +103,8 @@ impl Worker {
         }
     }
 
-    fn sample(&mut self, sample: &RawSample) {
-        self.waiting.fetch_sub(held(sample), Ordering::Relaxed);
-        let resolved = self.stacks.resolve(sample, clock::now().0);
+    fn sample(&mut self, sample: SampleView<'_>) {
+        let resolved = self.stacks.resolve_view(sample, clock::now().0);
         self.outcomes.events.extend(resolved.events);
         self.outcomes
             .stack_sizes
