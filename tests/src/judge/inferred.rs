@@ -42,7 +42,7 @@ impl Index<'_> {
             verdict.right += 1;
         } else if let Some(call) = around
             .iter()
-            .find(|call| self.is_alone(call) && !may_be_suspended(top, call))
+            .find(|call| self.is_alone(call) && !self.may_be_suspended(top, call))
         {
             let (trace, parent) = (&top.trace_id, &top.parent);
             verdict
@@ -71,6 +71,19 @@ impl Index<'_> {
             .all(|other| other.trace_id == call.trace_id)
     }
 
+    /// Whether it may be the wait of a task, or a function that did little but wait, that is suspended while the event
+    /// loop, which is the process's first thread, computes for another request.
+    fn may_be_suspended(&self, span: &Span, call: &Call) -> bool {
+        call.tid == i64::from(call.pid) && (is_wait(span) || self.mostly_waits(span))
+    }
+
+    fn mostly_waits(&self, span: &Span) -> bool {
+        let inside = self.by_id.values().filter(|below| {
+            is_wait(below) && (&below.trace_id, &below.parent) == (&span.trace_id, &span.span_id)
+        });
+        inside.map(|wait| wait.duration_ns()).sum::<u64>() * 2 >= span.duration_ns()
+    }
+
     /// A span of the target and the exported ones above it.
     fn exported_above<'b>(&'b self, trace_id: &'b str, span_id: &'b str) -> Vec<&'b str> {
         let above = |at: &&'b str| {
@@ -86,12 +99,6 @@ impl Index<'_> {
         let mut calls = self.by_thread.values().flatten();
         calls.any(|call| call.trace_id == trace_id)
     }
-}
-
-/// Whether it may be the wait of a task that is suspended while the event loop, which is the process's first
-/// thread, computes for another request.
-fn may_be_suspended(span: &Span, call: &Call) -> bool {
-    is_wait(span) && call.tid == i64::from(call.pid)
 }
 
 fn is_wait(span: &Span) -> bool {

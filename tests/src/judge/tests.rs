@@ -213,18 +213,24 @@ fn a_task_may_be_suspended_while_the_loop_computes_for_another() {
             .insert("hotspan.origin".to_owned(), json!(origin));
         span
     };
-    let complaints = |span: Span, call: &Call, solve: &Span| {
+    let complaints = |spans: &[Span], call: &Call, solve: &Span| {
         let verdict = judge(&Case {
-            spans: &[solve.clone(), span],
+            spans: &[std::slice::from_ref(solve), spans].concat(),
             calls: std::slice::from_ref(call),
             exported: &exported,
             expect_from_ns: MS,
         });
         verdict.wrong.len()
     };
-    assert_eq!(complaints(of_another("wait", 1), &loops, &solve), 0);
-    assert_eq!(complaints(of_another("sample", 1), &loops, &solve), 1);
+    assert_eq!(complaints(&[of_another("wait", 1)], &loops, &solve), 0);
+    assert_eq!(complaints(&[of_another("sample", 1)], &loops, &solve), 1);
+    let mut awaits = span("w", "s", "wait.unknown", 1, 16 * MS, 39 * MS);
+    awaits
+        .attributes
+        .insert("hotspan.origin".to_owned(), json!("wait"));
+    let function = [of_another("sample", 1), awaits];
+    assert_eq!(complaints(&function, &loops, &solve), 0);
     let elsewhere = call("11", 5, 10 * MS, 50 * MS);
     let solve = span("r", "11", "cpsat.solve", 5, 10 * MS, 50 * MS);
-    assert_eq!(complaints(of_another("wait", 5), &elsewhere, &solve), 1);
+    assert_eq!(complaints(&[of_another("wait", 5)], &elsewhere, &solve), 1);
 }
