@@ -80,10 +80,15 @@ impl Nested {
         if self.stacks.insert(place, Seen { key, stack }).is_none() {
             self.order.push_back(place);
         }
-        while self.order.len() > STACKS
+        while self.stacks.len() > STACKS
             && let Some(oldest) = self.order.pop_front()
         {
             self.stacks.remove(&oldest);
+        }
+        // What went from the middle of rows is let go all at once.
+        if self.order.len() > 2 * STACKS {
+            let stacks = &self.stacks;
+            self.order.retain(|place| stacks.contains_key(place));
         }
     }
 
