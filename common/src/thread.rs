@@ -17,6 +17,8 @@ impl TargetFlags {
     /// Most of its requests are of kinds that are known: one that is not sampled densely waits for its thread's turn,
     /// and is not looked at before just because it is another one.
     pub const KINDS_ARE_KNOWN: u32 = 4;
+    /// When the work of its tasks came in is wanted: a task's first suspension is told of however short it was.
+    pub const TELLS_ARRIVALS: u32 = 8;
 }
 
 /// Bits of [`Frame::flags`].

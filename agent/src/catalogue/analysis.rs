@@ -47,6 +47,20 @@ pub struct Analysis {
     pub switches_stacks: Option<String>,
 }
 
+impl Analysis {
+    /// Whether a region's spans tell how long their request has waited.
+    pub fn counts_from_arrival(&self) -> bool {
+        let mut folds = self
+            .regions
+            .iter()
+            .filter_map(|region| region.fold.as_ref());
+        folds.any(|fold| {
+            let opening = fold.opening.as_ref();
+            opening.is_some_and(|opening| opening.first_result.is_some())
+        })
+    }
+}
+
 impl Catalogue {
     /// Opens an object and looks for everything in the catalogue. `name` is its path as the target
     /// names it: the file is opened elsewhere (`/proc/PID/map_files`).

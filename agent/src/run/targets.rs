@@ -163,12 +163,14 @@ impl Watched {
                 self.context_wait = FIRST_WAIT;
                 self.look_again();
             }
-            let switches = object
-                .analysed
-                .as_ref()
-                .is_ok_and(|analysed| analysed.analysis.switches_stacks.is_some());
-            if switches {
+            let Ok(analysed) = &object.analysed else {
+                continue;
+            };
+            if analysed.analysis.switches_stacks.is_some() {
                 self.wire.flags |= TargetFlags::SWITCHES_STACKS;
+            }
+            if analysed.analysis.counts_from_arrival() {
+                self.wire.flags |= TargetFlags::TELLS_ARRIVALS;
             }
         }
     }

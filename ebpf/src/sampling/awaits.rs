@@ -8,7 +8,7 @@
 
 use hotspan_common::{
     Arrival, CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
-    SampleFlags, SampleReason, StackTop, Suspended, Target, Task,
+    SampleFlags, SampleReason, StackTop, Suspended, Target, TargetFlags, Task,
 };
 
 use super::{
@@ -27,7 +27,7 @@ use crate::{
     repeat::{CONTINUE, STOP, repeat},
 };
 
-/// Shorter suspensions are not told of.
+/// Shorter suspensions are not told of, but for the sake of when a task's work came in.
 const LEAST_NS: u64 = 1_000_000;
 /// Suspensions a second and target that are told of.
 const LIMIT_PER_S: u64 = 1000;
@@ -89,7 +89,9 @@ pub fn resumed(hit: &Hit, address: u64) {
     worker.arrival = arrival;
     // It was just found; nobody else removes it but the map itself, to make room.
     let _ = LAST_STEPS.remove(&task);
-    if hit.now.saturating_sub(suspended) < LEAST_NS {
+    let is_first = arrival.stepped_ns == suspended;
+    let is_told = is_first && target.flags & TargetFlags::TELLS_ARRIVALS != 0;
+    if !is_told && hit.now.saturating_sub(suspended) < LEAST_NS {
         return;
     }
     if let Some(coroutine) = suspended_coroutine(&target.coroutines, address) {
