@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{
     Inference, coverage,
     emit::{Above, Emitter, Means},
-    findings::Finding,
     lane::{Exact, Lane},
     longest,
     request::Request,
@@ -46,56 +45,32 @@ impl Inference {
         let Some(mut request) = self.requests.take(key, limit, is_early, known) else {
             return;
         };
-        self.apart_from_others(key, &mut request);
-        let cut: usize = request.cut(known);
-        means.tally.evidence(SampleUse::InOpenCrossing, cut);
-        let name = self.requests.span(key).map(|span| span.name.as_str());
-        if let Some(folded) = &mut self.folded {
-            for lane in request.lanes.values() {
-                folded.lane(name, lane, &self.functions);
-            }
-        }
-        for (place, lane) in &mut request.lanes {
-            let at = (*place, lane);
-            self.nested
-                .strip(at, key, &self.requests, known, &self.functions);
-        }
+        self.narrow(key, &mut request, known, means);
         let start = self.start(key, &request, means);
-        let start_unix = self.requests.span(key).map(|span| span.start);
         let mut parts = self.handlers_of(&request, start, is_early, means);
         let handlers = parts.len();
         parts.extend(self.workers_of(key.0, &request, known, means));
-        let limit = means.settings.inference.spans_per_request as usize;
-        let all = parts.iter_mut().flat_map(|part| &mut part.found);
-        let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
-        if left_out > 0 {
-            means
-                .tally
-                .not_inferred(NotInferred::SpansPerRequest, left_out);
-        }
+        keep_longest(&mut parts, means);
         let workers = parts.split_off(handlers);
+        let span = self.requests.span(key);
+        let name = span.map(|span| span.name.as_str());
         let all = parts.iter().flat_map(|part| &part.found);
         out.shape(key.0, self.shapes.met(key.0, name, all));
-        let mut leaves = Vec::new();
-        for part in &parts {
-            coverage::leaves(part.lane, &part.found, &mut leaves);
-            // What lies in a region is exact enough: its outermost function has probes.
-            let own = part.found.iter().filter(|found| found.host.is_none());
-            for finding in own.flat_map(|found| &found.findings) {
-                tell(key.0, finding, out);
-            }
+        tell_of_natives(key.0, &parts, out);
+        if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
+            let is_new = request.resumed.is_none();
+            let coverage = &mut means.tally.coverage;
+            coverage.request(name, is_new, begun, last, leaves(&parts));
         }
-        let root = Above::target(&request.parent, start_unix.unwrap_or_default());
+        let start = span.map(|span| span.start);
+        let root = Above::target(&request.parent, start.unwrap_or_default());
         let by_lineage = Parent {
             by_lineage: true,
             ..request.parent
         };
         let handlers = parts.iter().map(|part| (part, request.parent, root));
-        let workers = workers.iter().map(|part| {
-            let around = part.around(known);
-            let above = around.and_then(|anchor| Above::anchor(anchor, known));
-            (part, by_lineage, above.unwrap_or(root))
-        });
+        let below = |part: &Part<'_>| part.above(known).unwrap_or(root);
+        let workers = workers.iter().map(|part| (part, by_lineage, below(part)));
         for (part, parent, above) in handlers.chain(workers) {
             let emitter = Emitter {
                 means,
@@ -108,12 +83,29 @@ impl Inference {
             };
             part.emit(emitter, above, out);
         }
-        if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
-            let is_new = request.resumed.is_none();
-            means
-                .tally
-                .coverage
-                .request(name, is_new, begun, last, leaves);
+    }
+
+    /// Lets go what was seen of a request that is not known to be its own.
+    fn narrow(
+        &mut self,
+        key: RequestKey,
+        request: &mut Request,
+        known: &KnownCrossings,
+        means: &mut Means<'_>,
+    ) {
+        self.apart_from_others(key, request);
+        let cut: usize = request.cut(known);
+        means.tally.evidence(SampleUse::InOpenCrossing, cut);
+        if let Some(folded) = &mut self.folded {
+            let name = self.requests.span(key).map(|span| span.name.as_str());
+            for lane in request.lanes.values() {
+                folded.lane(name, lane, &self.functions);
+            }
+        }
+        for (place, lane) in &mut request.lanes {
+            let at = (*place, lane);
+            self.nested
+                .strip(at, key, &self.requests, known, &self.functions);
         }
     }
 
@@ -233,6 +225,11 @@ impl Part<'_> {
         }
     }
 
+    /// What hangs above a worker, if it descends from a span that has gone out.
+    fn above(&self, known: &KnownCrossings) -> Option<Above> {
+        Above::anchor(self.around(known)?, known)
+    }
+
     /// The span that a worker descends from, if there is one.
     fn around(&self, known: &KnownCrossings) -> Option<Anchor> {
         let mut inside = self.lane.inside.iter();
@@ -274,9 +271,34 @@ impl Above {
     }
 }
 
-fn tell(target: TargetId, finding: &Finding, out: &mut impl Sink) {
+/// Lets go the shortest of too many spans.
+fn keep_longest(parts: &mut [Part<'_>], means: &mut Means<'_>) {
+    let limit = means.settings.inference.spans_per_request as usize;
+    let all = parts.iter_mut().flat_map(|part| &mut part.found);
+    let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
+    if left_out > 0 {
+        let tally = &mut means.tally;
+        tally.not_inferred(NotInferred::SpansPerRequest, left_out);
+    }
+}
+
+/// The time of the request that has a name.
+fn leaves(parts: &[Part<'_>]) -> Vec<(KernelTime, KernelTime)> {
+    let mut leaves = Vec::new();
+    for part in parts {
+        coverage::leaves(part.lane, &part.found, &mut leaves);
+    }
+    leaves
+}
+
+/// Native functions that were hot, for promotion.
+fn tell_of_natives(target: TargetId, parts: &[Part<'_>], out: &mut impl Sink) {
+    let found = parts.iter().flat_map(|part| &part.found);
+    // What lies in a region is exact enough: its outermost function has probes.
+    let own = found.filter(|found| found.host.is_none());
     let mut natives = Vec::new();
-    finding.natives(&mut natives);
+    own.flat_map(|found| &found.findings)
+        .for_each(|finding| finding.natives(&mut natives));
     for (functions, length_ns) in natives {
         out.native(NativeWork {
             target,
