@@ -14,8 +14,8 @@ impl TargetFlags {
     pub const SWITCHES_STACKS: u32 = 1;
     /// The sampler's ticks are taken on each of its threads, also on those that work for nobody known.
     pub const SAMPLES_ALL: u32 = 2;
-    /// Most of its requests are of kinds that are known: one that is not sampled densely waits for its thread's turn,
-    /// and is not looked at before just because it is another one.
+    /// Most of its requests are of kinds that are known, or nothing is left to spend on new ones: one that is not sampled
+    /// densely waits for its thread's turn, and is not looked at before just because it is another one.
     pub const KINDS_ARE_KNOWN: u32 = 4;
     /// When the work of its tasks came in is wanted: a task's first suspension is told of however short it was.
     pub const TELLS_ARRIVALS: u32 = 8;

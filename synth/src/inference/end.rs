@@ -277,8 +277,8 @@ fn keep_longest(parts: &mut [Part<'_>], means: &mut Means<'_>) {
     let all = parts.iter_mut().flat_map(|part| &mut part.found);
     let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
     if left_out > 0 {
-        let tally = &mut means.tally;
-        tally.not_inferred(NotInferred::SpansPerRequest, left_out);
+        let what = NotInferred::SpansPerRequest;
+        means.tally.not_inferred(what, left_out);
     }
 }
 
