@@ -234,3 +234,26 @@ fn waits_below_generated_code_break_no_call_in_pieces() {
         ",
     );
 }
+
+#[test]
+fn a_whole_stack_before_them_does_not_break_what_cut_ones_show() {
+    check(
+        "
+        m            = c:main c:begin
+        s            = c:deep c:deep c:work
+        w            = c:work
+        1/a @        | m
+        1/a cut      |  ssss    ssss    ssss
+        1/a runqueue |      wwww    wwww
+        ",
+        "
+        a
+          work 1..21
+            work.before_wait.runqueue 1..5
+            wait.runqueue 5..9
+            work.after_wait.runqueue 9..13
+            wait.runqueue 13..17
+            work.after_wait.runqueue 17..21
+        ",
+    );
+}
