@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use super::found::{FoundRegion, RegionRole};
+use super::{found::FoundRegion, meaning::Meaning};
 use crate::object::{
     Image, Links, OpenError, SymbolTable, Unwind,
     exits::{self, Function, Refusal, Searched},
@@ -79,37 +79,16 @@ impl HotFunction {
         let object = name.file_name().unwrap_or_default().to_string_lossy();
         Ok(FoundRegion {
             name: self.name.clone(),
-            role: RegionRole::Span,
             symbol: self.function.clone(),
             function: self.function.clone(),
             object: object.into_owned(),
             address: self.address,
             entry: exits.entry_offset,
             exits: exits.points,
-            min_ns: MIN_NS,
-            limit_per_s: LIMIT_PER_S,
-            flags: 0,
-            group: 0,
-            notes_result: false,
             reads: Vec::new(),
             unread: Vec::new(),
-            attributes: Vec::new(),
-            cold_start: false,
-            numbered: false,
-            stage: None,
-            fold: None,
-            burst: 0,
-            count_by: None,
-            on_device: false,
-            memory: None,
-            members: None,
-            sequence: None,
-            engine: None,
-            batch: None,
+            meaning: Meaning::span(MIN_NS, LIMIT_PER_S),
             code_around: (0, 0),
-            failure: None,
-            only_if: None,
-            event_of: None,
         })
     }
 

@@ -107,7 +107,7 @@ impl Report {
 fn armed_line(region: &FoundRegion) -> RegionLine {
     RegionLine {
         name: region.name.clone(),
-        role: Some(region.role),
+        role: Some(region.meaning.role),
         symbol: region.symbol.clone(),
         function: region.function.clone(),
         address: region.address,
