@@ -238,7 +238,8 @@ impl Object<'_> {
             object: self.file_name.clone(),
             address: hit.address,
             entry: exits.entry_offset,
-            exits: exits.points,
+            exits: Vec::new(),
+            stepped_exits: Vec::new(),
             min_ns: rule.min_ns,
             limit_per_s: rule.limit_per_s,
             flags: rule.flags,
@@ -280,6 +281,7 @@ impl Object<'_> {
                 region.unread.push(read.slot.clone());
             }
         }
+        region.exit_by(exits);
         region
     }
 

@@ -1,6 +1,6 @@
 //! A region of the catalogue in an object: what to arm, and what it means.
 
-use hotspan_common::{MAX_READS, ReadSpec, ReadWhen, RegionSpec};
+use hotspan_common::{Base, MAX_READS, ReadSpec, ReadWhen, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
     region::{AttributeRule, Condition, FailureRule, FoldRule, MemoryRule, Region, Role, Stage},
@@ -12,7 +12,7 @@ use super::{
     devices::{CountBy, Members},
     schema,
 };
-use crate::object::exits::{ExitPoint, Refusal};
+use crate::object::exits::{ExitPoint, Exits, Refusal};
 
 /// What the entry of a region means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -62,6 +62,8 @@ pub struct FoundRegion {
     pub entry: u64,
     /// The exit probes; empty for a note and a tally.
     pub exits: Vec<ExitPoint>,
+    /// What is probed in their place if they turn out to be passed too often without an exit; empty if it is the same.
+    pub stepped_exits: Vec<ExitPoint>,
     /// Crossings shorter than this many nanoseconds are not emitted.
     pub min_ns: u64,
     /// Entries a second and thread beyond which it is disarmed; 0: no limit.
@@ -147,6 +149,17 @@ pub enum RefusedBecause {
 }
 
 impl FoundRegion {
+    /// Gives it its exits: those before the `ret` do not show the result.
+    pub(super) fn exit_by(&mut self, exits: Exits) {
+        let wants_result =
+            self.notes_result || (self.reads.iter()).any(|read| read.base == Base::Result.wire());
+        (self.exits, self.stepped_exits) = if wants_result {
+            (exits.points, Vec::new())
+        } else {
+            exits.cheapest()
+        };
+    }
+
     /// For the kernel programs' map.
     pub fn spec(&self) -> RegionSpec {
         let mut reads = [ReadSpec::default(); MAX_READS];

@@ -77,6 +77,8 @@ impl HotFunction {
         };
         let exits = exits::find(&searched, &self.bounds(table))?;
         let object = name.file_name().unwrap_or_default().to_string_lossy();
+        let entry = exits.entry_offset;
+        let (exits, stepped_exits) = exits.cheapest();
         Ok(FoundRegion {
             name: self.name.clone(),
             role: RegionRole::Span,
@@ -84,8 +86,9 @@ impl HotFunction {
             function: self.function.clone(),
             object: object.into_owned(),
             address: self.address,
-            entry: exits.entry_offset,
-            exits: exits.points,
+            entry,
+            exits,
+            stepped_exits,
             min_ns: MIN_NS,
             limit_per_s: LIMIT_PER_S,
             flags: 0,

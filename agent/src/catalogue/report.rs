@@ -50,6 +50,8 @@ pub struct RegionLine {
     pub address: u64,
     /// Exit points.
     pub exits: usize,
+    /// Those of them that the kernel single-steps, which costs the target some microseconds each time.
+    pub stepped_exits: usize,
     /// Whether it can be armed.
     pub state: State,
     /// Values that can't be read in this build.
@@ -112,6 +114,7 @@ fn armed_line(region: &FoundRegion) -> RegionLine {
         function: region.function.clone(),
         address: region.address,
         exits: region.exits.len(),
+        stepped_exits: region.exits.iter().filter(|exit| !exit.emulated).count(),
         state: State::Armed,
         left_out: region.unread.clone(),
     }
@@ -125,6 +128,7 @@ fn refused_line(region: &RefusedRegion) -> RegionLine {
         function: region.function.clone(),
         address: region.address,
         exits: 0,
+        stepped_exits: 0,
         state: State::Refused(region.reason.to_string()),
         left_out: Vec::new(),
     }

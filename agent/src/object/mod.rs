@@ -8,6 +8,7 @@ pub mod exits;
 mod identity;
 mod image;
 mod links;
+mod pads;
 pub mod references;
 pub mod rtti;
 mod symbols;
