@@ -170,10 +170,11 @@ impl fmt::Display for ObjectReport {
         let function_width = self.widest(8, |line| line.function.len());
         writeln!(
             f,
-            "  {:name_width$}  {:function_width$}  {:>10}  {:>5}  SYMBOL",
-            "REGION", "FUNCTION", "ADDRESS", "EXITS"
+            "  {:name_width$}  {:function_width$}  {:>10}  {:>5}  {:>7}  SYMBOL",
+            "REGION", "FUNCTION", "ADDRESS", "EXITS", "STEPPED"
         )?;
         for line in &self.regions {
+            let stepped = line.stepped_exits;
             let exits = match (&line.state, line.role) {
                 (State::Refused(_), _) => "none".to_owned(),
                 (State::Armed, Some(RegionRole::Note)) => "note".to_owned(),
@@ -182,7 +183,7 @@ impl fmt::Display for ObjectReport {
             };
             writeln!(
                 f,
-                "  {:name_width$}  {:function_width$}  {:>#10x}  {exits:>5}  {}",
+                "  {:name_width$}  {:function_width$}  {:>#10x}  {exits:>5}  {stepped:>7}  {}",
                 line.name, line.function, line.address, line.symbol
             )?;
             if let State::Refused(reason) = &line.state {

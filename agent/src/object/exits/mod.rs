@@ -16,6 +16,10 @@
 //! - an indirect jump is a switch if the frame is in place or a jump table is read just before it.
 //!
 //! Landing pads in fragments that no jump leads to are found by the fragment's symbol (`X.cold`).
+//!
+//! The kernel single-steps a `ret` that is probed, and emulates a jump or a call. So where it is certain that a `ret` is
+//! reached only through such, these are exits in its place (`early.rs`): with a stack pointer that is computed and not
+//! found, without a result, and early by an epilogue, or by a call that is known to be short.
 
 mod callees;
 mod cycles;
