@@ -238,7 +238,8 @@ impl Object<'_> {
             object: self.file_name.clone(),
             address: hit.address,
             entry: exits.entry_offset,
-            exits: exits.points,
+            exits: Vec::new(),
+            stepped_exits: Vec::new(),
             reads: Vec::with_capacity(MAX_READS),
             unread: Vec::new(),
             meaning: rule.meaning.clone(),
@@ -260,6 +261,7 @@ impl Object<'_> {
                 region.unread.push(read.slot.clone());
             }
         }
+        region.exit_by(exits);
         region
     }
 

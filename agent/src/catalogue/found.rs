@@ -1,6 +1,6 @@
 //! A region of the catalogue in an object: what to arm, and what it means.
 
-use hotspan_common::{MAX_READS, ReadSpec, ReadWhen, RegionSpec};
+use hotspan_common::{Base, MAX_READS, ReadSpec, ReadWhen, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
     region::{Region, Role},
@@ -10,7 +10,7 @@ use super::{
     anchors::BrokenAnchor,
     meaning::{Meaning, RegionRole},
 };
-use crate::object::exits::{ExitPoint, Refusal};
+use crate::object::exits::{ExitPoint, Exits, Refusal};
 
 /// A region that can be armed. Offsets are file offsets, as uprobes want them.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct FoundRegion {
     pub entry: u64,
     /// The exit probes; empty for a note and a tally.
     pub exits: Vec<ExitPoint>,
+    /// What is probed in their place if they turn out to be passed too often without an exit; empty if it is the same.
+    pub stepped_exits: Vec<ExitPoint>,
     /// What to read, for this very build.
     pub reads: Vec<ReadSpec>,
     /// Slots, by name, that no read is known for in this build: what depends on them is left out.
@@ -74,6 +76,17 @@ pub enum RefusedBecause {
 }
 
 impl FoundRegion {
+    /// Gives it its exits: those before the `ret` do not show the result.
+    pub(super) fn exit_by(&mut self, exits: Exits) {
+        let wants_result = self.meaning.notes_result
+            || (self.reads.iter()).any(|read| read.base == Base::Result.wire());
+        (self.exits, self.stepped_exits) = if wants_result {
+            (exits.points, Vec::new())
+        } else {
+            exits.cheapest()
+        };
+    }
+
     /// For the kernel programs' map.
     pub fn spec(&self) -> RegionSpec {
         let meaning = &self.meaning;

@@ -77,14 +77,17 @@ impl HotFunction {
         };
         let exits = exits::find(&searched, &self.bounds(table))?;
         let object = name.file_name().unwrap_or_default().to_string_lossy();
+        let entry = exits.entry_offset;
+        let (exits, stepped_exits) = exits.cheapest();
         Ok(FoundRegion {
             name: self.name.clone(),
             symbol: self.function.clone(),
             function: self.function.clone(),
             object: object.into_owned(),
             address: self.address,
-            entry: exits.entry_offset,
-            exits: exits.points,
+            entry,
+            exits,
+            stepped_exits,
             reads: Vec::new(),
             unread: Vec::new(),
             meaning: Meaning::span(MIN_NS, LIMIT_PER_S),

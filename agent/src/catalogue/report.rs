@@ -50,6 +50,8 @@ pub struct RegionLine {
     pub address: u64,
     /// Exit points.
     pub exits: usize,
+    /// Those of them that the kernel single-steps, which costs the target some microseconds each time.
+    pub stepped_exits: usize,
     /// Whether it can be armed.
     pub state: State,
     /// Values that can't be read in this build.
@@ -112,6 +114,7 @@ fn armed_line(region: &FoundRegion) -> RegionLine {
         function: region.function.clone(),
         address: region.address,
         exits: region.exits.len(),
+        stepped_exits: region.exits.iter().filter(|exit| !exit.emulated).count(),
         state: State::Armed,
         left_out: region.unread.clone(),
     }
@@ -125,6 +128,7 @@ fn refused_line(region: &RefusedRegion) -> RegionLine {
         function: region.function.clone(),
         address: region.address,
         exits: 0,
+        stepped_exits: 0,
         state: State::Refused(region.reason.to_string()),
         left_out: Vec::new(),
     }
@@ -166,10 +170,11 @@ impl fmt::Display for ObjectReport {
         let function_width = self.widest(8, |line| line.function.len());
         writeln!(
             f,
-            "  {:name_width$}  {:function_width$}  {:>10}  {:>5}  SYMBOL",
-            "REGION", "FUNCTION", "ADDRESS", "EXITS"
+            "  {:name_width$}  {:function_width$}  {:>10}  {:>5}  {:>7}  SYMBOL",
+            "REGION", "FUNCTION", "ADDRESS", "EXITS", "STEPPED"
         )?;
         for line in &self.regions {
+            let stepped = line.stepped_exits;
             let exits = match (&line.state, line.role) {
                 (State::Refused(_), _) => "none".to_owned(),
                 (State::Armed, Some(RegionRole::Note)) => "note".to_owned(),
@@ -178,7 +183,7 @@ impl fmt::Display for ObjectReport {
             };
             writeln!(
                 f,
-                "  {:name_width$}  {:function_width$}  {:>#10x}  {exits:>5}  {}",
+                "  {:name_width$}  {:function_width$}  {:>#10x}  {exits:>5}  {stepped:>7}  {}",
                 line.name, line.function, line.address, line.symbol
             )?;
             if let State::Refused(reason) = &line.state {

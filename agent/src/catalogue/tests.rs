@@ -306,6 +306,33 @@ fn a_note_of_a_result_is_taken_at_the_exits() {
     assert_eq!(analysis.refused.len(), 1);
 }
 
+/// Before the `ret`, where probing is cheap, the result is not there yet.
+#[test]
+fn a_read_of_a_result_keeps_the_exits_at_the_return() {
+    let code = r#"
+__attribute__((noinline, noclone)) int work(int n) { asm volatile("" ::: "memory"); return n; }
+extern "C" int pay(int n) { while (work(n) > 0) {} return n; }
+"#;
+    let text = |reads: &str| {
+        format!(
+            "library = \"shop\"\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]\nread = [{reads}]"
+        )
+    };
+    let stepped = |from: &str| {
+        let read = format!(
+            "{{ slot = \"x\", from = \"{from}\", offsets = [0], when = \"exit\", type = \"i32\" }}"
+        );
+        let analysis = analyse(&catalogue(&text(&read)), "c++", code);
+        let [pay] = &analysis.regions[..] else {
+            panic!("{analysis:?}");
+        };
+        let stepped = pay.exits.iter().filter(|exit| !exit.emulated).count();
+        assert_eq!(pay.stepped_exits.is_empty(), stepped == pay.exits.len());
+        stepped
+    };
+    assert_eq!((stepped("arg0"), stepped("result")), (0, 1));
+}
+
 #[test]
 fn later_files_replace_regions_and_take_them_out() {
     let first = "library = \"shop\"\n[[region]]\nname = \"shop.price\"\nsymbols = [\"absent\"]\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]";

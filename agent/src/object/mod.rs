@@ -9,6 +9,7 @@ mod identity;
 mod image;
 mod kept;
 mod links;
+mod pads;
 pub mod references;
 pub mod rtti;
 mod symbols;
