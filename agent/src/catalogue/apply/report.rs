@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, FoundRegion, RefusedRegion, RegionRole};
+use super::{Analysis, FoundRegion, RefusedRegion};
+use crate::catalogue::RegionRole;
 
 /// Over all objects of a target. Displays as a table; serializes for machines.
 #[derive(Clone, Debug, Default, Serialize)]
