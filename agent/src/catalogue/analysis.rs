@@ -8,8 +8,9 @@ use semver::Version;
 use super::{
     Catalogue,
     anchors::Found,
-    found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole},
-    rules::Rule,
+    found::{FoundRegion, RefusedBecause, RefusedRegion},
+    meaning::RegionRole,
+    rule::Rule,
     scan::{self, Hit, Scan},
     stacks,
 };
@@ -53,7 +54,7 @@ impl Analysis {
         let mut folds = self
             .regions
             .iter()
-            .filter_map(|region| region.fold.as_ref());
+            .filter_map(|region| region.meaning.fold.as_ref());
         folds.any(|fold| {
             let opening = fold.opening.as_ref();
             opening.is_some_and(|opening| opening.first_result.is_some())
@@ -219,9 +220,9 @@ impl Object<'_> {
             size: hit.size,
             fragments: hit.fragments.clone(),
         };
-        let rule = &self.catalogue.rules[hit.rule];
-        match rule.role {
-            RegionRole::Note if rule.notes_result => own_exits(searched, &function),
+        let meaning = &self.catalogue.rules[hit.rule].meaning;
+        match meaning.role {
+            RegionRole::Note if meaning.notes_result => own_exits(searched, &function),
             RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
             _ => Ok(exits::find(searched, &function)?),
         }
@@ -232,7 +233,6 @@ impl Object<'_> {
         let version = self.versions[rule.library].as_ref();
         let mut region = FoundRegion {
             name: hit.name.clone(),
-            role: rule.role,
             symbol: hit.symbol.clone(),
             function: hit.function.clone(),
             object: self.file_name.clone(),
@@ -240,29 +240,9 @@ impl Object<'_> {
             entry: exits.entry_offset,
             exits: Vec::new(),
             stepped_exits: Vec::new(),
-            min_ns: rule.min_ns,
-            limit_per_s: rule.limit_per_s,
-            flags: rule.flags,
-            group: rule.group,
-            notes_result: rule.notes_result,
             reads: Vec::with_capacity(MAX_READS),
             unread: Vec::new(),
-            attributes: rule.attributes.clone(),
-            failure: rule.failure.clone(),
-            only_if: rule.only_if.clone(),
-            event_of: rule.event_of.clone(),
-            cold_start: rule.cold_start,
-            numbered: rule.numbered,
-            stage: rule.stage,
-            fold: rule.fold.clone(),
-            burst: rule.burst,
-            count_by: rule.count_by.clone(),
-            on_device: rule.on_device,
-            memory: rule.memory.clone(),
-            members: rule.members,
-            sequence: rule.sequence,
-            engine: rule.engine,
-            batch: rule.batch.clone(),
+            meaning: rule.meaning.clone(),
             code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
         let getter_offset =

@@ -4,7 +4,8 @@ use toml::Spanned;
 
 use super::{
     error::CatalogueError,
-    rules::{Rule, Source},
+    rule::Rule,
+    rules::Source,
     scan::Hit,
     schema::{self, Region},
 };
@@ -69,10 +70,7 @@ impl Anchor {
         region: &Region,
         has_objects: bool,
     ) -> Result<Option<Self>, CatalogueError> {
-        let fail = |reason: &str| {
-            let span = Some(region.name.span());
-            Err(CatalogueError::new(source, span, reason))
-        };
+        let fail = |reason: &str| Err(CatalogueError::at(source, &region.name, reason));
         let anchor = match (&region.anchor, &region.vtable) {
             (None, None) => {
                 return if region.name.get_ref().contains(CLASS) {
@@ -100,12 +98,11 @@ impl Anchor {
         let is_long = |text: &Spanned<String>| text.get_ref().trim_start_matches('*').len() >= 4;
         if let Some(short) = anchor.strings.iter().find(|text| !is_long(text)) {
             let reason = "strings: four characters or more are needed";
-            return Err(CatalogueError::new(source, Some(short.span()), reason));
+            return Err(CatalogueError::at(source, short, reason));
         }
         if anchor.strings.is_empty() {
             let reason = "strings: at least one is needed";
-            let span = Some(anchor.function.span());
-            return Err(CatalogueError::new(source, span, reason));
+            return Err(CatalogueError::at(source, &anchor.function, reason));
         }
         Ok(Self::Strings {
             strings: (anchor.strings.iter())

@@ -7,7 +7,8 @@ use toml::Spanned;
 use super::{
     error::CatalogueError,
     reads,
-    rules::{Source, check_name},
+    rule::check_name,
+    rules::Source,
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };
@@ -40,11 +41,7 @@ pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members
     let is_step = region.role == Role::Span && region.fold.is_some();
     if !is_step || [written.count, written.list, written.wanted].contains(&0) {
         let reason = "members: only steps that are joined (`fold`) have them, and none lies at 0";
-        return Err(CatalogueError::new(
-            source,
-            Some(region.name.span()),
-            reason,
-        ));
+        return Err(CatalogueError::at(source, &region.name, reason));
     }
     Ok(Some(Members {
         count: written.count,
@@ -62,7 +59,7 @@ pub(super) fn sequence(
     let Some(name) = &region.sequence else {
         return Ok(None);
     };
-    let fail = |reason: String| CatalogueError::new(source, Some(name.span()), reason);
+    let fail = |reason: String| CatalogueError::at(source, name, reason);
     if region.role != Role::Span || region.fold.is_some() {
         return Err(fail("sequence: only single calls hold one".to_owned()));
     }
@@ -80,7 +77,7 @@ pub(super) fn engine(
     let Some(name) = &region.engine else {
         return Ok(None);
     };
-    let fail = |reason: String| CatalogueError::new(source, Some(name.span()), reason);
+    let fail = |reason: String| CatalogueError::at(source, name, reason);
     if region.sequence.is_none() {
         return Err(fail(
             "engine: only what holds a `sequence` has it".to_owned(),
@@ -108,13 +105,7 @@ pub(super) fn count_by(
         return Ok(None);
     };
     let from = reads::base(written.from);
-    let fail = |reason: &str| {
-        Err(CatalogueError::new(
-            source,
-            Some(written.key.span()),
-            reason,
-        ))
-    };
+    let fail = |reason: &str| Err(CatalogueError::at(source, &written.key, reason));
     if region.role != Role::Tally {
         return fail("count_by: only entries that are counted (`role = \"tally\"`) have it");
     }
@@ -137,9 +128,7 @@ pub(super) fn memory(
     let Some(memory) = &region.memory else {
         return Ok(None);
     };
-    let at = |name: &Spanned<String>, reason: String| {
-        CatalogueError::new(source, Some(name.span()), reason)
-    };
+    let at = |name: &Spanned<String>, reason: String| CatalogueError::at(source, name, reason);
     let slot = |name: &Spanned<String>| {
         (slots.of_class(name.get_ref(), Class::Integer)).map_err(|reason| at(name, reason))
     };
@@ -172,11 +161,7 @@ pub(super) fn memory(
 pub(super) fn outermost(source: &Source, region: &Region) -> Result<bool, CatalogueError> {
     if region.outermost && region.group.is_none() {
         let reason = "outermost: within which `group`?";
-        return Err(CatalogueError::new(
-            source,
-            Some(region.name.span()),
-            reason,
-        ));
+        return Err(CatalogueError::at(source, &region.name, reason));
     }
     Ok(region.outermost)
 }

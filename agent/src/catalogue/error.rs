@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Range};
 
+use toml::Spanned;
+
 use super::rules::Source;
 
 /// An error in a catalogue file. Displays as `FILE:LINE: REASON`.
@@ -16,11 +18,11 @@ pub struct CatalogueError {
 }
 
 impl CatalogueError {
-    pub(super) fn new(
-        source: &Source,
-        span: Option<Range<usize>>,
-        reason: impl Into<String>,
-    ) -> Self {
+    pub(super) fn at<T>(source: &Source, at: &Spanned<T>, reason: impl Into<String>) -> Self {
+        Self::new(source, Some(at.span()), reason)
+    }
+
+    fn new(source: &Source, span: Option<Range<usize>>, reason: impl Into<String>) -> Self {
         let line = span
             .and_then(|span| source.text.get(..span.start))
             .map(line_after);

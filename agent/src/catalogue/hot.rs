@@ -2,10 +2,10 @@
 
 use std::{io, path::Path};
 
-use super::found::{FoundRegion, RegionRole};
+use super::{found::FoundRegion, meaning::Meaning};
 use crate::object::{
     Image, Links, OpenError, SymbolTable, Unwind,
-    exits::{self, Function, Refusal, Searched},
+    exits::{self, Function, Refusal, Searched, shadow_stacks},
 };
 
 /// Calls shorter than this are not sent: sampling makes no span of less either, and a loop of brief
@@ -78,10 +78,9 @@ impl HotFunction {
         let exits = exits::find(&searched, &self.bounds(table))?;
         let object = name.file_name().unwrap_or_default().to_string_lossy();
         let entry = exits.entry_offset;
-        let (exits, stepped_exits) = exits.cheapest();
+        let (exits, stepped_exits) = exits.cheapest(shadow_stacks::are_possible());
         Ok(FoundRegion {
             name: self.name.clone(),
-            role: RegionRole::Span,
             symbol: self.function.clone(),
             function: self.function.clone(),
             object: object.into_owned(),
@@ -89,30 +88,10 @@ impl HotFunction {
             entry,
             exits,
             stepped_exits,
-            min_ns: MIN_NS,
-            limit_per_s: LIMIT_PER_S,
-            flags: 0,
-            group: 0,
-            notes_result: false,
             reads: Vec::new(),
             unread: Vec::new(),
-            attributes: Vec::new(),
-            cold_start: false,
-            numbered: false,
-            stage: None,
-            fold: None,
-            burst: 0,
-            count_by: None,
-            on_device: false,
-            memory: None,
-            members: None,
-            sequence: None,
-            engine: None,
-            batch: None,
+            meaning: Meaning::span(MIN_NS, LIMIT_PER_S),
             code_around: (0, 0),
-            failure: None,
-            only_if: None,
-            event_of: None,
         })
     }
 

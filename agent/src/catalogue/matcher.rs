@@ -97,11 +97,7 @@ impl MatcherBuilder {
             && !is_anchored
         {
             let reason = "a region needs `symbols`, `patterns`, `functions`, `anchor` or `vtable`";
-            return Err(CatalogueError::new(
-                source,
-                Some(region.name.span()),
-                reason,
-            ));
+            return Err(CatalogueError::at(source, &region.name, reason));
         }
         for symbol in &region.symbols {
             self.exact
@@ -112,7 +108,7 @@ impl MatcherBuilder {
         for pattern in &region.patterns {
             let anchored = format!("^(?:{})$", pattern.get_ref());
             Regex::new(&anchored).map_err(|error| {
-                CatalogueError::new(source, Some(pattern.span()), format!("patterns: {error}"))
+                CatalogueError::at(source, pattern, format!("patterns: {error}"))
             })?;
             self.patterns.push(anchored);
             self.pattern_rules.push(candidate);

@@ -14,9 +14,11 @@ mod folds;
 mod found;
 mod hot;
 mod matcher;
+mod meaning;
 mod numbering;
 mod reads;
 mod report;
+mod rule;
 mod rules;
 mod scan;
 mod schema;
@@ -30,10 +32,12 @@ pub use anchors::BrokenAnchor;
 pub use cache::{Analysed, AnalysisCache};
 pub use devices::{CountBy, Members};
 pub use error::CatalogueError;
-pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
+pub use found::{FoundRegion, RefusedBecause, RefusedRegion};
 pub use hot::{HotFunction, NotProbed};
+pub use meaning::{Meaning, RegionRole};
 pub use report::{ObjectReport, RegionLine, Report, State};
-pub use rules::{Catalogue, DEFAULT_MAX_RATE, Source};
+pub use rule::DEFAULT_MAX_RATE;
+pub use rules::{Catalogue, Source};
 
 #[cfg(test)]
 mod tests;

@@ -38,11 +38,7 @@ impl Numbering {
         slots.dedup();
         if slots.len() > MAX_READS {
             let reason = format!("more than {MAX_READS} slots are read");
-            return Err(CatalogueError::new(
-                source,
-                Some(region.name.span()),
-                reason,
-            ));
+            return Err(CatalogueError::at(source, &region.name, reason));
         }
         Ok(reads)
     }

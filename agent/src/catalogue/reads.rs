@@ -30,24 +30,22 @@ impl ReadRule {
         slots: &mut Slots,
     ) -> Result<Self, CatalogueError> {
         let slot = read.slot.get_ref();
-        let at_slot = |reason: String| CatalogueError::new(source, Some(read.slot.span()), reason);
+        let at_slot = |reason: String| CatalogueError::at(source, &read.slot, reason);
         let number = slots.declare(slot, Class::of(read.kind)).map_err(at_slot)?;
         let spec = spec(read, number).map_err(at_slot)?;
         let versions = read
             .versions
             .as_ref()
             .map(|text| {
-                VersionReq::parse(text.get_ref()).map_err(|error| {
-                    CatalogueError::new(source, Some(text.span()), format!("versions: {error}"))
-                })
+                VersionReq::parse(text.get_ref())
+                    .map_err(|error| CatalogueError::at(source, text, format!("versions: {error}")))
             })
             .transpose()?;
         let build_ids = read
             .build_ids
             .iter()
             .map(|id| {
-                hexadecimal(id.get_ref())
-                    .map_err(|reason| CatalogueError::new(source, Some(id.span()), reason))
+                hexadecimal(id.get_ref()).map_err(|reason| CatalogueError::at(source, id, reason))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Analysis, FoundRegion, RefusedRegion, RegionRole};
+use crate::object::exits::{Execution, ExitPoint};
 
 /// Over all objects of a target. Displays as a table; serializes for machines.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -106,15 +107,22 @@ impl Report {
     }
 }
 
+fn stepped(exits: &[ExitPoint]) -> usize {
+    let stepped = exits
+        .iter()
+        .filter(|exit| exit.execution == Execution::Stepped);
+    stepped.count()
+}
+
 fn armed_line(region: &FoundRegion) -> RegionLine {
     RegionLine {
         name: region.name.clone(),
-        role: Some(region.role),
+        role: Some(region.meaning.role),
         symbol: region.symbol.clone(),
         function: region.function.clone(),
         address: region.address,
         exits: region.exits.len(),
-        stepped_exits: region.exits.iter().filter(|exit| !exit.emulated).count(),
+        stepped_exits: stepped(&region.exits),
         state: State::Armed,
         left_out: region.unread.clone(),
     }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     matcher::{Matcher, Wanted},
-    rules::Rule,
+    rule::Rule,
 };
 use crate::{
     object::{Symbol, SymbolKind, SymbolTable},

@@ -22,21 +22,21 @@ impl VersionRule {
     ) -> Result<Self, CatalogueError> {
         let mut build_ids = Vec::new();
         for (id, text) in &written.build_ids {
-            let fail = |reason: String| CatalogueError::new(source, Some(text.span()), reason);
+            let fail = |reason: String| CatalogueError::at(source, text, reason);
             let version = parse(text.get_ref())
                 .ok_or_else(|| fail(format!("`{}` is no version", text.get_ref())))?;
             build_ids.push((hexadecimal(id).map_err(fail)?, version));
         }
         if let [first] = &written.functions[..] {
             let reason = "functions: major and minor are needed, patch is optional";
-            return Err(CatalogueError::new(source, Some(first.span()), reason));
+            return Err(CatalogueError::at(source, first, reason));
         }
         let pattern = written
             .pattern
             .as_ref()
             .map(|pattern| {
                 Regex::new(pattern.get_ref()).map_err(|error| {
-                    CatalogueError::new(source, Some(pattern.span()), format!("pattern: {error}"))
+                    CatalogueError::at(source, pattern, format!("pattern: {error}"))
                 })
             })
             .transpose()?;

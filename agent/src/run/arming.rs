@@ -168,7 +168,7 @@ impl Arming {
             return None;
         }
         let mut plan = self.plan(found);
-        plan.spec.limit_per_s = found.limit_per_s;
+        plan.spec.limit_per_s = found.meaning.limit_per_s;
         plan.apart = Some(format!("{}@{:x}", found.name, found.address));
         let numbers = self.arm(kernel, watched, &place, &at.file, vec![plan]);
         numbers.into_iter().next().flatten()
@@ -273,7 +273,7 @@ impl Arming {
         if !self.rules.rate_guard {
             spec.limit_per_s = 0;
         }
-        if found.role == RegionRole::Worker {
+        if found.meaning.role == RegionRole::Worker {
             spec.flags |= RegionFlags::WORKER;
         }
         Plan {
@@ -329,8 +329,8 @@ fn points(found: &FoundRegion, exits: &[ExitPoint]) -> Vec<ProbePoint> {
             point
         })
     };
-    match found.role {
-        RegionRole::Note if found.notes_result => at_exits(PointKind::Note).collect(),
+    match found.meaning.role {
+        RegionRole::Note if found.meaning.notes_result => at_exits(PointKind::Note).collect(),
         RegionRole::Note => vec![point(found.entry, PointKind::Note, 0)],
         _ => at_exits(PointKind::Exit)
             .chain([point(found.entry, PointKind::Entry, 0)])
