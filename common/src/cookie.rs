@@ -45,7 +45,7 @@ impl ReturnSp {
     }
 
     /// The stack pointer at the `ret`.
-    #[inline(always)]
+    #[inline]
     pub const fn at(self, rsp: u64, rbp: u64) -> u64 {
         let base = if self.0 & Self::FROM_RBP != 0 {
             rbp

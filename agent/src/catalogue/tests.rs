@@ -16,6 +16,7 @@ use hotspan_synth::{
 use tempfile::TempDir;
 
 use super::{Analysis, AnalysisCache, Catalogue, RegionRole, Report, Source};
+use crate::object::exits::Execution;
 
 fn source(name: &str, text: &str) -> Source {
     Source {
@@ -326,7 +327,8 @@ extern "C" int pay(int n) { while (work(n) > 0) {} return n; }
         let [pay] = &analysis.regions[..] else {
             panic!("{analysis:?}");
         };
-        let stepped = pay.exits.iter().filter(|exit| !exit.emulated).count();
+        let stepped = (pay.exits.iter()).filter(|exit| exit.execution == Execution::Stepped);
+        let stepped = stepped.count();
         assert_eq!(pay.stepped_exits.is_empty(), stepped == pay.exits.len());
         stepped
     };

@@ -15,9 +15,8 @@ pub fn landing_pads(image: &Image, unwind: &Unwind, address: u64) -> Option<(Vec
     let entry = unwind.entry_at(&frames, address)?;
     let (start, end) = (entry.initial_address(), entry.end_address());
     let table = match entry.lsda() {
-        None => return Some((Vec::new(), end)),
         // Null: none here, though others of its kind have one.
-        Some(Pointer::Direct(0)) => return Some((Vec::new(), end)),
+        None | Some(Pointer::Direct(0)) => return Some((Vec::new(), end)),
         Some(Pointer::Direct(table)) => table,
         Some(Pointer::Indirect(_)) => return None,
     };

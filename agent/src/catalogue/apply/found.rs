@@ -9,7 +9,7 @@ use hotspan_synth::{
 use super::anchored::BrokenAnchor;
 use crate::{
     catalogue::meaning::{Meaning, RegionRole},
-    object::exits::{ExitPoint, Exits, Refusal},
+    object::exits::{ExitPoint, Exits, Refusal, shadow_stacks},
 };
 
 /// A region that can be armed. Offsets are file offsets, as uprobes want them.
@@ -83,7 +83,7 @@ impl FoundRegion {
         (self.exits, self.stepped_exits) = if wants_result {
             (exits.points, Vec::new())
         } else {
-            exits.cheapest()
+            exits.cheapest(shadow_stacks::are_possible())
         };
     }
 

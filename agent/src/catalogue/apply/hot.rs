@@ -7,7 +7,7 @@ use crate::{
     catalogue::meaning::Meaning,
     object::{
         Image, Links, OpenError, SymbolTable, Unwind,
-        exits::{self, Function, Refusal, Searched},
+        exits::{self, Function, Refusal, Searched, shadow_stacks},
     },
 };
 
@@ -81,7 +81,7 @@ impl HotFunction {
         let exits = exits::find(&searched, &self.bounds(table))?;
         let object = name.file_name().unwrap_or_default().to_string_lossy();
         let entry = exits.entry_offset;
-        let (exits, stepped_exits) = exits.cheapest();
+        let (exits, stepped_exits) = exits.cheapest(shadow_stacks::are_possible());
         Ok(FoundRegion {
             name: self.name.clone(),
             symbol: self.function.clone(),

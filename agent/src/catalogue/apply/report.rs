@@ -6,7 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Analysis, FoundRegion, RefusedRegion};
-use crate::catalogue::RegionRole;
+use crate::{
+    catalogue::RegionRole,
+    object::exits::{Execution, ExitPoint},
+};
 
 /// Over all objects of a target. Displays as a table; serializes for machines.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -107,6 +110,13 @@ impl Report {
     }
 }
 
+fn stepped(exits: &[ExitPoint]) -> usize {
+    let stepped = exits
+        .iter()
+        .filter(|exit| exit.execution == Execution::Stepped);
+    stepped.count()
+}
+
 fn armed_line(region: &FoundRegion) -> RegionLine {
     RegionLine {
         name: region.name.clone(),
@@ -115,7 +125,7 @@ fn armed_line(region: &FoundRegion) -> RegionLine {
         function: region.function.clone(),
         address: region.address,
         exits: region.exits.len(),
-        stepped_exits: region.exits.iter().filter(|exit| !exit.emulated).count(),
+        stepped_exits: stepped(&region.exits),
         state: State::Armed,
         left_out: region.unread.clone(),
     }

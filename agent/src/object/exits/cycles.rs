@@ -60,14 +60,12 @@ impl Graph<'_> {
     /// Where a jump leads: what leaves the listing goes to functions that the crossing ends in.
     fn targets(&self, index: usize) -> Vec<usize> {
         let target = listing::jump_target(&self.listing.all()[index]);
-        match target.and_then(|target| self.listing.index(target)) {
-            Some(within) => vec![within],
-            None => {
-                let callees = self.callees.iter();
-                callees
-                    .filter_map(|&callee| self.listing.index(callee))
-                    .collect()
-            }
+        if let Some(within) = target.and_then(|target| self.listing.index(target)) {
+            return vec![within];
         }
+        let callees = self.callees.iter();
+        callees
+            .filter_map(|&callee| self.listing.index(callee))
+            .collect()
     }
 }

@@ -303,8 +303,8 @@ impl Search<'_> {
             FlowControl::UnconditionalBranch
             | FlowControl::IndirectBranch
             | FlowControl::Return
-            | FlowControl::Exception
-            | FlowControl::Interrupt => self.nothing_falls_into(start),
+            | FlowControl::Exception => self.nothing_falls_into(start),
+            _ if before.mnemonic() == Mnemonic::Int3 => self.nothing_falls_into(start),
             _ => Err(Kept::Continued(at)),
         }
     }

@@ -9,7 +9,7 @@ use hotspan_common::ReturnSp;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 
 use super::{
-    ExitPoint, Exits, Function, Searched, callees, early,
+    Execution, ExitPoint, Exits, Function, Searched, callees, early,
     listing::{self, Listing},
     refusal::{MAX_LEVELS, Refusal},
     sweep::{self, Condition, Leave},
@@ -104,7 +104,7 @@ impl<'a> Explorer<'a> {
                 file_offset: probeable(self.searched, address)?,
                 condition: point.condition,
                 sp: point.sp,
-                emulated: instruction.is_some_and(|at| listing::is_emulated(&at)),
+                execution: instruction.map_or(Execution::Stepped, |at| listing::execution(&at)),
             })
         };
         points.into_iter().map(place).collect()

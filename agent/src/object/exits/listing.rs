@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction};
 
-use super::Searched;
+use super::{Execution, Searched};
 
 /// The instructions of some pieces of code, in order.
 pub(super) struct Listing {
@@ -71,15 +71,24 @@ pub(super) fn jump_target(instruction: &Instruction) -> Option<u64> {
     }
 }
 
-/// Whether the kernel executes the instruction by itself where a probe is on it: `jmp`, `jcc` and `call` with a
-/// displacement and without a prefix (`branch_setup_insn` in `arch/x86/kernel/uprobes.c`).
-pub(super) fn is_emulated(instruction: &Instruction) -> bool {
-    let plain_length = match instruction.code() {
-        Code::Jmp_rel8_64 => 2,
-        Code::Jmp_rel32_64 | Code::Call_rel32_64 => 5,
-        _ if instruction.is_jcc_short() => 2,
-        _ if instruction.is_jcc_near() => 6,
-        _ => return false,
+/// How the kernel executes the instruction where a probe is on it. It emulates `jmp`, `jcc` and `call` with a displacement
+/// and without a prefix (`branch_setup_insn` in `arch/x86/kernel/uprobes.c`).
+pub(super) fn execution(instruction: &Instruction) -> Execution {
+    let (plain_length, emulated) = match instruction.code() {
+        Code::Jmp_rel8_64 => (2, Execution::EmulatedJump),
+        Code::Jmp_rel32_64 => (5, Execution::EmulatedJump),
+        Code::Call_rel32_64 => (5, Execution::EmulatedCall),
+        _ if instruction.is_jcc_short() => (2, Execution::EmulatedJump),
+        _ if instruction.is_jcc_near() => (6, Execution::EmulatedJump),
+        _ => return Execution::Stepped,
     };
-    instruction.len() == plain_length
+    if instruction.len() == plain_length {
+        emulated
+    } else {
+        Execution::Stepped
+    }
+}
+
+pub(super) fn is_emulated(instruction: &Instruction) -> bool {
+    execution(instruction) != Execution::Stepped
 }

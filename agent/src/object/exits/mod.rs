@@ -28,6 +28,7 @@ mod epilogue;
 mod explore;
 mod listing;
 mod refusal;
+pub mod shadow_stacks;
 mod sweep;
 
 use std::ops::Range;
@@ -85,16 +86,29 @@ pub struct ExitPoint {
     pub condition: u8,
     /// Where the stack pointer is that the function had at its entry.
     pub sp: ReturnSp,
-    /// Whether the kernel emulates it and need not single-step it.
-    pub emulated: bool,
+    /// How the kernel executes it.
+    pub execution: Execution,
+}
+
+/// How the kernel executes an instruction with a probe on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Execution {
+    /// By a single step, elsewhere.
+    Stepped,
+    /// By itself: it is a jump.
+    EmulatedJump,
+    /// By itself: it is a call.
+    EmulatedCall,
 }
 
 impl Exits {
-    /// The exits to probe where the result is not wanted, and those to fall back on if they are passed too often.
-    pub fn cheapest(self) -> (Vec<ExitPoint>, Vec<ExitPoint>) {
+    /// The exits to probe where the result is not wanted, and those to fall back on if they are passed too often. Calls
+    /// are not probed where programs can have shadow stacks.
+    pub fn cheapest(self, shadow_stacks: bool) -> (Vec<ExitPoint>, Vec<ExitPoint>) {
+        let harms = |exit: &ExitPoint| shadow_stacks && exit.execution == Execution::EmulatedCall;
         match self.early {
-            Some(early) => (early, self.points),
-            None => (self.points, Vec::new()),
+            Some(early) if !early.iter().any(harms) => (early, self.points),
+            _ => (self.points, Vec::new()),
         }
     }
 }

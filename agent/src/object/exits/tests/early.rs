@@ -5,7 +5,7 @@ use std::path::Path;
 use hotspan_common::ReturnSp;
 
 use super::{build, with_searched};
-use crate::object::exits::{Exits, early::Kept, explore::Explorer, find};
+use crate::object::exits::{Execution, Exits, early::Kept, explore::Explorer, find};
 
 fn search(object: &Path, name: &str) -> (Exits, Option<Vec<Kept>>) {
     with_searched(object, name, |searched, function| {
@@ -22,7 +22,14 @@ fn early(object: &Path, name: &str) -> Vec<(u8, u8, ReturnSp)> {
     let byte = |offset: u64| bytes[usize::try_from(offset).unwrap()];
     early
         .iter()
-        .inspect(|point| assert_eq!(point.emulated, byte(point.file_offset) != RET, "{name}"))
+        .inspect(|point| {
+            let expected = match byte(point.file_offset) {
+                RET => Execution::Stepped,
+                CALL => Execution::EmulatedCall,
+                _ => Execution::EmulatedJump,
+            };
+            assert_eq!(point.execution, expected, "{name}");
+        })
         .map(|point| (byte(point.file_offset), point.condition, point.sp))
         .collect()
 }
@@ -79,6 +86,9 @@ fn a_tail_callee_is_searched_as_well() {
     assert_eq!(early(&object, "tail_callee"), expected);
 }
 
+/// Whether a reason is the expected one.
+type Is = fn(Kept) -> bool;
+
 /// The `ret`s are all that is probed then.
 #[test]
 fn a_return_is_kept_where_anything_is_not_certain() {
@@ -88,7 +98,6 @@ fn a_return_is_kept_where_anything_is_not_certain() {
         assert_eq!(exits.early, None, "{name}");
         kept
     };
-    type Is = fn(Kept) -> bool;
     let cases: [(&str, Is); 13] = [
         ("tight_loop", |why| matches!(why, Kept::Loop(_))),
         ("tight_loop_with_free", |why| matches!(why, Kept::Loop(_))),
@@ -122,6 +131,20 @@ fn each_return_is_judged_by_itself() {
     let mixed = early(&object, "unreached");
     assert_eq!(mixed, [(JMP, 0, rsp(0x48)), (RET, 0, ReturnSp::HERE)]);
     assert_eq!(early(&object, "eight_conditions").len(), 9);
+}
+
+/// There, a call that the kernel emulates may kill the program.
+#[test]
+fn calls_are_not_probed_where_programs_can_have_shadow_stacks() {
+    let (_folder, object) = build(&["early.s"], &[]);
+    let cheapest = |name, shadow_stacks| search(&object, name).0.cheapest(shadow_stacks);
+    let (exits, fallback) = cheapest("taken_and_short_call", true);
+    assert_eq!((exits.len(), exits[0].execution), (1, Execution::Stepped));
+    assert!(fallback.is_empty());
+    let (exits, fallback) = cheapest("taken_and_short_call", false);
+    assert_eq!((exits.len(), fallback.len()), (2, 1));
+    let (exits, _) = cheapest("not_taken", true);
+    assert_eq!(exits[0].execution, Execution::EmulatedJump);
 }
 
 #[test]
