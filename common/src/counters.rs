@@ -94,6 +94,8 @@ wire_enum! {
         NotDense = 56,
         /// Stacks that were to go on into the kernel, and of which the kernel told nothing.
         KernelStacksUnread = 57,
+        /// Conditional exit probes that were hit by a call that goes on.
+        PassedExits = 58,
     }
 }
 

@@ -64,7 +64,7 @@ pub struct CrossingEvent {
     pub runqueue_ns: u64,
     /// While open: the thread's counters at the entry. When sent: blocked, in nanoseconds.
     pub blocked_ns: u64,
-    /// `rax` at the exit.
+    /// `rax` at the exit: the function's result, unless it is an exit before the `ret`.
     pub result: u64,
     /// Bit n: `values[n]` (or the text that marks slot n) was read. Bit 31: [`CrossingEvent::COUNTED`].
     pub valid: u32,
@@ -122,6 +122,8 @@ wire_enum! {
         Fork = 3,
         /// The guard of region `region` tripped; `value` is the thread id.
         Guard = 4,
+        /// Conditional exits of region `region` are passed too often by calls that go on; `value` is the thread id.
+        Passed = 5,
     }
 }
 
@@ -133,7 +135,7 @@ pub struct ControlEvent {
     pub kind: u32,
     /// Process id in the root pid namespace.
     pub tgid: u32,
-    /// Index into the regions map, for `Guard`.
+    /// Index into the regions map, for `Guard` and `Passed`.
     pub region: u32,
     /// See [`ControlKind`].
     pub value: u32,

@@ -18,7 +18,7 @@ pub use context::{
     AttributeStore, ContextOutcome, CoroutineLayout, Parent, ParentSource, PythonFramesLayout,
     PythonLayout, StackTop, ThreadContextLayout, TlsKind,
 };
-pub use cookie::{Cookie, PointKind};
+pub use cookie::{Cookie, PointKind, ReturnSp};
 pub use counters::Counter;
 pub use counts::KeyCounts;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};

@@ -108,6 +108,8 @@ impl RegionFlags {
     pub const OUTERMOST: u32 = 32;
     /// Sent whatever its parent and its duration: what it says is not of one request alone.
     pub const LEDGER: u32 = 64;
+    /// Its conditional exits are passed too often by calls that go on: the agent has been told.
+    pub const PASSED: u32 = 128;
 }
 
 /// A region as the kernel programs see it.

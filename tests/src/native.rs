@@ -88,6 +88,13 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "leaves",
+        compiler: "c++",
+        source: "leaves.cpp",
+        flags: &["-rdynamic", "-std=c++17", "-fno-stack-protector"],
+        with_library: false,
+    },
+    Recipe {
         output: "hardship",
         compiler: "c++",
         source: "hardship.cpp",

@@ -4,36 +4,16 @@
 //! file, [`AnalysisCache`] keeps what came of it. The file format is documented in
 //! `agent/catalogue/README.md`.
 
-mod analysis;
-mod anchors;
-mod attributes;
-mod cache;
-mod devices;
-mod error;
-mod folds;
-mod found;
-mod hot;
-mod matcher;
-mod numbering;
-mod reads;
-mod report;
-mod rules;
-mod scan;
-mod schema;
-mod shipped;
-mod slots;
-mod stacks;
-mod version;
+mod apply;
+mod check;
+mod meaning;
 
-pub use analysis::Analysis;
-pub use anchors::BrokenAnchor;
-pub use cache::{Analysed, AnalysisCache};
-pub use devices::{CountBy, Members};
-pub use error::CatalogueError;
-pub use found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole};
-pub use hot::{HotFunction, NotProbed};
-pub use report::{ObjectReport, RegionLine, Report, State};
-pub use rules::{Catalogue, DEFAULT_MAX_RATE, Source};
+pub use apply::{
+    Analysed, Analysis, AnalysisCache, BrokenAnchor, FoundRegion, HotFunction, NotProbed,
+    ObjectReport, RefusedBecause, RefusedRegion, RegionLine, Report, State,
+};
+pub use check::{Catalogue, CatalogueError, DEFAULT_MAX_RATE, Source};
+pub use meaning::{CountBy, Meaning, Members, RegionRole};
 
 #[cfg(test)]
 mod tests;

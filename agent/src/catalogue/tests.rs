@@ -16,6 +16,7 @@ use hotspan_synth::{
 use tempfile::TempDir;
 
 use super::{Analysis, AnalysisCache, Catalogue, RegionRole, Report, Source};
+use crate::object::exits::Execution;
 
 fn source(name: &str, text: &str) -> Source {
     Source {
@@ -218,7 +219,7 @@ fn reads_behind_gates_fill_what_they_know() {
     assert_eq!(read.when, ReadWhen::Exit.wire());
     assert_eq!(read.kind, ValueKind::I32.wire());
     assert_eq!((read.hops, read.offsets), (2, [8, 32, 0, 0, 0]));
-    let ValueRule::Enum { slot, names } = &found.attributes[0].value else {
+    let ValueRule::Enum { slot, names } = &found.meaning.attributes[0].value else {
         panic!("{found:?}");
     };
     assert_eq!((*slot, names[&-1].as_str()), (read.slot, "BAD"));
@@ -270,14 +271,14 @@ type = \"i32\"";
     let [price, paid] = &analysis.regions[..] else {
         panic!("{analysis:?}");
     };
-    assert_eq!(paid.role, RegionRole::Note);
+    assert_eq!(paid.meaning.role, RegionRole::Note);
     assert!(paid.exits.is_empty());
     assert!(paid.describe(RegionId(1)).is_none());
-    assert_ne!(price.group, 0);
-    assert_eq!(price.group, paid.group);
+    assert_ne!(price.meaning.group, 0);
+    assert_eq!(price.meaning.group, paid.meaning.group);
     assert_ne!(price.reads[0].slot, paid.reads[0].slot);
     let slot = paid.reads[0].slot;
-    assert_eq!(price.attributes[0].value, ValueRule::Int { slot });
+    assert_eq!(price.meaning.attributes[0].value, ValueRule::Int { slot });
 }
 
 #[test]
@@ -292,7 +293,7 @@ fn a_note_of_a_result_is_taken_at_the_exits() {
     let [minor] = &analysis.regions[..] else {
         panic!("{analysis:?}");
     };
-    assert!(minor.notes_result);
+    assert!(minor.meaning.notes_result);
     assert_eq!(minor.exits.len(), 1);
     assert_eq!(minor.spec().reads[0].when, ReadWhen::Entry.wire());
     // What it was called with is not known there.
@@ -304,6 +305,34 @@ fn a_note_of_a_result_is_taken_at_the_exits() {
     let analysis = analyse(&catalogue(&text(&read("result"))), "c++", jumps);
     assert!(analysis.regions.is_empty(), "{analysis:?}");
     assert_eq!(analysis.refused.len(), 1);
+}
+
+/// Before the `ret`, where probing is cheap, the result is not there yet.
+#[test]
+fn a_read_of_a_result_keeps_the_exits_at_the_return() {
+    let code = r#"
+__attribute__((noinline, noclone)) int work(int n) { asm volatile("" ::: "memory"); return n; }
+extern "C" int pay(int n) { while (work(n) > 0) {} return n; }
+"#;
+    let text = |reads: &str| {
+        format!(
+            "library = \"shop\"\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]\nread = [{reads}]"
+        )
+    };
+    let stepped = |from: &str| {
+        let read = format!(
+            "{{ slot = \"x\", from = \"{from}\", offsets = [0], when = \"exit\", type = \"i32\" }}"
+        );
+        let analysis = analyse(&catalogue(&text(&read)), "c++", code);
+        let [pay] = &analysis.regions[..] else {
+            panic!("{analysis:?}");
+        };
+        let stepped = (pay.exits.iter()).filter(|exit| exit.execution == Execution::Stepped);
+        let stepped = stepped.count();
+        assert_eq!(pay.stepped_exits.is_empty(), stepped == pay.exits.len());
+        stepped
+    };
+    assert_eq!((stepped("arg0"), stepped("result")), (0, 1));
 }
 
 #[test]

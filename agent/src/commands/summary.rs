@@ -132,7 +132,7 @@ fn cost(summary: &Summary) -> String {
         );
     }
     let count = |name| summary.counters.get(name).copied().unwrap_or(0);
-    let hits = count("kernel.entries") + count("kernel.exits");
+    let hits = count("kernel.entries") + count("kernel.exits") + count("kernel.passed_exits");
     line(
         &mut text,
         "  probe hits in targets",

@@ -86,7 +86,16 @@ pub fn stub_slot(image: &Image, address: u64) -> Option<u64> {
 
 /// The slot of `jmp *slot(%rip)`.
 pub fn memory_slot(instruction: &Instruction) -> Option<u64> {
-    let through_slot = instruction.mnemonic() == Mnemonic::Jmp
+    slot_of(instruction, Mnemonic::Jmp)
+}
+
+/// The slot of `call *slot(%rip)`.
+pub fn called_slot(instruction: &Instruction) -> Option<u64> {
+    slot_of(instruction, Mnemonic::Call)
+}
+
+fn slot_of(instruction: &Instruction, mnemonic: Mnemonic) -> Option<u64> {
+    let through_slot = instruction.mnemonic() == mnemonic
         && instruction.op0_kind() == OpKind::Memory
         && instruction.memory_base() == Register::RIP
         && instruction.memory_index() == Register::None;

@@ -7,7 +7,9 @@ pub mod constant;
 pub mod exits;
 mod identity;
 mod image;
+mod kept;
 mod links;
+mod pads;
 pub mod references;
 pub mod rtti;
 mod symbols;
@@ -15,6 +17,7 @@ mod unwind;
 
 pub use identity::{BuildId, FileId, FileKey};
 pub use image::{Image, OpenError};
+pub use kept::{Kept, Weighed};
 pub use links::Links;
 pub use symbols::{Symbol, SymbolKind, SymbolTable};
 pub(crate) use unwind::Row;

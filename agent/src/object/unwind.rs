@@ -176,7 +176,12 @@ impl Unwind {
         Some(entry.initial_address()..entry.end_address())
     }
 
-    fn entry_at<'a>(
+    /// `.eh_frame`.
+    pub(super) fn frames(&self) -> &[u8] {
+        &self.frames
+    }
+
+    pub(super) fn entry_at<'a>(
         &'a self,
         frames: &EhFrame<Bytes<'a>>,
         address: u64,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
-use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ValueKind};
+use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ReturnSp, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
 
 use super::{
@@ -15,7 +15,7 @@ use crate::{
     catalogue::{Analysed, DEFAULT_MAX_RATE, FoundRegion, RegionRole},
     context::python::StepPoint,
     kernel::{Kernel, ProbePoint},
-    object::FileKey,
+    object::{FileKey, exits::ExitPoint},
     stack::NativePlace,
 };
 
@@ -25,6 +25,7 @@ pub struct Arming {
     pub armory: Armory,
     rules: ArmingRules,
     refused: u64,
+    stepped: u64,
     numberless: u64,
     ended: u64,
 }
@@ -54,6 +55,7 @@ impl Arming {
             armory: Armory::default(),
             rules,
             refused: 0,
+            stepped: 0,
             numberless: 0,
             ended: 0,
         }
@@ -166,7 +168,7 @@ impl Arming {
             return None;
         }
         let mut plan = self.plan(found);
-        plan.spec.limit_per_s = found.limit_per_s;
+        plan.spec.limit_per_s = found.meaning.limit_per_s;
         plan.apart = Some(format!("{}@{:x}", found.name, found.address));
         let numbers = self.arm(kernel, watched, &place, &at.file, vec![plan]);
         numbers.into_iter().next().flatten()
@@ -191,6 +193,20 @@ impl Arming {
         }
     }
 
+    /// Conditional exits of a region are passed too often: its `ret`s are probed from now on. Whether that can be.
+    pub fn step_exits(&mut self, kernel: &mut Kernel, number: u32) -> bool {
+        match self.armory.step_exits(kernel, number) {
+            Ok(is_stepped) => {
+                self.stepped += u64::from(is_stepped);
+                is_stepped
+            }
+            Err(error) => {
+                self.refuse(&error);
+                true
+            }
+        }
+    }
+
     /// Arms the regions again whose pause is over. Returns their targets: what was mapped meanwhile may not
     /// have been told.
     pub fn resume(&mut self, kernel: &mut Kernel) -> BTreeSet<u32> {
@@ -209,6 +225,7 @@ impl Arming {
             ("agent.regions_refused_by_kernel", self.refused),
             ("agent.regions_beyond_limit", self.numberless),
             ("agent.ended_while_looked_at", self.ended),
+            ("agent.regions_with_exits_stepped", self.stepped),
         ]
         .into_iter()
         .filter(|(_, total)| *total != 0)
@@ -256,12 +273,13 @@ impl Arming {
         if !self.rules.rate_guard {
             spec.limit_per_s = 0;
         }
-        if found.role == RegionRole::Worker {
+        if found.meaning.role == RegionRole::Worker {
             spec.flags |= RegionFlags::WORKER;
         }
         Plan {
             name: found.name.clone(),
-            points: points(found),
+            points: points(found, &found.exits),
+            stepped: (!found.stepped_exits.is_empty()).then(|| points(found, &found.stepped_exits)),
             text_slot: text_slot(&spec),
             apart: (1..DEFAULT_MAX_RATE)
                 .contains(&spec.limit_per_s)
@@ -287,6 +305,7 @@ impl Arming {
         Plan {
             name: name.to_owned(),
             points,
+            stepped: None,
             text_slot: None,
             apart: None,
             spec: RegionSpec {
@@ -302,13 +321,16 @@ impl Arming {
 }
 
 /// The region's number is put in when it is known.
-fn points(found: &FoundRegion) -> Vec<ProbePoint> {
+fn points(found: &FoundRegion, exits: &[ExitPoint]) -> Vec<ProbePoint> {
     let at_exits = |kind| {
-        let exits = found.exits.iter();
-        exits.map(move |exit| point(exit.file_offset, kind, exit.condition))
+        exits.iter().map(move |exit| {
+            let mut point = point(exit.file_offset, kind, exit.condition);
+            point.cookie.sp = exit.sp;
+            point
+        })
     };
-    match found.role {
-        RegionRole::Note if found.notes_result => at_exits(PointKind::Note).collect(),
+    match found.meaning.role {
+        RegionRole::Note if found.meaning.notes_result => at_exits(PointKind::Note).collect(),
         RegionRole::Note => vec![point(found.entry, PointKind::Note, 0)],
         _ => at_exits(PointKind::Exit)
             .chain([point(found.entry, PointKind::Entry, 0)])
@@ -321,6 +343,7 @@ fn point(file_offset: u64, kind: PointKind, condition: u8) -> ProbePoint {
         file_offset,
         cookie: Cookie {
             region: 0,
+            sp: ReturnSp::HERE,
             kind: kind.wire(),
             condition,
             generation: 0,

@@ -366,15 +366,22 @@ impl Engine {
                 ControlKind::Mapped => self.mapped(event.tgid, KernelTime(event.time_ns)),
                 ControlKind::Exec => self.executed(event.tgid)?,
                 ControlKind::Fork => self.found(event.value, false)?,
-                ControlKind::Guard => {
-                    self.tripped(event.region);
-                    self.pipeline.feed(Event::Paused {
-                        target: TargetId(event.tgid),
-                        region: RegionId(event.region),
-                    })?;
+                ControlKind::Guard => self.guard(event)?,
+                ControlKind::Passed => {
+                    if !self.arming.step_exits(&mut self.kernel, event.region) {
+                        self.guard(event)?;
+                    }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// The guard of a region tripped.
+    fn guard(&mut self, event: &Control) -> anyhow::Result<()> {
+        self.tripped(event.region);
+        let (target, region) = (TargetId(event.tgid), RegionId(event.region));
+        self.pipeline.feed(Event::Paused { target, region })?;
         Ok(())
     }
 

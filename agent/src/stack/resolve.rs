@@ -248,7 +248,7 @@ impl Stacks {
 
     /// Bytes that unwind information and symbols take.
     pub fn size(&self) -> usize {
-        self.objects.size() + self.names.symbols.size()
+        self.objects.bytes() + self.names.symbols.bytes()
     }
 
     fn python(&mut self, event: &SampleEvent) -> Vec<PythonPart> {

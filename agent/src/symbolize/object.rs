@@ -9,7 +9,7 @@ use blazesym::symbolize::{
 use rustc_hash::FxHashMap;
 
 use super::{copy::SymbolFile, function_name, names::short_of};
-use crate::object::Image;
+use crate::object::{Image, Weighed};
 
 /// Addresses whose names are remembered, for one object. Beyond, all are forgotten: to know which one was asked for last
 /// would cost each more than that.
@@ -71,11 +71,6 @@ impl ObjectSymbols {
         })
     }
 
-    /// Bytes of memory that it takes, about.
-    pub fn size(&self) -> usize {
-        (self.file.size + self.file.size / INDEX_SHARE) as usize
-    }
-
     /// The functions at an address of the object, innermost first: those inlined there, and the one that
     /// holds them. Empty: no symbol says.
     pub fn names(&mut self, address: u64) -> Rc<[NativeName]> {
@@ -99,6 +94,12 @@ impl ObjectSymbols {
         }
         self.remembered.insert(address, Rc::clone(&names));
         names
+    }
+}
+
+impl Weighed for ObjectSymbols {
+    fn bytes(&self) -> usize {
+        (self.file.size + self.file.size / INDEX_SHARE) as usize
     }
 }
 

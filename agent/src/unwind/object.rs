@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -18,7 +19,7 @@ use super::{
     expression,
     walk::{Registers, StackCopy},
 };
-use crate::object::{FileKey, Image, OpenError, Row, Unwind};
+use crate::object::{FileKey, Image, OpenError, Row, Unwind, Weighed};
 
 /// Stretches of addresses whose covering is remembered, for one object. Beyond, all are forgotten.
 const REMEMBERED: usize = 2048;
@@ -107,12 +108,6 @@ impl CodeObject {
         &self.image
     }
 
-    /// Bytes of memory that it takes.
-    pub fn size(&self) -> usize {
-        let tables = self.unwind.as_ref().map_or(0, Unwind::size);
-        size_of::<Self>() + tables + RULES + REMEMBERED * MEMORY_EACH
-    }
-
     /// What covers an address; `None` if nothing does.
     pub fn covering(&self, address: u64) -> Option<Covering> {
         if let Some(known) = self.covering.borrow().at(address) {
@@ -151,6 +146,13 @@ impl CodeObject {
     ) -> Option<Registers> {
         let row = self.unwind.as_ref()?.row_at(address)?;
         expression::caller(&row, registers, stack)
+    }
+}
+
+impl Weighed for Rc<CodeObject> {
+    fn bytes(&self) -> usize {
+        let tables = self.unwind.as_ref().map_or(0, Unwind::size);
+        size_of::<CodeObject>() + tables + RULES + REMEMBERED * MEMORY_EACH
     }
 }
 

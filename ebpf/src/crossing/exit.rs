@@ -5,7 +5,7 @@ use hotspan_common::{
     Base, Counter, Ending, FrameFlags, ReadWhen, RegionFlags, TargetFlags, ThreadState,
 };
 
-use super::{Hit, decode, emit, stack};
+use super::{Hit, decode, emit, guard, stack};
 use crate::{context, counters::count, sampling::region, threads};
 
 /// Where the result is among the bases.
@@ -39,6 +39,7 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
     let registers = unsafe { &*hit.registers };
     let condition = hit.cookie.condition;
     if condition != 0 && !leaves(registers, condition - 1) {
+        guard::passes(hit);
         return None;
     }
     count(Counter::Exits);

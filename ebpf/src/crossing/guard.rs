@@ -15,6 +15,10 @@ const BURST_PER_LIMIT: u64 = 10;
 /// And at least this many.
 const LEAST_BURST: u64 = 100;
 const SECOND_NS: u64 = 1_000_000_000;
+/// Conditional exits that a call may pass, for each entry that the region may have.
+const PASSES_PER_ENTRY: u64 = 4;
+/// In the keys of the buckets for these, beside the region's number.
+const PASSES: u64 = 1 << 31;
 
 /// Tokens of one thread and region.
 #[repr(C)]
@@ -38,9 +42,22 @@ pub fn admits(hit: &Hit) -> bool {
     if limit == 0 || take(key, limit, hit.now) {
         return true;
     }
-    trip(hit);
+    tell(hit, RegionFlags::TRIPPED, ControlKind::Guard);
     count(Counter::OverRate);
     false
+}
+
+/// A conditional exit was hit by a call that goes on. That costs the target as much as an exit, and may be a turn of a
+/// loop: if there are too many of them, the agent probes the function elsewhere.
+#[inline(always)]
+pub fn passes(hit: &Hit) {
+    count(Counter::PassedExits);
+    let limit = u64::from(hit.spec.limit_per_s) * PASSES_PER_ENTRY;
+    let key = u64::from(hit.tid) << 32 | PASSES | u64::from(hit.cookie.region);
+    let is_known = hit.spec.flags & RegionFlags::PASSED != 0;
+    if limit != 0 && !is_known && !take(key, limit, hit.now) {
+        tell(hit, RegionFlags::PASSED, ControlKind::Passed);
+    }
 }
 
 /// Takes a token of a bucket that gets `limit` of them a second; whether there was one.
@@ -71,11 +88,11 @@ pub fn take(key: u64, limit: u64, now: u64) -> bool {
 }
 
 #[inline(always)]
-fn trip(hit: &Hit) {
+fn tell(hit: &Hit, flag: u32, kind: ControlKind) {
     let Some(region) = REGIONS.get_ptr_mut(hit.cookie.region) else {
         return;
     };
     // SAFETY: a live map value; two threads that trip at once write the same flag and tell twice.
-    unsafe { (*region).flags |= RegionFlags::TRIPPED };
-    process::tell(ControlKind::Guard, hit.tgid, hit.cookie.region, hit.tid);
+    unsafe { (*region).flags |= flag };
+    process::tell(kind, hit.tgid, hit.cookie.region, hit.tid);
 }

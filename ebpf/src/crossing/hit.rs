@@ -19,7 +19,7 @@ pub struct Hit {
     pub tid: u32,
     /// What the instruction is.
     pub cookie: Cookie,
-    /// Stack pointer.
+    /// Stack pointer; at an exit, what it is at the `ret`.
     pub sp: u64,
     /// Registers.
     pub registers: *const pt_regs,
@@ -51,12 +51,19 @@ impl Hit {
         }
         let (tgid, tid) = threads::current();
         let registers = ctx.regs.cast_const();
+        // SAFETY: the context of a uprobe is the registers. Volatile, as the compiler would choose between their addresses
+        // first and read once, which the verifier does not allow.
+        let (rsp, rbp) = unsafe {
+            (
+                (&raw const (*registers).rsp).read_volatile(),
+                (&raw const (*registers).rbp).read_volatile(),
+            )
+        };
         Some(Self {
             tgid,
             tid,
             cookie,
-            // SAFETY: the context of a uprobe is the registers.
-            sp: unsafe { (*registers).rsp },
+            sp: cookie.sp.at(rsp, rbp),
             registers,
             now,
             // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.

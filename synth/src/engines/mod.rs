@@ -5,4 +5,5 @@ pub(crate) mod batches;
 pub(crate) mod engine;
 pub(crate) mod ledger;
 pub(crate) mod own;
+mod share;
 pub(crate) mod shared;

@@ -1,34 +1,24 @@
 //! Steps that an engine makes for several requests at once, on a thread of its own: each request gets its
 //! share of them, if a region says which sequence is whose. `batches.rs` has the steps' own spans.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, VecDeque};
 
 use rustc_hash::FxHashMap;
 
-use super::batches::{self, Batches};
+use super::{batches::Batches, share::Share};
 use crate::{
-    clock::Instant,
     crossings::item::{End, Item},
     event::{Ending, Member},
-    folding::steps::Steps,
     ids::{RegionId, SpanId, TargetId, TraceId},
-    region::{Region, Role},
-    span::{Dropped, Link, Span, Status},
-    spans::{
-        attributes::AttributeList, finish::PROBE_ERROR_NS, identity, making::Draft, values::Slots,
-    },
+    span::Link,
+    spans::making::Draft,
     summary::Noted,
     synth::{Sink, Synth},
-    time::{KernelTime, UnixTime},
+    time::KernelTime,
 };
 
 /// Requests that have ended and that later ones may link to.
 const ENDED: usize = 256;
-/// Links of a span.
-const LINKS: usize = 128;
 
 /// A step.
 #[derive(Debug)]
@@ -82,39 +72,6 @@ pub(crate) struct SharedSteps {
     pub by_target: FxHashMap<TargetId, Engine>,
     /// For the ids of spans that are no crossing's.
     pub serial: u64,
-}
-
-/// The steps of one phase of a request.
-#[derive(Debug, Default)]
-struct Share {
-    steps: Steps,
-    tokens: u64,
-    results: u64,
-    begun: KernelTime,
-    ended: KernelTime,
-    thread: u32,
-    region: Option<RegionId>,
-    others: BTreeSet<u64>,
-    /// The batches that its steps were of, as far as others were served by them too.
-    batches: BTreeSet<u64>,
-}
-
-impl Share {
-    fn add(&mut self, step: &Step, own: Member) {
-        if self.steps.count == 0 {
-            (self.begun, self.thread, self.region) = (step.entry, step.thread, Some(step.region));
-        }
-        self.ended = self.ended.max(step.exit);
-        self.steps.add(step.exit.since(step.entry));
-        self.tokens += own.tokens;
-        self.results += own.wanted;
-        if step.members.len() > 1 {
-            self.batches.insert(step.batch);
-        }
-        let others = step.members.iter().map(|member| member.sequence);
-        self.others
-            .extend(others.filter(|other| *other != own.sequence));
-    }
 }
 
 /// A request's own in an engine: whose context, which sequence, and how long.
@@ -286,100 +243,5 @@ impl Synth {
             trace_id: draft.parent.trace_id,
             span_id: draft.span_id,
         });
-    }
-
-    fn send_share(
-        &mut self,
-        draft: &Draft,
-        share: &Share,
-        results: Option<u64>,
-        mut links: Vec<Link>,
-        out: &mut impl Sink,
-    ) {
-        let region = share.region.and_then(|region| self.regions.get(region));
-        let (Some(region), Some(around)) = (region, self.known.get(draft.item.key)) else {
-            return;
-        };
-        let Some(anchor) = around.anchor else { return };
-        let instants = [share.begun, share.ended].map(|time| self.clock.convert(time));
-        let [Some(start), Some(end)] = instants else {
-            return;
-        };
-        if let Err(limit) = self.admit(Role::Span, &draft.parent, Some(anchor)) {
-            self.tally.dropped(limit);
-            return;
-        }
-        let face = region.opening.as_ref().filter(|_| results.is_none());
-        let face = Arc::clone(face.unwrap_or(&region));
-        let mut list = AttributeList::new(&self.settings.limits);
-        list.add("hotspan.origin", "probe");
-        list.add("hotspan.parent.source", draft.parent.source_name());
-        let error_ns = start.error_ns.max(end.error_ns) + PROBE_ERROR_NS;
-        list.add_number("hotspan.error_ns", error_ns);
-        list.add("code.function.name", region.region.function.as_str());
-        list.add("thread.id", i64::from(share.thread));
-        describe(&mut list, share, &face.region, results);
-        let (attributes, dropped) = list.finish(&mut self.tally);
-        let dropped_links = links.len().saturating_sub(LINKS);
-        links.truncate(LINKS);
-        self.shared.serial += 1;
-        let duration_ns = end.unix.0.saturating_sub(start.unix.0);
-        let source = draft.parent.source_name();
-        let target = draft.item.key.target;
-        self.tally.span(target, &face, source, duration_ns);
-        self.tally.shares += 1;
-        out.span(Span {
-            target,
-            trace_id: draft.parent.trace_id,
-            span_id: identity::share_span_id(self.settings.seed, self.shared.serial),
-            parent_span_id: draft.span_id,
-            parent_is_synthetic: true,
-            parent_is_remote: false,
-            name: Arc::clone(&face.name),
-            start: start.unix,
-            end: end_after(start, end),
-            attributes,
-            events: Vec::new(),
-            links,
-            status: Status::Unset,
-            dropped: Dropped {
-                attributes: dropped,
-                links: u32::try_from(dropped_links).unwrap_or(u32::MAX),
-                events: 0,
-            },
-        });
-    }
-}
-
-fn end_after(start: Instant, end: Instant) -> UnixTime {
-    end.unix.max(start.unix)
-}
-
-/// What is the request's own of its steps, and how long they took for all whom they served.
-fn describe(list: &mut AttributeList<'_>, share: &Share, face: &Region, results: Option<u64>) {
-    batches::describe_steps(list, &share.steps);
-    list.add_number("hotspan.shared_with", share.others.len() as u64);
-    let Some(fold) = &face.fold else { return };
-    let Some(opening) = &fold.opening else { return };
-    // Of what is read in a step, its length alone is known for each of the sequences.
-    let own = [(opening.length, share.tokens)];
-    let slots = Slots {
-        values: &own,
-        text: None,
-    };
-    list.add_decoded(&face.attributes, slots);
-    let (Some(key), Some(results)) = (&opening.until_count, results) else {
-        return;
-    };
-    list.add_number(key.clone(), results);
-    let rate = fold
-        .rate
-        .as_ref()
-        .filter(|rate| rate.slot == opening.length);
-    let lasted_s = share.ended.since(share.begun) as f64 / 1e9;
-    if let Some(rate) = rate
-        && lasted_s > 0.0
-    {
-        list.add(rate.key.clone(), share.tokens as f64 / lasted_s);
     }
 }

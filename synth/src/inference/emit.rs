@@ -59,41 +59,48 @@ pub(super) struct Emitter<'a, 'm> {
 impl Emitter<'_, '_> {
     /// Emits a finding and all below it.
     pub fn emit(&mut self, finding: &Finding, above: Above, out: &mut impl Sink) {
+        match self.span(finding, above) {
+            Ok(span) => {
+                let here = Above {
+                    span_id: span.span_id,
+                    is_synthetic: true,
+                    depth: above.depth + 1,
+                    start: span.start,
+                    end: span.end,
+                };
+                out.span(span);
+                for child in &finding.children {
+                    self.emit(child, here, out);
+                }
+            }
+            Err(reason) => self.means.tally.not_inferred(reason, finding.count()),
+        }
+    }
+
+    fn span(&mut self, finding: &Finding, above: Above) -> Result<Span, NotInferred> {
         let (Some(start), Some(end)) = (self.unix(finding.start), self.unix(finding.end)) else {
-            self.means
-                .tally
-                .not_inferred(NotInferred::NoClock, finding.count());
-            return;
+            return Err(NotInferred::NoClock);
         };
-        let error_ns = start
-            .error_ns
-            .max(end.error_ns)
-            .saturating_add(PROBE_ERROR_NS);
-        let (start, end) = (
-            start.unix.clamp(above.start, above.end),
-            end.unix.clamp(above.start, above.end),
-        );
+        let clock_error_ns = start.error_ns.max(end.error_ns);
+        let within = |instant: Instant| instant.unix.clamp(above.start, above.end);
+        let (start, end) = (within(start), within(end));
         if start >= end {
-            self.means
-                .tally
-                .not_inferred(NotInferred::Empty, finding.count());
-            return;
+            return Err(NotInferred::Empty);
         }
-        if let Err(reason) = self.admit(above) {
-            self.means.tally.not_inferred(reason, finding.count());
-            return;
-        }
+        self.admit(above)?;
         *self.serial += 1;
-        let span_id = inferred_span_id(self.means.settings.seed, *self.serial);
-        let (attributes, cut) = self.attributes(finding, error_ns.saturating_add(finding.error_ns));
+        let error_ns = clock_error_ns
+            .saturating_add(PROBE_ERROR_NS)
+            .saturating_add(finding.error_ns);
+        let (attributes, cut) = self.attributes(finding, error_ns);
         let source = self.parent.source_name();
         self.means
             .tally
             .inferred(self.target, finding.origin, source);
-        out.span(Span {
+        Ok(Span {
             target: self.target,
             trace_id: self.parent.trace_id,
-            span_id,
+            span_id: inferred_span_id(self.means.settings.seed, *self.serial),
             parent_span_id: above.span_id,
             parent_is_synthetic: above.is_synthetic,
             parent_is_remote: self.parent.remote && !above.is_synthetic,
@@ -108,17 +115,7 @@ impl Emitter<'_, '_> {
                 attributes: cut,
                 ..Dropped::default()
             },
-        });
-        let here = Above {
-            span_id,
-            is_synthetic: true,
-            depth: above.depth + 1,
-            start,
-            end,
-        };
-        for child in &finding.children {
-            self.emit(child, here, out);
-        }
+        })
     }
 
     fn admit(&mut self, above: Above) -> Result<(), NotInferred> {

@@ -16,6 +16,7 @@ mod hardship;
 mod input;
 mod interpreters;
 mod kernel_frames;
+mod leaves;
 mod lifecycle;
 mod llama;
 mod looks;

@@ -61,7 +61,7 @@ pub fn run(rounds: usize, wanted: &[Watcher], regions: &[PathBuf]) -> Result<()>
     }
     println!(
         "{rounds} rounds of {REQUESTS} requests with each on each of two services, and {BLOCKS} times {BLOCK} \
-         requests to both at the same time, {AT_ONCE} at once; median (where it lies with 95 % confidence):"
+         requests to both at the same time, {AT_ONCE} at once; the middle (where it lies with 95 % confidence):"
     );
     for (watcher, compared) in watchers.iter().zip(&mut compared) {
         compared.print(*watcher)?;

@@ -83,7 +83,7 @@ fn of_model(model: &Model, rounds: usize) -> Result<()> {
         1e9 / token,
         token / 1e6
     );
-    for ((name, _), (mut ratios, mut more)) in WATCHERS.iter().zip(watched) {
+    for ((name, _), (ratios, mut more)) in WATCHERS.iter().zip(watched) {
         println!("  {name}: a token takes {}", ratios.change()?);
         // Where a token takes long, what is added is far below the rounds' own differences.
         if model.size == Size::Tiny {

@@ -43,7 +43,7 @@ fn a_value_can_depend_on_another_slot() {
             factor: 2,
         }),
     };
-    assert_eq!(analysis.regions[0].attributes[0].value, expected);
+    assert_eq!(analysis.regions[0].meaning.attributes[0].value, expected);
 }
 
 #[test]

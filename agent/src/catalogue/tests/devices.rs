@@ -17,14 +17,17 @@ fn memory_is_sent_whatever_its_parent() {
     );
     let analysis = analyse(&catalogue(&text), "c", SHOP);
     let found = &analysis.regions[0];
-    let memory = found.memory.as_ref().unwrap();
+    let memory = found.meaning.memory.as_ref().unwrap();
     let expected = MemoryEffect::Allocates {
         address: 1,
         bytes: 0,
     };
     assert_eq!((memory.effect, memory.result), (expected, 2));
     assert_eq!(memory.min_ns, 2_000_000);
-    assert_eq!(found.flags & RegionFlags::LEDGER, RegionFlags::LEDGER);
+    assert_eq!(
+        found.meaning.flags & RegionFlags::LEDGER,
+        RegionFlags::LEDGER
+    );
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn bursts_of_one_name_are_one() {
     assert_eq!(take.spec().burst, give.spec().burst);
     assert_ne!(take.spec().burst, lend.spec().burst);
     assert_eq!(take.spec().count_by, 1 + u32::from(Base::Arg1.wire()));
-    assert_eq!(give.flags & RegionFlags::OUTERMOST, RegionFlags::OUTERMOST);
+    assert_eq!(
+        give.meaning.flags & RegionFlags::OUTERMOST,
+        RegionFlags::OUTERMOST
+    );
     // Both lie in the one segment of code.
     let around = |spec: hotspan_common::RegionSpec| spec.code_before + spec.code_after;
     assert_eq!(around(take.spec()), around(give.spec()));

@@ -14,7 +14,7 @@ fn a_cpp_library() {
         panic!("{analysis:?}");
     };
     assert_eq!(found.function, "shop::Cart::price");
-    assert_eq!((found.reads.len(), found.attributes.len()), (1, 1));
+    assert_eq!((found.reads.len(), found.meaning.attributes.len()), (1, 1));
 }
 
 const QUOTES: &str = r#"

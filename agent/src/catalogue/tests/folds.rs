@@ -16,13 +16,16 @@ fn a_rule_names_its_slots() {
     );
     let analysis = analyse(&catalogue(&text), "c", SHOP);
     let found = &analysis.regions[0];
-    let fold = found.fold.as_ref().unwrap();
+    let fold = found.meaning.fold.as_ref().unwrap();
     assert_eq!((fold.by, fold.idle_ns), (Some(1), 250_000_000));
     assert_eq!(fold.sum, [0]);
     assert_eq!(fold.rate.as_ref().unwrap().slot, 0);
     let opening = fold.opening.as_ref().unwrap();
     assert_eq!((opening.name.as_str(), opening.length), ("shop.first", 0));
-    assert_eq!(found.flags & RegionFlags::KEEP_ALL, RegionFlags::KEEP_ALL);
+    assert_eq!(
+        found.meaning.flags & RegionFlags::KEEP_ALL,
+        RegionFlags::KEEP_ALL
+    );
 }
 
 #[test]
@@ -30,8 +33,14 @@ fn a_stage_is_kept_however_brief() {
     let text = format!("{HEAD}stage = \"forward\"\nnumbered = true");
     let analysis = analyse(&catalogue(&text), "c", SHOP);
     let found = &analysis.regions[0];
-    assert_eq!((found.stage, found.numbered), (Some(Stage::Forward), true));
-    assert_eq!(found.flags & RegionFlags::KEEP_ALL, RegionFlags::KEEP_ALL);
+    assert_eq!(
+        (found.meaning.stage, found.meaning.numbered),
+        (Some(Stage::Forward), true)
+    );
+    assert_eq!(
+        found.meaning.flags & RegionFlags::KEEP_ALL,
+        RegionFlags::KEEP_ALL
+    );
 }
 
 #[test]
@@ -39,10 +48,10 @@ fn a_tally_has_no_exits_and_a_count() {
     let text = "library = \"shop\"\n[[region]]\nname = \"shop.step\"\nrole = \"tally\"\nsymbols = [\"step\"]";
     let analysis = analyse(&catalogue(text), "c", SHOP);
     let found = &analysis.regions[0];
-    assert_eq!(found.role, RegionRole::Tally);
+    assert_eq!(found.meaning.role, RegionRole::Tally);
     assert!(found.exits.is_empty());
-    assert_eq!(found.flags & RegionFlags::TALLY, RegionFlags::TALLY);
-    let count = &found.attributes[0];
+    assert_eq!(found.meaning.flags & RegionFlags::TALLY, RegionFlags::TALLY);
+    let count = &found.meaning.attributes[0];
     assert_eq!(count.key, "hotspan.count");
     assert_eq!(count.value, ValueRule::Int { slot: TALLY_SLOT });
 }

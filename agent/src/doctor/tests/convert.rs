@@ -20,6 +20,7 @@ fn what_the_catalogue_finds_becomes_facts() {
             function: String::new(),
             address: 0,
             exits: 0,
+            stepped_exits: 0,
             state: refused.map_or(State::Armed, |why| State::Refused(why.into())),
             left_out: vec![],
         };

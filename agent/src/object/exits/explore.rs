@@ -5,52 +5,23 @@ use std::{
     ops::Range,
 };
 
-use iced_x86::{Code, Decoder, DecoderOptions, Mnemonic};
+use hotspan_common::ReturnSp;
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 
 use super::{
-    ExitPoint, Exits, Function, Searched,
+    Execution, ExitPoint, Exits, Function, Searched, callees, early,
+    listing::{self, Listing},
     refusal::{MAX_LEVELS, Refusal},
     sweep::{self, Condition, Leave},
 };
 use crate::object::{
     links::{self, Link},
+    pads,
     unwind::FrameRows,
 };
 
 /// Exits, and pieces of code, that one region may have.
 const MAX_POINTS: usize = 512;
-
-/// Functions of other objects that take well under a microsecond: a jump to one ends the crossing.
-const SHORT: &[&str] = &[
-    "free",
-    "_ZdlPv",
-    "_ZdlPvm",
-    "_ZdlPvSt11align_val_t",
-    "_ZdlPvmSt11align_val_t",
-    "_ZdaPv",
-    "_ZdaPvm",
-    "memcpy",
-    "memmove",
-    "memset",
-    "pthread_mutex_unlock",
-    "__cxa_guard_release",
-    "__cxa_end_catch",
-];
-/// Functions of other objects that never return: a jump to one is no exit.
-const ENDLESS: &[&str] = &[
-    "abort",
-    "exit",
-    "_exit",
-    "__stack_chk_fail",
-    "__assert_fail",
-    "_Unwind_Resume",
-    "__cxa_throw",
-    "__cxa_rethrow",
-    "_ZSt9terminatev",
-    "pthread_exit",
-    "longjmp",
-    "__longjmp_chk",
-];
 
 /// A piece of code still to be searched.
 #[derive(Debug)]
@@ -76,6 +47,8 @@ pub(super) struct Explorer<'a> {
     known: Vec<Range<u64>>,
     points: BTreeMap<u64, u8>,
     tail_callees: BTreeSet<u64>,
+    /// Whether a jump leads to places that are not known.
+    is_switched: bool,
 }
 
 impl<'a> Explorer<'a> {
@@ -93,6 +66,7 @@ impl<'a> Explorer<'a> {
             known: Vec::new(),
             points: BTreeMap::new(),
             tail_callees: BTreeSet::new(),
+            is_switched: false,
         };
         explorer.add(entry..bounds.end, 0)?;
         for fragment in &function.fragments {
@@ -108,21 +82,81 @@ impl<'a> Explorer<'a> {
         if self.points.is_empty() {
             return Err(Refusal::NoExit);
         }
-        let points = self
-            .points
-            .iter()
-            .map(|(&address, &condition)| {
-                Ok(ExitPoint {
-                    file_offset: probeable(self.searched, address)?,
-                    condition,
-                })
-            })
-            .collect::<Result<_, Refusal>>()?;
+        let points = self.points.iter().map(|(&at, &condition)| {
+            let sp = ReturnSp::HERE;
+            (at, early::Point { condition, sp })
+        });
         Ok(Exits {
             entry_offset: probeable(self.searched, self.probe)?,
-            points,
+            points: self.placed(points)?,
+            early: self.early().map(|points| self.placed(points)).transpose()?,
             tail_callees: self.tail_callees.into_iter().collect(),
         })
+    }
+
+    fn placed(
+        &self,
+        points: impl IntoIterator<Item = (u64, early::Point)>,
+    ) -> Result<Vec<ExitPoint>, Refusal> {
+        let place = |(address, point): (u64, early::Point)| {
+            let instruction = instruction_at(self.searched, address);
+            Ok(ExitPoint {
+                file_offset: probeable(self.searched, address)?,
+                condition: point.condition,
+                sp: point.sp,
+                execution: instruction.map_or(Execution::Stepped, |at| listing::execution(&at)),
+            })
+        };
+        points.into_iter().map(place).collect()
+    }
+
+    /// The exits that can stand for `ret`s, if there are any.
+    fn early(&self) -> Option<BTreeMap<u64, early::Point>> {
+        let (points, _) = self.replaced()?;
+        points.keys().ne(self.points.keys()).then_some(points)
+    }
+
+    /// The `ret`s for which nothing can stand, and why; `None` if the function can't be followed so far.
+    #[cfg(test)]
+    pub(super) fn kept(mut self) -> Option<Vec<early::Kept>> {
+        while let Some(piece) = self.pending.pop() {
+            self.search(&piece).ok()?;
+        }
+        let (_, kept) = self.replaced()?;
+        Some(kept.into_iter().map(|(_, why)| why).collect())
+    }
+
+    fn replaced(&self) -> Option<early::Replaced> {
+        let mut entries = self.landing_pads().filter(|_| !self.is_switched)?;
+        entries.extend([self.entry, self.probe]);
+        entries.extend(&self.tail_callees);
+        let listing = Listing::of(self.searched, &self.known)?;
+        if !early::is_followable(&listing) {
+            return None;
+        }
+        let known = early::Known {
+            points: &self.points,
+            entries,
+            callees: &self.tail_callees,
+        };
+        Some(early::find(self.searched, &listing, &known))
+    }
+
+    /// Where exceptions go on; `None` if that is not known, or outside of what is.
+    fn landing_pads(&self) -> Option<BTreeSet<u64>> {
+        let mut all = BTreeSet::new();
+        let Some(unwind) = self.searched.unwind else {
+            return Some(all);
+        };
+        for piece in &self.known {
+            let mut at = piece.start;
+            while at < piece.end {
+                let (pads, end) = pads::landing_pads(self.searched.image, unwind, at)?;
+                all.extend(pads);
+                at = end;
+            }
+        }
+        all.iter().all(|&pad| self.is_known(pad)).then_some(all)
     }
 
     fn search(&mut self, piece: &Piece) -> Result<(), Refusal> {
@@ -168,14 +202,19 @@ impl<'a> Explorer<'a> {
                     let destination = self.through_slot(at, slot)?;
                     self.arrive(at, &destination, Condition::Always, piece.level)
                 } else {
+                    self.is_switched = true;
                     Ok(())
                 }
             }
-            Leave::Indirect { is_switch: true } => Ok(()),
+            Leave::Indirect { is_switch: true } => {
+                self.is_switched = true;
+                Ok(())
+            }
             Leave::Indirect { is_switch: false } => {
                 if rows.is_bare(self.searched, at)? {
                     Err(Refusal::TailPointer(at))
                 } else {
+                    self.is_switched = true;
                     Ok(())
                 }
             }
@@ -200,10 +239,8 @@ impl<'a> Explorer<'a> {
         let Searched { links, dynamic, .. } = self.searched;
         match links.target(slot, dynamic) {
             Some(Link::Local(address)) => Ok(Destination::Code(address)),
-            Some(Link::Import(name)) if SHORT.contains(&name.as_str()) => Ok(Destination::Short),
-            Some(Link::Import(name)) if ENDLESS.contains(&name.as_str()) => {
-                Ok(Destination::Endless)
-            }
+            Some(Link::Import(name)) if callees::is_short(&name) => Ok(Destination::Short),
+            Some(Link::Import(name)) if callees::is_endless(&name) => Ok(Destination::Endless),
             Some(Link::Import(name)) => Err(Refusal::TailImport { at, name }),
             None => Err(Refusal::TailPointer(at)),
         }
@@ -266,6 +303,7 @@ pub(super) fn entry_only(searched: &Searched<'_>, entry: u64) -> Result<Exits, R
     Ok(Exits {
         entry_offset: probeable(searched, entry_probe(searched, entry)?)?,
         points: Vec::new(),
+        early: None,
         tail_callees: Vec::new(),
     })
 }
@@ -300,6 +338,11 @@ impl Rows {
             None => Err(Refusal::NoUnwindInfo(address)),
         }
     }
+}
+
+fn instruction_at(searched: &Searched<'_>, address: u64) -> Option<Instruction> {
+    let bytes = searched.image.bytes_at(address, 16).ok()?;
+    Some(Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE).decode())
 }
 
 fn bounds_at(searched: &Searched<'_>, address: u64) -> Option<Range<u64>> {

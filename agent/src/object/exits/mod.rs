@@ -16,13 +16,24 @@
 //! - an indirect jump is a switch if the frame is in place or a jump table is read just before it.
 //!
 //! Landing pads in fragments that no jump leads to are found by the fragment's symbol (`X.cold`).
+//!
+//! The kernel single-steps a `ret` that is probed, and emulates a jump or a call. So where it is certain that a `ret` is
+//! reached only through such, these are exits in its place (`early.rs`): with a stack pointer that is computed and not
+//! found, without a result, and early by an epilogue, or by a call that is known to be short.
 
+mod callees;
+mod cycles;
+mod early;
+mod epilogue;
 mod explore;
+mod listing;
 mod refusal;
+pub mod shadow_stacks;
 mod sweep;
 
 use std::ops::Range;
 
+use hotspan_common::ReturnSp;
 pub use refusal::Refusal;
 
 use super::{image::Image, links::Links, symbols::SymbolTable, unwind::Unwind};
@@ -59,6 +70,9 @@ pub struct Exits {
     pub entry_offset: u64,
     /// The exits, by file offset.
     pub points: Vec<ExitPoint>,
+    /// The exits before each `ret` that need not be probed itself, and all others; `None` if that is none. The result
+    /// is not known there.
+    pub early: Option<Vec<ExitPoint>>,
     /// Functions that it leaves through by tail jumps and whose exits are among the points.
     pub tail_callees: Vec<u64>,
 }
@@ -70,6 +84,33 @@ pub struct ExitPoint {
     pub file_offset: u64,
     /// As in `hotspan_common::Cookie`: 0 always, else 1 + the x86 condition code.
     pub condition: u8,
+    /// Where the stack pointer is that the function had at its entry.
+    pub sp: ReturnSp,
+    /// How the kernel executes it.
+    pub execution: Execution,
+}
+
+/// How the kernel executes an instruction with a probe on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Execution {
+    /// By a single step, elsewhere.
+    Stepped,
+    /// By itself: it is a jump.
+    EmulatedJump,
+    /// By itself: it is a call.
+    EmulatedCall,
+}
+
+impl Exits {
+    /// The exits to probe where the result is not wanted, and those to fall back on if they are passed too often. Calls
+    /// are not probed where programs can have shadow stacks.
+    pub fn cheapest(self, shadow_stacks: bool) -> (Vec<ExitPoint>, Vec<ExitPoint>) {
+        let harms = |exit: &ExitPoint| shadow_stacks && exit.execution == Execution::EmulatedCall;
+        match self.early {
+            Some(early) if !early.iter().any(harms) => (early, self.points),
+            _ => (self.points, Vec::new()),
+        }
+    }
 }
 
 /// Finds the exits of a function, or says why it can't be followed.

@@ -100,7 +100,8 @@ fn leave(instruction: &Instruction, table_read: &TableRead) -> Option<Leave> {
     }
 }
 
-fn condition(instruction: &Instruction) -> Condition {
+/// The condition of a conditional jump.
+pub(super) fn condition(instruction: &Instruction) -> Condition {
     let has_flags = instruction.is_jcc_short_or_near();
     match instruction.condition_code() {
         ConditionCode::None => Condition::Other,

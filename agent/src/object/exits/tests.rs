@@ -1,5 +1,7 @@
 //! On what a C compiler makes, and on hand-written cases that it makes rarely.
 
+mod early;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -28,6 +30,15 @@ fn build(sources: &[&str], flags: &[&str]) -> (TempDir, PathBuf) {
 
 /// The exits of a function of the object, found by its dynamic symbol.
 fn exits(object: &Path, name: &str) -> Result<Exits, Refusal> {
+    with_searched(object, name, find)
+}
+
+/// Hands an open object and a function of it, found by its dynamic symbol, to `with`.
+fn with_searched<T>(
+    object: &Path,
+    name: &str,
+    with: impl FnOnce(&Searched<'_>, &Function) -> T,
+) -> T {
     let image = Image::open(object).unwrap();
     let dynamic = SymbolTable::dynamic(&image).unwrap();
     let unwind = Unwind::load(&image);
@@ -47,7 +58,7 @@ fn exits(object: &Path, name: &str) -> Result<Exits, Refusal> {
         size: symbol.size,
         fragments: Vec::new(),
     };
-    find(&searched, &function)
+    with(&searched, &function)
 }
 
 /// What a case expects: the number of exits, those with a condition, and of tail callees; or words

@@ -22,6 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// A region that stayed armed this long is forgiven its earlier trips.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
+/// What is told of a region's exits so soon after they were replaced is of the old ones.
+const TOLD_TWICE: Duration = Duration::from_secs(1);
 /// Programs that a process may execute in a row without mapping an object before its links are let
 /// go: between a script and its interpreter stand a launcher or two.
 const KEPT_EXECS: u8 = 3;
@@ -33,6 +35,8 @@ struct Entry {
     paused_until: Option<Instant>,
     trips: u32,
     since: Instant,
+    /// When its exits were replaced by its `ret`s.
+    stepped_at: Option<Instant>,
 }
 
 /// A link, and the generation of its probes.
@@ -190,6 +194,26 @@ impl Armory {
         }))
     }
 
+    /// Probes the `ret`s of a region whose earlier exits are passed too often by calls that go on. The region stays
+    /// armed. Whether there are such.
+    ///
+    /// # Errors
+    /// The kernel's; then the regions that share the link lose their probes.
+    pub fn step_exits(&mut self, kernel: &mut Kernel, number: u32) -> Result<bool, KernelError> {
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return Ok(true);
+        };
+        let Some(stepped) = entry.plan.stepped.take() else {
+            // Two threads may have told of it at once.
+            return Ok((entry.stepped_at).is_some_and(|at| at.elapsed() < TOLD_TWICE));
+        };
+        entry.plan.points = stepped;
+        entry.stepped_at = Some(Instant::now());
+        let link = entry.link.clone();
+        self.relink(kernel, &link)?;
+        Ok(true)
+    }
+
     /// Disarms a region that has a link of its own, for good.
     ///
     /// # Errors
@@ -290,7 +314,8 @@ impl Armory {
             .find(|number| !self.entries.contains_key(number))?;
         self.next = (number + 1) % numbers;
         plan.spec.epoch = self.next_epoch();
-        for point in &mut plan.points {
+        let stepped = plan.stepped.iter_mut().flatten();
+        for point in plan.points.iter_mut().chain(stepped) {
             point.cookie.region = number;
         }
         let entry = Entry {
@@ -299,6 +324,7 @@ impl Armory {
             paused_until: None,
             trips: 0,
             since: Instant::now(),
+            stepped_at: None,
         };
         self.entries.insert(number, entry);
         Some(number)

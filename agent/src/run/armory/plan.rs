@@ -24,6 +24,8 @@ pub struct Plan {
     pub name: String,
     /// Instructions; their cookies get the region's number when it is armed.
     pub points: Vec<ProbePoint>,
+    /// What takes their place if exits among them are passed too often by calls that go on.
+    pub stepped: Option<Vec<ProbePoint>>,
     /// What the kernel programs know of it.
     pub spec: RegionSpec,
     /// The slot that its text marks.

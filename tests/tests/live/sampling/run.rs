@@ -13,7 +13,7 @@ use hotspan::{
     kernel::{Armed, Kernel, ProbePoint, StackRules},
     target::Process,
 };
-use hotspan_common::{Cookie, RegionSpec, SampleEvent, Target};
+use hotspan_common::{Cookie, RegionSpec, ReturnSp, SampleEvent, Target};
 use hotspan_tests::{
     paths, python,
     service::Batch,
@@ -168,6 +168,7 @@ fn follow_coroutines(kernel: &mut Kernel, process: &Process, steps: &[StepPoint]
             file_offset: step.file_offset,
             cookie: Cookie {
                 region: 0,
+                sp: ReturnSp::HERE,
                 kind: step.kind.wire(),
                 condition: 0,
                 generation: 0,

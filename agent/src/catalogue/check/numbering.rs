@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use hotspan_common::MAX_READS;
 
 use super::{
+    Source,
     error::CatalogueError,
     reads::ReadRule,
-    rules::Source,
     schema::{Region, Role},
     slots::Slots,
 };
@@ -38,11 +38,7 @@ impl Numbering {
         slots.dedup();
         if slots.len() > MAX_READS {
             let reason = format!("more than {MAX_READS} slots are read");
-            return Err(CatalogueError::new(
-                source,
-                Some(region.name.span()),
-                reason,
-            ));
+            return Err(CatalogueError::at(source, &region.name, reason));
         }
         Ok(reads)
     }

@@ -6,8 +6,8 @@ use hotspan_synth::region::{AttributeRule, Condition, FailureRule, ValueRule};
 use toml::Spanned;
 
 use super::{
+    Source,
     error::CatalogueError,
-    rules::Source,
     schema::{self, Attribute, Failure, Value},
     slots::{Class, Slots},
 };
@@ -18,7 +18,7 @@ pub(super) fn attribute(
     attribute: &Attribute,
     slots: &Slots,
 ) -> Result<AttributeRule, CatalogueError> {
-    let at_key = |reason: String| CatalogueError::new(source, Some(attribute.key.span()), reason);
+    let at_key = |reason: String| CatalogueError::at(source, &attribute.key, reason);
     if attribute.key.get_ref().is_empty() {
         return Err(at_key("an attribute needs a key".to_owned()));
     }
@@ -34,7 +34,7 @@ pub(super) fn failure(
     failure: &Failure,
     slots: &Slots,
 ) -> Result<FailureRule, CatalogueError> {
-    let at_slot = |reason: String| CatalogueError::new(source, Some(failure.of.span()), reason);
+    let at_slot = |reason: String| CatalogueError::at(source, &failure.of, reason);
     Ok(FailureRule {
         slot: slots
             .of_class(failure.of.get_ref(), Class::Integer)
@@ -49,8 +49,7 @@ pub(super) fn only_if(
     written: &schema::Condition,
     slots: &Slots,
 ) -> Result<Condition, CatalogueError> {
-    condition(written, slots)
-        .map_err(|reason| CatalogueError::new(source, Some(written.of.span()), reason))
+    condition(written, slots).map_err(|reason| CatalogueError::at(source, &written.of, reason))
 }
 
 fn condition(written: &schema::Condition, slots: &Slots) -> Result<Condition, String> {

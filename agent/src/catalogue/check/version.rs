@@ -3,12 +3,12 @@
 use regex::bytes::Regex;
 use semver::Version;
 
-use super::{error::CatalogueError, reads::hexadecimal, rules::Source, schema};
+use super::{Source, error::CatalogueError, reads::hexadecimal, schema};
 use crate::object::{BuildId, Image, constant};
 
 /// How a library's version is known. The first way that gives an answer counts.
 #[derive(Debug, Default)]
-pub(super) struct VersionRule {
+pub(in crate::catalogue) struct VersionRule {
     build_ids: Vec<(String, Version)>,
     pub functions: Vec<String>,
     pub text_function: Option<String>,
@@ -22,21 +22,21 @@ impl VersionRule {
     ) -> Result<Self, CatalogueError> {
         let mut build_ids = Vec::new();
         for (id, text) in &written.build_ids {
-            let fail = |reason: String| CatalogueError::new(source, Some(text.span()), reason);
+            let fail = |reason: String| CatalogueError::at(source, text, reason);
             let version = parse(text.get_ref())
                 .ok_or_else(|| fail(format!("`{}` is no version", text.get_ref())))?;
             build_ids.push((hexadecimal(id).map_err(fail)?, version));
         }
         if let [first] = &written.functions[..] {
             let reason = "functions: major and minor are needed, patch is optional";
-            return Err(CatalogueError::new(source, Some(first.span()), reason));
+            return Err(CatalogueError::at(source, first, reason));
         }
         let pattern = written
             .pattern
             .as_ref()
             .map(|pattern| {
                 Regex::new(pattern.get_ref()).map_err(|error| {
-                    CatalogueError::new(source, Some(pattern.span()), format!("pattern: {error}"))
+                    CatalogueError::at(source, pattern, format!("pattern: {error}"))
                 })
             })
             .transpose()?;
@@ -53,7 +53,7 @@ impl VersionRule {
     }
 
     /// The version of the library in `image`; `address_of` finds the symbols that the rule names.
-    pub(super) fn find(
+    pub(in crate::catalogue) fn find(
         &self,
         image: &Image,
         build_id: Option<&BuildId>,

@@ -4,8 +4,8 @@ use hotspan_common::{Base, MAX_HOPS, ReadSpec, ReadWhen, ValueKind};
 use semver::{Version, VersionReq};
 
 use super::{
+    Source,
     error::CatalogueError,
-    rules::Source,
     schema::{From, Kind, Read, When},
     slots::{Class, Slots},
 };
@@ -13,7 +13,7 @@ use crate::object::BuildId;
 
 /// One read, with the gates that must hold for it.
 #[derive(Clone, Debug)]
-pub(super) struct ReadRule {
+pub(in crate::catalogue) struct ReadRule {
     pub slot: String,
     spec: ReadSpec,
     /// A getter whose offset is the last one.
@@ -30,24 +30,22 @@ impl ReadRule {
         slots: &mut Slots,
     ) -> Result<Self, CatalogueError> {
         let slot = read.slot.get_ref();
-        let at_slot = |reason: String| CatalogueError::new(source, Some(read.slot.span()), reason);
+        let at_slot = |reason: String| CatalogueError::at(source, &read.slot, reason);
         let number = slots.declare(slot, Class::of(read.kind)).map_err(at_slot)?;
         let spec = spec(read, number).map_err(at_slot)?;
         let versions = read
             .versions
             .as_ref()
             .map(|text| {
-                VersionReq::parse(text.get_ref()).map_err(|error| {
-                    CatalogueError::new(source, Some(text.span()), format!("versions: {error}"))
-                })
+                VersionReq::parse(text.get_ref())
+                    .map_err(|error| CatalogueError::at(source, text, format!("versions: {error}")))
             })
             .transpose()?;
         let build_ids = read
             .build_ids
             .iter()
             .map(|id| {
-                hexadecimal(id.get_ref())
-                    .map_err(|reason| CatalogueError::new(source, Some(id.span()), reason))
+                hexadecimal(id.get_ref()).map_err(|reason| CatalogueError::at(source, id, reason))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -63,7 +61,7 @@ impl ReadRule {
     }
 
     /// Number of the slot that it fills.
-    pub(super) fn number(&self) -> u32 {
+    pub(in crate::catalogue) fn number(&self) -> u32 {
         self.spec.slot
     }
 
@@ -78,7 +76,7 @@ impl ReadRule {
     }
 
     /// What to read in this build, if the gates hold and `getter_offset` knows the getter.
-    pub(super) fn resolve(
+    pub(in crate::catalogue) fn resolve(
         &self,
         version: Option<&Version>,
         build_id: Option<&BuildId>,

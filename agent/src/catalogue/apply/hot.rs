@@ -2,10 +2,13 @@
 
 use std::{io, path::Path};
 
-use super::found::{FoundRegion, RegionRole};
-use crate::object::{
-    Image, Links, OpenError, SymbolTable, Unwind,
-    exits::{self, Function, Refusal, Searched},
+use super::found::FoundRegion;
+use crate::{
+    catalogue::meaning::Meaning,
+    object::{
+        Image, Links, OpenError, SymbolTable, Unwind,
+        exits::{self, Function, Refusal, Searched, shadow_stacks},
+    },
 };
 
 /// Calls shorter than this are not sent: sampling makes no span of less either, and a loop of brief
@@ -77,39 +80,21 @@ impl HotFunction {
         };
         let exits = exits::find(&searched, &self.bounds(table))?;
         let object = name.file_name().unwrap_or_default().to_string_lossy();
+        let entry = exits.entry_offset;
+        let (exits, stepped_exits) = exits.cheapest(shadow_stacks::are_possible());
         Ok(FoundRegion {
             name: self.name.clone(),
-            role: RegionRole::Span,
             symbol: self.function.clone(),
             function: self.function.clone(),
             object: object.into_owned(),
             address: self.address,
-            entry: exits.entry_offset,
-            exits: exits.points,
-            min_ns: MIN_NS,
-            limit_per_s: LIMIT_PER_S,
-            flags: 0,
-            group: 0,
-            notes_result: false,
+            entry,
+            exits,
+            stepped_exits,
             reads: Vec::new(),
             unread: Vec::new(),
-            attributes: Vec::new(),
-            cold_start: false,
-            numbered: false,
-            stage: None,
-            fold: None,
-            burst: 0,
-            count_by: None,
-            on_device: false,
-            memory: None,
-            members: None,
-            sequence: None,
-            engine: None,
-            batch: None,
+            meaning: Meaning::span(MIN_NS, LIMIT_PER_S),
             code_around: (0, 0),
-            failure: None,
-            only_if: None,
-            event_of: None,
         })
     }
 

@@ -2,7 +2,9 @@
 
 use std::{fmt, ops::Range};
 
-use super::rules::Source;
+use toml::Spanned;
+
+use super::Source;
 
 /// An error in a catalogue file. Displays as `FILE:LINE: REASON`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +18,11 @@ pub struct CatalogueError {
 }
 
 impl CatalogueError {
-    pub(super) fn new(
-        source: &Source,
-        span: Option<Range<usize>>,
-        reason: impl Into<String>,
-    ) -> Self {
+    pub(super) fn at<T>(source: &Source, at: &Spanned<T>, reason: impl Into<String>) -> Self {
+        Self::new(source, Some(at.span()), reason)
+    }
+
+    fn new(source: &Source, span: Option<Range<usize>>, reason: impl Into<String>) -> Self {
         let line = span
             .and_then(|span| source.text.get(..span.start))
             .map(line_after);

@@ -1,28 +1,37 @@
-//! The catalogue applied to one object file.
+//! Rules to regions: the catalogue applied to one object file.
+
+mod anchored;
+mod cache;
+mod found;
+mod hot;
+mod report;
+mod scan;
+mod stacks;
 
 use std::{collections::HashMap, io, path::Path};
 
 use hotspan_common::MAX_READS;
 use semver::Version;
 
+pub use self::{
+    anchored::BrokenAnchor,
+    cache::{Analysed, AnalysisCache},
+    found::{FoundRegion, RefusedBecause, RefusedRegion},
+    hot::{HotFunction, NotProbed},
+    report::{ObjectReport, RegionLine, Report, State},
+};
+use self::{
+    anchored::Found,
+    scan::{Hit, Scan},
+};
 use super::{
-    Catalogue,
-    anchors::Found,
-    found::{FoundRegion, RefusedBecause, RefusedRegion, RegionRole},
-    rules::Rule,
-    scan::{self, Hit, Scan},
-    stacks,
+    check::{BEGIN_CATCH, Catalogue, LOADED, Rule},
+    meaning::RegionRole,
 };
 use crate::object::{
     BuildId, Image, Links, OpenError, SymbolTable, Unwind, constant,
     exits::{self, Exits, Function, Refusal, Searched},
 };
-
-/// The C++ runtime's function that ends the unwinding: the catch probe's place.
-pub(super) const BEGIN_CATCH: &str = "__cxa_begin_catch";
-/// The dynamic loader's function that debuggers watch (`link.h`: `r_brk`): glibc and musl call it before
-/// and after a change of what is mapped.
-pub(super) const LOADED: &str = "_dl_debug_state";
 
 /// What the catalogue finds in an object.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +62,7 @@ impl Analysis {
         let mut folds = self
             .regions
             .iter()
-            .filter_map(|region| region.fold.as_ref());
+            .filter_map(|region| region.meaning.fold.as_ref());
         folds.any(|fold| {
             let opening = fold.opening.as_ref();
             opening.is_some_and(|opening| opening.first_result.is_some())
@@ -126,7 +135,7 @@ impl Catalogue {
                 continue;
             }
             let links = links.get_or_insert_with(|| Links::load(image));
-            match anchor.find(index, rule, image, links) {
+            match anchored::find(anchor, index, rule, image, links) {
                 Found::Nothing => {}
                 Found::Hits(found) => hits.extend(found),
                 Found::Broken(reason) => analysis.refused.push(RefusedRegion {
@@ -219,9 +228,9 @@ impl Object<'_> {
             size: hit.size,
             fragments: hit.fragments.clone(),
         };
-        let rule = &self.catalogue.rules[hit.rule];
-        match rule.role {
-            RegionRole::Note if rule.notes_result => own_exits(searched, &function),
+        let meaning = &self.catalogue.rules[hit.rule].meaning;
+        match meaning.role {
+            RegionRole::Note if meaning.notes_result => own_exits(searched, &function),
             RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
             _ => Ok(exits::find(searched, &function)?),
         }
@@ -232,36 +241,16 @@ impl Object<'_> {
         let version = self.versions[rule.library].as_ref();
         let mut region = FoundRegion {
             name: hit.name.clone(),
-            role: rule.role,
             symbol: hit.symbol.clone(),
             function: hit.function.clone(),
             object: self.file_name.clone(),
             address: hit.address,
             entry: exits.entry_offset,
-            exits: exits.points,
-            min_ns: rule.min_ns,
-            limit_per_s: rule.limit_per_s,
-            flags: rule.flags,
-            group: rule.group,
-            notes_result: rule.notes_result,
+            exits: Vec::new(),
+            stepped_exits: Vec::new(),
             reads: Vec::with_capacity(MAX_READS),
             unread: Vec::new(),
-            attributes: rule.attributes.clone(),
-            failure: rule.failure.clone(),
-            only_if: rule.only_if.clone(),
-            event_of: rule.event_of.clone(),
-            cold_start: rule.cold_start,
-            numbered: rule.numbered,
-            stage: rule.stage,
-            fold: rule.fold.clone(),
-            burst: rule.burst,
-            count_by: rule.count_by.clone(),
-            on_device: rule.on_device,
-            memory: rule.memory.clone(),
-            members: rule.members,
-            sequence: rule.sequence,
-            engine: rule.engine,
-            batch: rule.batch.clone(),
+            meaning: rule.meaning.clone(),
             code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
         let getter_offset =
@@ -280,6 +269,7 @@ impl Object<'_> {
                 region.unread.push(read.slot.clone());
             }
         }
+        region.exit_by(exits);
         region
     }
 

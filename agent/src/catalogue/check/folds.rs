@@ -6,9 +6,9 @@ use hotspan_synth::region::{AttributeRule, FoldRule, Opening, Rate};
 use toml::Spanned;
 
 use super::{
-    attributes,
+    Source, attributes,
     error::CatalogueError,
-    rules::{self, Source},
+    rule,
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };
@@ -27,18 +27,14 @@ pub(super) fn fold(
     };
     if region.role != Role::Span {
         let reason = "fold: only spans can be joined (`role = \"span\"`)";
-        return Err(CatalogueError::new(
-            source,
-            Some(region.name.span()),
-            reason,
-        ));
+        return Err(CatalogueError::at(source, &region.name, reason));
     }
     let check = Check { source, slots };
     let sum = check.each(&fold.sum)?;
     Ok(Some(FoldRule {
         by: check.optional(fold.by.as_ref())?,
         idle_ns: match &fold.idle {
-            Some(text) => rules::nanoseconds(source, "idle", text)?,
+            Some(text) => rule::nanoseconds(source, "idle", text)?,
             None => DEFAULT_IDLE.as_nanos() as u64,
         },
         rate: (fold.rate.as_ref())
@@ -61,7 +57,7 @@ impl Check<'_> {
     fn integer(&self, name: &Spanned<String>) -> Result<u32, CatalogueError> {
         self.slots
             .of_class(name.get_ref(), Class::Integer)
-            .map_err(|reason| CatalogueError::new(self.source, Some(name.span()), reason))
+            .map_err(|reason| CatalogueError::at(self.source, name, reason))
     }
 
     fn optional(&self, name: Option<&Spanned<String>>) -> Result<Option<u32>, CatalogueError> {
@@ -85,11 +81,7 @@ impl Check<'_> {
         let slot = self.integer(&rate.of)?;
         if !sum.contains(&slot) {
             let reason = format!("rate: `{}` is not among `sum`", rate.of.get_ref());
-            return Err(CatalogueError::new(
-                self.source,
-                Some(rate.of.span()),
-                reason,
-            ));
+            return Err(CatalogueError::at(self.source, &rate.of, reason));
         }
         Ok(Rate {
             key: rate.key.get_ref().clone(),
@@ -98,7 +90,7 @@ impl Check<'_> {
     }
 
     fn opening(&self, opening: &schema::Opening) -> Result<Opening, CatalogueError> {
-        rules::check_name(self.source, &opening.name)?;
+        rule::check_name(self.source, &opening.name)?;
         let attributes = self.attributes(&opening.attributes)?;
         let text =
             |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.get_ref().clone());

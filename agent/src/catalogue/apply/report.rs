@@ -5,7 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, FoundRegion, RefusedRegion, RegionRole};
+use super::{Analysis, FoundRegion, RefusedRegion};
+use crate::{
+    catalogue::RegionRole,
+    object::exits::{Execution, ExitPoint},
+};
 
 /// Over all objects of a target. Displays as a table; serializes for machines.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -50,6 +54,8 @@ pub struct RegionLine {
     pub address: u64,
     /// Exit points.
     pub exits: usize,
+    /// Those of them that the kernel single-steps, which costs the target some microseconds each time.
+    pub stepped_exits: usize,
     /// Whether it can be armed.
     pub state: State,
     /// Values that can't be read in this build.
@@ -104,14 +110,22 @@ impl Report {
     }
 }
 
+fn stepped(exits: &[ExitPoint]) -> usize {
+    let stepped = exits
+        .iter()
+        .filter(|exit| exit.execution == Execution::Stepped);
+    stepped.count()
+}
+
 fn armed_line(region: &FoundRegion) -> RegionLine {
     RegionLine {
         name: region.name.clone(),
-        role: Some(region.role),
+        role: Some(region.meaning.role),
         symbol: region.symbol.clone(),
         function: region.function.clone(),
         address: region.address,
         exits: region.exits.len(),
+        stepped_exits: stepped(&region.exits),
         state: State::Armed,
         left_out: region.unread.clone(),
     }
@@ -125,6 +139,7 @@ fn refused_line(region: &RefusedRegion) -> RegionLine {
         function: region.function.clone(),
         address: region.address,
         exits: 0,
+        stepped_exits: 0,
         state: State::Refused(region.reason.to_string()),
         left_out: Vec::new(),
     }
@@ -166,10 +181,11 @@ impl fmt::Display for ObjectReport {
         let function_width = self.widest(8, |line| line.function.len());
         writeln!(
             f,
-            "  {:name_width$}  {:function_width$}  {:>10}  {:>5}  SYMBOL",
-            "REGION", "FUNCTION", "ADDRESS", "EXITS"
+            "  {:name_width$}  {:function_width$}  {:>10}  {:>5}  {:>7}  SYMBOL",
+            "REGION", "FUNCTION", "ADDRESS", "EXITS", "STEPPED"
         )?;
         for line in &self.regions {
+            let stepped = line.stepped_exits;
             let exits = match (&line.state, line.role) {
                 (State::Refused(_), _) => "none".to_owned(),
                 (State::Armed, Some(RegionRole::Note)) => "note".to_owned(),
@@ -178,7 +194,7 @@ impl fmt::Display for ObjectReport {
             };
             writeln!(
                 f,
-                "  {:name_width$}  {:function_width$}  {:>#10x}  {exits:>5}  {}",
+                "  {:name_width$}  {:function_width$}  {:>#10x}  {exits:>5}  {stepped:>7}  {}",
                 line.name, line.function, line.address, line.symbol
             )?;
             if let State::Refused(reason) = &line.state {

@@ -5,32 +5,14 @@ use hotspan_synth::region::{MemoryEffect, MemoryRule};
 use toml::Spanned;
 
 use super::{
+    Source,
     error::CatalogueError,
     reads,
-    rules::{Source, check_name},
+    rule::check_name,
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };
-
-/// What a tally's entries are counted by: the register, and the attribute's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountBy {
-    /// One of the first two arguments.
-    pub from: Base,
-    /// Attribute key.
-    pub key: String,
-}
-
-/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Members {
-    /// The number of tokens.
-    pub count: u16,
-    /// Pointers to the sequences of each.
-    pub list: u16,
-    /// Whether a result of each is wanted.
-    pub wanted: u16,
-}
+use crate::catalogue::meaning::{CountBy, Members};
 
 /// Checks where a step says whom it serves.
 pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members>, CatalogueError> {
@@ -40,11 +22,7 @@ pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members
     let is_step = region.role == Role::Span && region.fold.is_some();
     if !is_step || [written.count, written.list, written.wanted].contains(&0) {
         let reason = "members: only steps that are joined (`fold`) have them, and none lies at 0";
-        return Err(CatalogueError::new(
-            source,
-            Some(region.name.span()),
-            reason,
-        ));
+        return Err(CatalogueError::at(source, &region.name, reason));
     }
     Ok(Some(Members {
         count: written.count,
@@ -62,7 +40,7 @@ pub(super) fn sequence(
     let Some(name) = &region.sequence else {
         return Ok(None);
     };
-    let fail = |reason: String| CatalogueError::new(source, Some(name.span()), reason);
+    let fail = |reason: String| CatalogueError::at(source, name, reason);
     if region.role != Role::Span || region.fold.is_some() {
         return Err(fail("sequence: only single calls hold one".to_owned()));
     }
@@ -80,7 +58,7 @@ pub(super) fn engine(
     let Some(name) = &region.engine else {
         return Ok(None);
     };
-    let fail = |reason: String| CatalogueError::new(source, Some(name.span()), reason);
+    let fail = |reason: String| CatalogueError::at(source, name, reason);
     if region.sequence.is_none() {
         return Err(fail(
             "engine: only what holds a `sequence` has it".to_owned(),
@@ -108,13 +86,7 @@ pub(super) fn count_by(
         return Ok(None);
     };
     let from = reads::base(written.from);
-    let fail = |reason: &str| {
-        Err(CatalogueError::new(
-            source,
-            Some(written.key.span()),
-            reason,
-        ))
-    };
+    let fail = |reason: &str| Err(CatalogueError::at(source, &written.key, reason));
     if region.role != Role::Tally {
         return fail("count_by: only entries that are counted (`role = \"tally\"`) have it");
     }
@@ -137,9 +109,7 @@ pub(super) fn memory(
     let Some(memory) = &region.memory else {
         return Ok(None);
     };
-    let at = |name: &Spanned<String>, reason: String| {
-        CatalogueError::new(source, Some(name.span()), reason)
-    };
+    let at = |name: &Spanned<String>, reason: String| CatalogueError::at(source, name, reason);
     let slot = |name: &Spanned<String>| {
         (slots.of_class(name.get_ref(), Class::Integer)).map_err(|reason| at(name, reason))
     };
@@ -172,11 +142,7 @@ pub(super) fn memory(
 pub(super) fn outermost(source: &Source, region: &Region) -> Result<bool, CatalogueError> {
     if region.outermost && region.group.is_none() {
         let reason = "outermost: within which `group`?";
-        return Err(CatalogueError::new(
-            source,
-            Some(region.name.span()),
-            reason,
-        ));
+        return Err(CatalogueError::at(source, &region.name, reason));
     }
     Ok(region.outermost)
 }
