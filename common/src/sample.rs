@@ -205,6 +205,43 @@ pub struct SampleEvent {
     pub python: [PythonFrame; MAX_PYTHON_FRAMES],
 }
 
+/// A stack of nothing, in no system call.
+impl Default for SampleEvent {
+    fn default() -> Self {
+        Self {
+            kind: 0,
+            reason: 0,
+            tgid: 0,
+            tid: 0,
+            ns_tid: 0,
+            flags: 0,
+            time_ns: 0,
+            period_or_end_ns: 0,
+            next_ns: 0,
+            queued_ns: 0,
+            idle_until_ns: 0,
+            early_ns: 0,
+            arrival: Arrival::default(),
+            crossing: 0,
+            context: 0,
+            span_object: 0,
+            ip: 0,
+            sp: 0,
+            bp: 0,
+            syscall: u64::MAX,
+            syscall_arg: 0,
+            python_len: 0,
+            stack_len: 0,
+            stack_holes: 0,
+            kernel_len: 0,
+            parent: Parent::default(),
+            span_text: SpanText::default(),
+            kernel: [0; MAX_KERNEL_FRAMES],
+            python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Task>() == 16);
 const _: () = assert!(size_of::<Suspended>() == 40);
 const _: () = assert!(size_of::<PythonFrame>() == 24);

@@ -1,10 +1,7 @@
 //! What the kernel programs copy of a thread, taken by ptrace of a target of the test's own.
 
 use hotspan::{context::memory::Memory, stack::RawSample};
-use hotspan_common::{
-    Arrival, MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, SampleEvent, SampleFlags,
-    SampleReason, SpanText,
-};
+use hotspan_common::{SampleEvent, SampleFlags, SampleReason};
 use nix::{
     sys::{
         ptrace,
@@ -52,35 +49,14 @@ pub fn capture(pid: u32, thread: u32, limit: usize) -> RawSample {
 /// A sample of nothing.
 pub fn empty(pid: u32, thread: u32) -> SampleEvent {
     SampleEvent {
-        kind: 0,
         reason: SampleReason::Timer.wire(),
         tgid: pid,
         tid: thread,
         ns_tid: thread,
-        flags: 0,
         time_ns: now(),
         period_or_end_ns: 10_000_000,
         next_ns: 10_000_000,
-        queued_ns: 0,
-        idle_until_ns: 0,
-        early_ns: 0,
-        arrival: Arrival::default(),
-        crossing: 0,
-        context: 0,
-        span_object: 0,
-        ip: 0,
-        sp: 0,
-        bp: 0,
-        syscall: u64::MAX,
-        syscall_arg: 0,
-        python_len: 0,
-        stack_len: 0,
-        stack_holes: 0,
-        kernel_len: 0,
-        parent: Parent::default(),
-        span_text: SpanText::default(),
-        kernel: [0; MAX_KERNEL_FRAMES],
-        python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
+        ..SampleEvent::default()
     }
 }
 

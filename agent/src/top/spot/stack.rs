@@ -1,9 +1,6 @@
 //! The stack of a thread that stands still, in the form in which the kernel programs send one.
 
-use hotspan_common::{
-    Arrival, MAX_KERNEL_FRAMES, MAX_PYTHON_FRAMES, Parent, PythonFrame, RecordKind, STACK_SIZES,
-    SampleEvent, SampleFlags, SampleReason, SpanText,
-};
+use hotspan_common::{RecordKind, STACK_SIZES, SampleEvent, SampleFlags, SampleReason};
 use hotspan_synth::time::KernelTime;
 
 use super::task::Place;
@@ -48,32 +45,13 @@ pub fn bare(whose: Whose, place: &Place, is_gil: impl Fn(u64) -> bool) -> RawSam
             kind: RecordKind::Sample.wire(),
             reason: SampleReason::Off.wire(),
             tgid: whose.target,
-            tid: 0,
             ns_tid: whose.ns_tid,
             flags: SampleFlags::IN_KERNEL | gil,
             time_ns: whose.since.0,
             period_or_end_ns: whose.now.0,
-            next_ns: 0,
-            queued_ns: 0,
-            idle_until_ns: 0,
-            early_ns: 0,
-            arrival: Arrival::default(),
-            crossing: 0,
-            context: 0,
-            span_object: 0,
-            ip: 0,
-            sp: 0,
-            bp: 0,
             syscall: place.syscall.unwrap_or(u64::MAX),
             syscall_arg: argument,
-            python_len: 0,
-            stack_len: 0,
-            stack_holes: 0,
-            kernel_len: 0,
-            parent: Parent::default(),
-            span_text: SpanText::default(),
-            kernel: [0; MAX_KERNEL_FRAMES],
-            python: [PythonFrame::default(); MAX_PYTHON_FRAMES],
+            ..SampleEvent::default()
         },
         stack: Vec::new(),
     }
