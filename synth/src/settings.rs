@@ -3,15 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 /// What decides the spans besides the events.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Span ids are derived from it. Two runs that export to one backend need different seeds.
     pub seed: u64,
+    /// How long a request must be quiet before what is held until its end goes out, in nanoseconds of the events'
+    /// time: the last of its engine's calls, and what is inferred of it. Samples come later than crossings, and a
+    /// wait comes at its end.
+    pub settle_ns: u64,
     /// Limits; each is counted when it is met.
     pub limits: Limits,
-    /// What becomes of samples and waits.
-    pub inference: Inference,
+    /// What becomes of samples and waits; `None`: there are none, and nothing is kept for them.
+    pub inference: Option<Inference>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            settle_ns: 1_000_000_000,
+            limits: Limits::default(),
+            inference: Some(Inference::default()),
+        }
+    }
 }
 
 /// What becomes of samples and waits. Times are in nanoseconds of the events' time.
@@ -31,9 +46,6 @@ pub struct Inference {
     pub spans_per_request: u32,
     /// Inferred spans above each other.
     pub depth: u32,
-    /// How long a request must be quiet before its spans are made: samples come later than
-    /// crossings, and a wait comes at its end.
-    pub settle_ns: u64,
     /// Requests held at a time; of more, the one that has been quiet longest ends at once.
     pub requests: u32,
     /// Samples, waits and crossings held for all requests, with the same effect.
@@ -65,7 +77,6 @@ impl Default for Inference {
             hole_ns: 30_303_030,
             spans_per_request: 256,
             depth: 8,
-            settle_ns: 1_000_000_000,
             requests: 4_096,
             held_evidence: 32_768,
             samples_per_request: 4_096,

@@ -25,7 +25,7 @@ use crate::{
         limits::Budget,
         making::{Making, Pool},
     },
-    summary::{Noted, Summary, Tally},
+    summary::{Noted, SampleUse, Summary, Tally},
     time::KernelTime,
 };
 
@@ -73,6 +73,10 @@ pub struct Synth {
     pub(crate) clock: Clock,
     pub(crate) regions: Regions,
     pub(crate) pending: Pending,
+    /// Empty but while crossings are decided.
+    queue: Queue,
+    /// Spans that are complete, with the same exception.
+    complete: Vec<Key>,
     pub(crate) known: KnownCrossings,
     pub(crate) making: Making,
     pub(crate) threads: EndedThreads,
@@ -83,7 +87,8 @@ pub struct Synth {
     pub(crate) own_traces: OwnTraces,
     pub(crate) budget: Budget,
     pub(crate) tally: Tally,
-    pub(crate) inference: Box<Inference>,
+    /// `None`: nothing is inferred.
+    pub(crate) inference: Option<Box<Inference>>,
     /// The last tick.
     pub(crate) now: KernelTime,
 }
@@ -95,6 +100,8 @@ impl Synth {
             clock: Clock::default(),
             regions: Regions::default(),
             pending: Pending::new(settings.limits.child_wait_ns),
+            queue: Queue::default(),
+            complete: Vec::new(),
             known: KnownCrossings::default(),
             making: Making::default(),
             threads: EndedThreads::default(),
@@ -105,7 +112,7 @@ impl Synth {
             own_traces: OwnTraces::default(),
             budget: Budget::new(&settings.limits),
             tally: Tally::default(),
-            inference: Box::default(),
+            inference: settings.inference.clone().map(Inference::new).map(Box::new),
             now: KernelTime::default(),
             settings,
         }
@@ -132,24 +139,31 @@ impl Synth {
                 self.tally.unattributed.target(&target);
             }
             Event::Function(function) => {
-                let rules = &self.settings.inference;
-                self.inference.function(function, rules, &mut self.tally);
+                if let Some(inference) = &mut self.inference {
+                    inference.function(function, &mut self.tally);
+                }
             }
             Event::Sample(sample) => {
                 self.works(sample.target, &sample.parent);
-                let rules = &self.settings.inference;
-                self.inference
-                    .sample(&sample, self.now, rules, &mut self.tally);
+                match &mut self.inference {
+                    Some(inference) => inference.sample(&sample, self.now, &mut self.tally),
+                    None => self.tally.sampled(SampleUse::NotInferred),
+                }
             }
             Event::Wait(wait) => {
                 self.works(wait.target, &wait.parent);
                 self.arrives(&wait);
-                self.inference.wait(&wait, self.now, &mut self.tally);
+                match &mut self.inference {
+                    Some(inference) => inference.wait(&wait, self.now, &mut self.tally),
+                    None => self.tally.sampled(SampleUse::NotInferred),
+                }
             }
             Event::Span(span) => {
                 let limit = self.settings.limits.traces;
                 self.folding.requests.span(&span, limit);
-                self.inference.target_span(span, &self.settings.inference);
+                if let Some(inference) = &mut self.inference {
+                    inference.target_span(span);
+                }
             }
         }
     }
@@ -158,17 +172,15 @@ impl Synth {
     /// have been detached from. All spans have gone out afterwards.
     pub fn finish(&mut self, now: KernelTime, out: &mut impl Sink) {
         self.now = self.now.max(now);
-        let mut queue = Queue::default();
-        queue.push(self.pending.unsettled(), Turn::MayWait);
-        self.decide_all(queue, out);
+        self.queue.push(self.pending.unsettled(), Turn::MayWait);
+        self.decide_all(out);
         loop {
             let overdue = self.pending.longest_waiting();
             if overdue.is_empty() {
                 break;
             }
-            let mut queue = Queue::default();
-            queue.push(overdue, Turn::Overdue);
-            self.decide_all(queue, out);
+            self.queue.push(overdue, Turn::Overdue);
+            self.decide_all(out);
         }
         for key in self.close_all() {
             self.emit(key, out);
@@ -176,21 +188,26 @@ impl Synth {
         while let Some((seen, key)) = self.making.stalest(0) {
             self.detach(key, seen, now, Noted::NeverEnded, out);
         }
-        let (inference, known, mut means) = self.inferring();
-        inference.finish(known, &mut means, out);
+        if let Some((inference, known, mut means)) = self.inferring() {
+            inference.finish(known, &mut means, out);
+        }
         self.finish_attempts(out);
         self.forget();
     }
 
     /// Sums stacks from now on, for [`Synth::take_folded`].
     pub fn fold_stacks(&mut self) {
-        self.inference.fold_stacks();
+        if let Some(inference) = &mut self.inference {
+            inference.fold_stacks();
+        }
     }
 
     /// Sampled stacks and their time in nanoseconds: the name of the target's span, the region, the
     /// functions from the outermost on, with `;` between. In the order of the stacks.
     pub fn take_folded(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
-        self.inference.take_folded()
+        let inference = self.inference.as_deref_mut();
+        let folded = inference.map(Inference::take_folded);
+        folded.into_iter().flatten()
     }
 
     /// What became of everything so far.
@@ -205,7 +222,9 @@ impl Synth {
 
     /// Samples, waits and crossings that are held as evidence of requests under way.
     pub fn held_evidence(&self) -> usize {
-        self.inference.held()
+        self.inference
+            .as_ref()
+            .map_or(0, |inference| inference.held())
     }
 
     fn take(&mut self, mut item: Item, out: &mut impl Sink) {
@@ -230,32 +249,31 @@ impl Synth {
     /// Decides what was delivered without waiting for the tick, and if that does not help, those
     /// that wait longest.
     fn make_room(&mut self, out: &mut impl Sink) {
-        let mut queue = Queue::default();
-        queue.push(self.pending.unsettled(), Turn::MayWait);
-        self.decide_all(queue, out);
+        self.queue.push(self.pending.unsettled(), Turn::MayWait);
+        self.decide_all(out);
         while self.pending.len() >= self.settings.limits.waiting_crossings.max(1) as usize {
-            let mut queue = Queue::default();
-            queue.push(self.pending.longest_waiting(), Turn::MakeRoom);
-            self.decide_all(queue, out);
+            let longest = self.pending.longest_waiting();
+            self.queue.push(longest, Turn::MakeRoom);
+            self.decide_all(out);
         }
     }
 
     fn tick(&mut self, now: KernelTime, out: &mut impl Sink) {
         self.now = self.now.max(now);
-        let mut queue = Queue::default();
-        queue.push(self.pending.settled(now), Turn::MayWait);
-        queue.push(self.pending.expired(now), Turn::Overdue);
-        self.decide_all(queue, out);
+        self.queue.push(self.pending.settled(now), Turn::MayWait);
+        self.queue.push(self.pending.expired(now), Turn::Overdue);
+        self.decide_all(out);
         for key in self.close_idle(now) {
             self.emit(key, out);
         }
-        let (inference, known, mut means) = self.inferring();
-        inference.tick(known, &mut means, out);
+        if let Some((inference, known, mut means)) = self.inferring() {
+            inference.tick(known, &mut means, out);
+        }
         self.settle_attempts(out);
         self.forget();
     }
 
-    fn inferring(&mut self) -> (&mut Inference, &KnownCrossings, Means<'_>) {
+    fn inferring(&mut self) -> Option<(&mut Inference, &KnownCrossings, Means<'_>)> {
         let means = Means {
             clock: &self.clock,
             settings: &self.settings,
@@ -263,22 +281,24 @@ impl Synth {
             tally: &mut self.tally,
             now: self.now,
         };
-        (&mut *self.inference, &self.known, means)
+        Some((self.inference.as_deref_mut()?, &self.known, means))
     }
 
-    fn decide_all(&mut self, mut queue: Queue, out: &mut impl Sink) {
-        let mut complete = Vec::new();
-        while let Some((item, turn)) = queue.pop() {
+    /// Decides what is in the queue, and what waits for it.
+    fn decide_all(&mut self, out: &mut impl Sink) {
+        let mut complete = std::mem::take(&mut self.complete);
+        while let Some((item, turn)) = self.queue.pop() {
             let key = item.key;
             if self.decide(item, turn, &mut complete) {
-                queue.push(self.pending.wake(key), Turn::MayWait);
+                self.queue.push(self.pending.wake(key), Turn::MayWait);
             }
         }
         self.close_inside(&mut complete);
         // Children first: a parent whose own end was lost is known to have lasted as long as they.
-        for key in complete.into_iter().rev() {
+        for key in complete.drain(..).rev() {
             self.emit(key, out);
         }
+        self.complete = complete;
         while let Some((seen, key)) = self.making.stalest(self.settings.limits.open_crossings) {
             self.detach(key, seen, seen, Noted::OpenCrossings, out);
         }
@@ -328,21 +348,22 @@ impl Synth {
         let exit = end.last(&draft.item);
         let is_folded = (draft.folded.as_ref()).is_some_and(|folded| folded.crossings() > 1);
         let span = surroundings.build(draft, &end);
-        let exact = Exact {
-            key,
-            name: Arc::clone(&span.name),
-            function: region.region.function.clone(),
-            entry,
-            exit,
-            start: span.start,
-            end: span.end,
-            depth,
-            span_id: span.span_id,
-            is_folded,
-        };
         // Nothing but its calls is known of a request that no span tells of.
-        if !parent.begins_trace() {
-            self.inference.exact(thread, parent, exact, self.now);
+        if let Some(inference) = &mut self.inference
+            && !parent.begins_trace()
+        {
+            let exact = Exact {
+                key,
+                region,
+                entry,
+                exit,
+                start: span.start,
+                end: span.end,
+                depth,
+                span_id: span.span_id,
+                is_folded,
+            };
+            inference.exact(thread, parent, exact, self.now);
         }
         self.send((attempt, &parent), exit, span, out);
     }
@@ -363,7 +384,9 @@ impl Synth {
     }
 
     fn thread_ended(&mut self, thread: &ThreadEnded) {
-        self.inference.thread_ended(thread);
+        if let Some(inference) = &mut self.inference {
+            inference.thread_ended(thread);
+        }
         let Some(id) = thread.birth else { return };
         let birth = Key {
             target: thread.target,

@@ -286,7 +286,7 @@ fn end_of(event: &Event) -> u64 {
     }
 }
 
-fn rules() -> impl Strategy<Value = Inference> {
+fn settings() -> impl Strategy<Value = Settings> {
     let least = (1..20_u64, 1..10_u64, 1..5_u64, 10..120_u64, 1..60_u64);
     let most = (
         0..12_u32,
@@ -296,28 +296,32 @@ fn rules() -> impl Strategy<Value = Inference> {
         4..60_u32,
         100..1_000_u64,
     );
-    (least, most).prop_map(|(least, most)| Inference {
-        min_span_ns: least.0,
-        min_wait_ns: least.1,
-        min_phase_ns: least.2,
+    (least, most).prop_map(|(least, most)| Settings {
+        seed: 7,
         settle_ns: least.3,
-        hole_ns: least.4,
-        spans_per_request: most.0,
-        depth: most.1,
-        requests: most.2,
-        held_evidence: most.3,
-        samples_per_request: most.4,
-        longest_ns: most.5,
-        ..Inference::default()
+        inference: Some(Inference {
+            min_span_ns: least.0,
+            min_wait_ns: least.1,
+            min_phase_ns: least.2,
+            hole_ns: least.4,
+            spans_per_request: most.0,
+            depth: most.1,
+            requests: most.2,
+            held_evidence: most.3,
+            samples_per_request: most.4,
+            longest_ns: most.5,
+            ..Inference::default()
+        }),
+        ..Settings::default()
     })
 }
 
-fn run(events: &[Event], rules: &Inference) -> (Vec<Span>, Synth) {
-    let mut synth = Synth::new(Settings {
-        seed: 7,
-        inference: rules.clone(),
-        ..Settings::default()
-    });
+fn rules(settings: &Settings) -> &Inference {
+    settings.inference.as_ref().expect("something is inferred")
+}
+
+fn run(events: &[Event], settings: &Settings) -> (Vec<Span>, Synth) {
+    let mut synth = Synth::new(settings.clone());
     let mut spans = Vec::new();
     let mut since_tick = 0;
     for event in events {
@@ -326,7 +330,7 @@ fn run(events: &[Event], rules: &Inference) -> (Vec<Span>, Synth) {
             Event::Tick { .. } => 0,
             _ => since_tick + 1,
         };
-        let bound = rules.held_evidence as usize + since_tick;
+        let bound = rules(settings).held_evidence as usize + since_tick;
         assert!(
             synth.held_evidence() <= bound,
             "{} pieces are held",
@@ -363,8 +367,8 @@ proptest! {
     })]
 
     #[test]
-    fn inferred_spans_lie_in_their_parents(events in run_events(), rules in rules()) {
-        let (spans, synth) = run(&events, &rules);
+    fn inferred_spans_lie_in_their_parents(events in run_events(), settings in settings()) {
+        let (spans, synth) = run(&events, &settings);
         let by_id: HashMap<_, _> = spans.iter().map(|span| (span.span_id, span)).collect();
         prop_assert_eq!(by_id.len(), spans.len(), "ids are unique");
         for span in &spans {
@@ -381,8 +385,8 @@ proptest! {
     }
 
     #[test]
-    fn no_inferred_span_reaches_across_a_crossing(events in run_events(), rules in rules()) {
-        let (spans, _) = run(&events, &rules);
+    fn no_inferred_span_reaches_across_a_crossing(events in run_events(), settings in settings()) {
+        let (spans, _) = run(&events, &settings);
         // Only the request whose span the crossings were read under is bound by them.
         let ours = |span: &&Span| span.span_id != SpanId([2; 8]) && is_of(span, 1, &spans);
         let exact: Vec<&Span> = spans.iter().filter(|span| !is_inferred(span)).collect();
@@ -396,8 +400,8 @@ proptest! {
     }
 
     #[test]
-    fn siblings_on_a_thread_do_not_overlap(events in run_events(), rules in rules()) {
-        let (spans, _) = run(&events, &rules);
+    fn siblings_on_a_thread_do_not_overlap(events in run_events(), settings in settings()) {
+        let (spans, _) = run(&events, &settings);
         let mut by_parent: HashMap<_, Vec<&Span>> = HashMap::new();
         for span in &spans {
             let thread = thread(span).map(|thread| format!("{thread:?}"));
@@ -412,16 +416,33 @@ proptest! {
     }
 
     #[test]
-    fn a_replay_is_identical(events in run_events(), rules in rules()) {
+    fn a_replay_is_identical(events in run_events(), settings in settings()) {
         let bytes = |(spans, synth): (Vec<Span>, Synth)| {
             serde_json::to_string(&(spans, synth.summary())).expect("JSON can be written")
         };
-        prop_assert_eq!(bytes(run(&events, &rules)), bytes(run(&events, &rules)));
+        prop_assert_eq!(bytes(run(&events, &settings)), bytes(run(&events, &settings)));
     }
 
     #[test]
-    fn names_are_those_of_functions_and_regions(events in run_events(), rules in rules()) {
-        let (spans, _) = run(&events, &rules);
+    fn where_nothing_is_inferred_probes_spans_are_the_same(events in run_events(), settings in settings()) {
+        let (spans, _) = run(&events, &settings);
+        let silent = Settings { inference: None, ..settings };
+        let mut synth = Synth::new(silent);
+        let mut alone: Vec<Span> = Vec::new();
+        for event in &events {
+            synth.handle(event.clone(), &mut alone);
+        }
+        synth.finish(KernelTime(700), &mut alone);
+        let exact: Vec<&Span> = spans.iter().filter(|span| !is_inferred(span)).collect();
+        prop_assert_eq!(alone.iter().collect::<Vec<_>>(), exact);
+        let evidence = events.iter().filter(|event| matches!(event, Event::Sample(_) | Event::Wait(_))).count();
+        let counted = synth.summary().evidence.get("not_inferred").copied().unwrap_or(0);
+        prop_assert_eq!((counted, synth.held_evidence()), (evidence as u64, 0));
+    }
+
+    #[test]
+    fn names_are_those_of_functions_and_regions(events in run_events(), settings in settings()) {
+        let (spans, _) = run(&events, &settings);
         let names: HashSet<&str> = ["handler", "load", "parse", "crunch", "test.region", "wait"].into();
         for span in &spans {
             let first = span.name.split('.').next().unwrap_or_default();

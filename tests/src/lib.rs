@@ -12,6 +12,7 @@ pub mod kernel_state;
 pub mod llama;
 pub mod load;
 pub mod native;
+pub mod native_clock;
 pub mod otlp;
 pub mod paths;
 pub mod process;

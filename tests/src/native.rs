@@ -73,6 +73,14 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "libsolve_stamps.so",
+        compiler: "cc",
+        source: "solve_stamps.c",
+        // The solve may be left by an exception.
+        flags: &["-fPIC", "-shared", "-fexceptions"],
+        with_library: false,
+    },
+    Recipe {
         output: "torture",
         compiler: "c++",
         source: "torture.cpp",

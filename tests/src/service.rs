@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    http, paths,
+    http, native, paths,
     process::{self, Process},
     python::Venv,
     truth::{self, Call},
@@ -67,6 +67,8 @@ pub struct Options {
     pub lazy: bool,
     /// In a pid and mount namespace of its own.
     pub namespace: bool,
+    /// It reads the clock right around each native solve of CP-SAT, too: [`Call::native_ns`].
+    pub stamps: bool,
     /// Where it exports its own spans to (gRPC); none: it has no exporter.
     pub exports_to: Option<String>,
 }
@@ -106,6 +108,9 @@ impl Options {
         };
         if self.lazy {
             command.env("LAZY", "1");
+        }
+        if self.stamps {
+            command.env("SOLVE_STAMPS", native::program("libsolve_stamps.so")?);
         }
         let mut process = Process::start(&mut command)?;
         wait_for_port(port, &mut process)?;

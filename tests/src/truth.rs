@@ -42,6 +42,13 @@ impl Call {
         self.end_ns.saturating_sub(self.start_ns)
     }
 
+    /// Unix time right before and right after the native call, where the target reads the clock there and not in
+    /// Python: no wait for the interpreter's lock lies between.
+    pub fn native_ns(&self) -> Option<(u64, u64)> {
+        let fact = |name| self.facts.get(name).and_then(Value::as_u64);
+        fact("native_start_ns").zip(fact("native_end_ns"))
+    }
+
     /// A number that the library said.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.facts.get(name).and_then(Value::as_f64)

@@ -4,6 +4,9 @@ import random
 import threading
 import time
 
+import solve_stamps  # before OR-Tools, whose function it replaces
+
+import ortools
 from ortools.constraint_solver import pywrapcp, routing_enums_pb2
 from ortools.linear_solver import pywraplp
 from ortools.linear_solver.python import model_builder
@@ -45,6 +48,7 @@ def _time_inside(cp_solver_module):
 
 
 _time_inside(cp_model)
+solve_stamps.find_solve(ortools)
 
 
 def jobshop(seed: int, jobs: int, machines: int) -> cp_model.CpModel:
@@ -105,6 +109,7 @@ def solve_cpsat(route: str, model: cp_model.CpModel, workers: int, limit_s: floa
             seed=seed,
             # The solver's own timer, which no wait for the interpreter's lock is in.
             wall_s=solver.wall_time,
+            **solve_stamps.last(),
         )
     return facts
 

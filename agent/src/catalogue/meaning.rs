@@ -1,12 +1,8 @@
 //! What a region means: the same in every object that it is found in.
 
+use hotspan_common::Base;
 use hotspan_synth::region::{AttributeRule, Condition, FailureRule, FoldRule, MemoryRule, Stage};
 use serde::Serialize;
-
-use super::{
-    devices::{CountBy, Members},
-    schema,
-};
 
 /// What the entry of a region means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,16 +21,24 @@ pub enum RegionRole {
     Note,
 }
 
-impl From<schema::Role> for RegionRole {
-    fn from(role: schema::Role) -> Self {
-        match role {
-            schema::Role::Span => Self::Span,
-            schema::Role::Worker => Self::Worker,
-            schema::Role::SpanEvent => Self::SpanEvent,
-            schema::Role::Tally => Self::Tally,
-            schema::Role::Note => Self::Note,
-        }
-    }
+/// What a tally's entries are counted by: the register, and the attribute's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountBy {
+    /// One of the first two arguments.
+    pub from: Base,
+    /// Attribute key.
+    pub key: String,
+}
+
+/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Members {
+    /// The number of tokens.
+    pub count: u16,
+    /// Pointers to the sequences of each.
+    pub list: u16,
+    /// Whether a result of each is wanted.
+    pub wanted: u16,
 }
 
 /// What becomes of a region's crossings, in the kernel's programs and in the core.

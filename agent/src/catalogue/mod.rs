@@ -4,40 +4,16 @@
 //! file, [`AnalysisCache`] keeps what came of it. The file format is documented in
 //! `agent/catalogue/README.md`.
 
-mod analysis;
-mod anchors;
-mod attributes;
-mod cache;
-mod devices;
-mod error;
-mod folds;
-mod found;
-mod hot;
-mod matcher;
+mod apply;
+mod check;
 mod meaning;
-mod numbering;
-mod reads;
-mod report;
-mod rule;
-mod rules;
-mod scan;
-mod schema;
-mod shipped;
-mod slots;
-mod stacks;
-mod version;
 
-pub use analysis::Analysis;
-pub use anchors::BrokenAnchor;
-pub use cache::{Analysed, AnalysisCache};
-pub use devices::{CountBy, Members};
-pub use error::CatalogueError;
-pub use found::{FoundRegion, RefusedBecause, RefusedRegion};
-pub use hot::{HotFunction, NotProbed};
-pub use meaning::{Meaning, RegionRole};
-pub use report::{ObjectReport, RegionLine, Report, State};
-pub use rule::DEFAULT_MAX_RATE;
-pub use rules::{Catalogue, Source};
+pub use apply::{
+    Analysed, Analysis, AnalysisCache, BrokenAnchor, FoundRegion, HotFunction, NotProbed,
+    ObjectReport, RefusedBecause, RefusedRegion, RegionLine, Report, State,
+};
+pub use check::{Catalogue, CatalogueError, DEFAULT_MAX_RATE, Source};
+pub use meaning::{CountBy, Meaning, Members, RegionRole};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use hotspan_synth::{settings::Settings, summary::Summary};
+use hotspan_synth::{
+    settings::{Inference, Settings},
+    summary::Summary,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{exports, load, spawn, startup, summary};
@@ -58,7 +61,10 @@ pub(super) fn observe(
         },
         sampling: SamplingRules::default(),
         promotes: false,
-        settings: Settings::default(),
+        settings: Settings {
+            inference: None,
+            ..Settings::default()
+        },
         exporters: exports::none()?,
         recording: None,
         onlooker: None,
@@ -162,6 +168,7 @@ fn plan(
 ) -> anyhow::Result<Plan> {
     let settings = Settings {
         seed: args.seed.unwrap_or_else(random_seed),
+        inference: args.stacks().map(|_| Inference::default()),
         ..Settings::default()
     };
     let recording = recording

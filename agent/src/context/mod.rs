@@ -13,4 +13,4 @@ pub mod task;
 pub mod thread_context;
 
 pub use findings::{ContextFindings, OwnSpans, inspect};
-pub use parent::parent;
+pub use parent::{OUTCOMES, parent};

@@ -1,5 +1,7 @@
 //! A parent, from the kernel's words to the core's.
 
+use std::sync::LazyLock;
+
 use heck::ToSnakeCase as _;
 use hotspan_common::{ContextOutcome, Parent as WireParent, ParentSource as WireSource};
 use hotspan_synth::{
@@ -28,8 +30,13 @@ pub fn parent(wire: &WireParent) -> ParentRead {
 }
 
 fn reason(outcome: u8) -> String {
-    ContextOutcome::from_wire(outcome).map_or_else(
-        || format!("outcome_{outcome}"),
-        |outcome| format!("{outcome:?}").to_snake_case(),
-    )
+    let known = OUTCOMES.iter().find(|(known, _)| known.wire() == outcome);
+    known.map_or_else(|| format!("outcome_{outcome}"), |(_, name)| name.clone())
 }
+
+/// What can come of a look for a parent, as counters and reasons name it.
+pub static OUTCOMES: LazyLock<Vec<(ContextOutcome, String)>> = LazyLock::new(|| {
+    let all = ContextOutcome::ALL.iter();
+    all.map(|outcome| (*outcome, format!("{outcome:?}").to_snake_case()))
+        .collect()
+});

@@ -233,11 +233,7 @@ mod tests {
         let mut exporters = Exporters::start(&config, &say).expect("started");
         for number in 0..100 {
             exporters.room().await;
-            exporters.export(
-                (0..4)
-                    .map(|part| sample::span(1, 4 * number + part))
-                    .collect(),
-            );
+            exporters.export((0..4).map(|part| sample::span(1, 4 * number + part)));
         }
         let summary = exporters.shutdown(Duration::from_secs(20)).await;
         assert_eq!((summary.exporters[0].sent, summary.dropped()), (400, 0));

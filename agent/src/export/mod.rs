@@ -48,6 +48,8 @@ pub struct Exporters {
     targets: Targets,
     sampler: Sampler,
     sampled_out: u64,
+    /// Spans on their way to the workers; empty in between.
+    kept: Vec<Queued>,
 }
 
 impl fmt::Debug for Exporters {
@@ -102,6 +104,7 @@ impl Exporters {
             targets: Targets::default(),
             sampler: config.sampler,
             sampled_out: 0,
+            kept: Vec::new(),
         })
     }
 
@@ -116,20 +119,21 @@ impl Exporters {
     }
 
     /// Hands spans to all exporters. Never waits: the oldest spans give way where a queue is full.
-    pub fn export(&mut self, spans: Vec<Span>) {
-        let given = spans.len();
-        let kept: Vec<_> = spans
-            .into_iter()
-            .filter(|span| sampler::keeps(self.sampler, span.trace_id))
-            .map(|span| Queued {
-                target: self.targets.slot(span.target),
-                span: Arc::new(span),
-            })
-            .collect();
-        self.sampled_out += (given - kept.len()) as u64;
-        for worker in &self.workers {
-            worker.queue().push(kept.iter().cloned());
+    pub fn export(&mut self, spans: impl IntoIterator<Item = Span>) {
+        for span in spans {
+            if sampler::keeps(self.sampler, span.trace_id) {
+                self.kept.push(Queued {
+                    target: self.targets.slot(span.target),
+                    span: Arc::new(span),
+                });
+            } else {
+                self.sampled_out += 1;
+            }
         }
+        for worker in &self.workers {
+            worker.queue().push(self.kept.iter().cloned());
+        }
+        self.kept.clear();
     }
 
     /// Whether somebody asked for [`Exporters::write_folded`].

@@ -69,6 +69,7 @@ impl Kernel {
                 batch.more = false;
                 return;
             };
+            self.parking.took(entry.len());
             match decode(&entry) {
                 Some(event) => batch.events.push(event),
                 None => batch.unknown += 1,

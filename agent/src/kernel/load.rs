@@ -4,7 +4,7 @@ use std::{io, num::NonZeroU32, thread};
 
 use aya::{
     Btf, BtfError, Ebpf, EbpfLoader,
-    maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Program, TracePoint},
     util::online_cpus,
 };
@@ -13,7 +13,14 @@ use hotspan_common::{
 };
 use tokio::io::unix::AsyncFd;
 
-use super::{StackRules, sampler::SAMPLE, sweep::Quiet, tracefs, wire::Value};
+use super::{
+    StackRules,
+    probes::failed,
+    sampler::SAMPLE,
+    sweep::{Parking, Quiet},
+    tracefs,
+    wire::Value,
+};
 use crate::context::task::{self, TaskUnknown};
 
 /// The kernel programs as `cargo xtask ebpf` built them.
@@ -92,6 +99,7 @@ pub struct Kernel {
     pub(super) control: AsyncFd<RingBuf<MapData>>,
     pub(super) samples: AsyncFd<RingBuf<MapData>>,
     pub(super) quiet: Quiet,
+    pub(super) parking: Parking,
 }
 
 impl Kernel {
@@ -132,6 +140,7 @@ impl Kernel {
         for name in FREQUENT {
             attach_frequent(&mut programs, name)?;
         }
+        let ring_bytes = ring_bytes(&programs, "CROSSINGS")?;
         Ok(Self {
             targets: map(&mut programs, "TARGETS")?,
             regions: map(&mut programs, "REGIONS")?,
@@ -144,6 +153,7 @@ impl Kernel {
             control: ring(&mut programs, "CONTROL")?,
             samples: ring(&mut programs, "SAMPLES")?,
             quiet: Quiet::default(),
+            parking: Parking::new(ring_bytes),
             programs,
         })
     }
@@ -252,6 +262,13 @@ where
         name,
         source: Box::new(error),
     })
+}
+
+fn ring_bytes(programs: &Ebpf, name: &'static str) -> Result<u32, KernelError> {
+    let Some(Map::RingBuf(ring)) = programs.map(name) else {
+        return Err(KernelError::Foreign(format!("ring {name}")));
+    };
+    Ok(ring.info().map_err(failed(name))?.max_entries())
 }
 
 #[expect(unsafe_code, reason = "tokio's safe registration is deprecated")]

@@ -94,7 +94,7 @@ impl Kernel {
             .map_err(failed("REGIONS"))
     }
 
-    /// Forgets a thread's state, so that its open crossings are not reported twice.
+    /// The threads whose state is followed.
     pub(super) fn thread_ids(&self) -> Vec<u32> {
         self.threads.keys().filter_map(Result::ok).collect()
     }

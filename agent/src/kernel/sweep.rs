@@ -48,6 +48,44 @@ impl Quiet {
     }
 }
 
+/// Looks at the parked crossings after the ring may have been full: a program may have found it so, and not parked
+/// its crossing yet.
+const LOOKS_AFTER_FULL: u32 = 10;
+
+/// Whether crossings can be parked: only where the ring was full, and then all of it is taken in.
+#[derive(Debug)]
+pub(super) struct Parking {
+    ring_bytes: usize,
+    /// Since the last time that this was asked.
+    taken_bytes: usize,
+    looks: u32,
+}
+
+impl Parking {
+    pub(super) fn new(ring_bytes: u32) -> Self {
+        Self {
+            ring_bytes: ring_bytes as usize,
+            taken_bytes: 0,
+            looks: 0,
+        }
+    }
+
+    /// An entry of so many bytes was taken out of the ring.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.taken_bytes += bytes;
+    }
+
+    fn may_have_been(&mut self) -> bool {
+        // Half of it: entries take a little more than they hold.
+        if std::mem::take(&mut self.taken_bytes) >= self.ring_bytes / 2 {
+            self.looks = LOOKS_AFTER_FULL;
+        }
+        let may_have_been = self.looks > 0;
+        self.looks = self.looks.saturating_sub(1);
+        may_have_been
+    }
+}
+
 impl Kernel {
     /// As [`Self::open_crossings`], for who looks again and again: while nothing is entered, no thread is asked.
     ///
@@ -111,6 +149,9 @@ impl Kernel {
     /// # Errors
     /// The kernel's.
     pub fn take_parked(&mut self) -> Result<Vec<CrossingEvent>, KernelError> {
+        if !self.parking.may_have_been() {
+            return Ok(Vec::new());
+        }
         let ids: Vec<u64> = self.parked.keys().filter_map(Result::ok).collect();
         let mut taken = Vec::with_capacity(ids.len());
         for id in ids {
@@ -125,7 +166,21 @@ impl Kernel {
 
 #[cfg(test)]
 mod tests {
-    use super::Quiet;
+    use super::{LOOKS_AFTER_FULL, Parking, Quiet};
+
+    #[test]
+    fn crossings_can_be_parked_once_the_ring_was_full() {
+        let mut parking = Parking::new(4096);
+        let mut looks = |taken: usize| {
+            parking.took(taken);
+            parking.may_have_been()
+        };
+        assert!(!looks(2047));
+        assert!(!looks(2047), "it was read in between");
+        assert!(looks(2048));
+        assert!((1..LOOKS_AFTER_FULL).all(|_| looks(0)));
+        assert!(!looks(0));
+    }
 
     #[test]
     fn two_looks_that_find_nothing_hold_until_the_next_entry() {

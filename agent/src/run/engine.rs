@@ -15,7 +15,7 @@ use hotspan_synth::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -24,6 +24,7 @@ use super::{
     density::Densities,
     intake::Intake,
     onlooker::View,
+    pace::Pace,
     pipeline::Pipeline,
     promoting::Promoting,
     resolver::Outcomes,
@@ -42,9 +43,9 @@ use crate::{
 const TURN: Duration = Duration::from_millis(100);
 /// Batches of the ring in one turn, at the most.
 const BATCHES_PER_TURN: usize = 4;
-/// Turns between two looks at what is open, and at pauses that are over.
+/// Turns between two looks at what has become due: pauses that are over, contexts, functions to be probed.
 const TURNS_PER_SWEEP: u32 = 2;
-/// Turns between two looks of an onlooker.
+/// Turns between two looks at what is open, which asks each thread, and of an onlooker.
 const TURNS_PER_LOOK: u32 = 5;
 /// Turns between two comparisons of the clocks, and two readings of the counters.
 const TURNS_PER_CLOCK: u32 = 10;
@@ -143,8 +144,7 @@ impl Engine {
     ) -> anyhow::Result<Stop> {
         tokio::pin!(stop);
         let mut end = None;
-        let mut turn = interval(TURN);
-        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let pace = Pace::start(TURN).context("failed to start a timer")?;
         self.pipeline.feed(Event::Clock(clock::anchor()))?;
         while !self.targets.is_empty() {
             // What it takes to arm is no time of the run: on a busy machine nothing else might be left of it.
@@ -160,7 +160,10 @@ impl Engine {
                 Some(finding) = self.surveyor.next() => self.found_out(finding)?,
                 outcomes = self.sampling.next() => self.resolved(outcomes)?,
                 Some(target) = self.ends.recv() => self.ended(target)?,
-                _ = turn.tick() => self.turn()?,
+                ticked = pace.tick() => {
+                    ticked.context("failed to wait for the timer")?;
+                    self.turn()?;
+                }
             }
         }
         Ok(Stop::TargetsEnded)
@@ -225,6 +228,7 @@ impl Engine {
         self.turns = self.turns.wrapping_add(1);
         self.take_in()?;
         if self.turns.is_multiple_of(TURNS_PER_LOOK) {
+            self.tell_of_open()?;
             self.show()?;
         }
         if self.turns.is_multiple_of(TURNS_PER_SWEEP) {
@@ -282,10 +286,12 @@ impl Engine {
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
-        for event in self.intake.drain() {
+        let mut events = self.intake.take();
+        for event in events.drain(..) {
             self.weigh(&event);
             self.pipeline.feed(event)?;
         }
+        self.intake.reuse(events);
         self.name_counted()
     }
 
@@ -299,13 +305,17 @@ impl Engine {
         Ok(())
     }
 
-    fn sweep(&mut self) -> anyhow::Result<()> {
+    /// Tells of crossings that have been open for a while.
+    fn tell_of_open(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
         let announced = (self.intake).announced(&mut self.kernel, &self.arming.armory, now)?;
         for event in announced {
             self.pipeline.feed(event)?;
         }
-        self.pass_on()?;
+        Ok(self.pass_on()?)
+    }
+
+    fn sweep(&mut self) -> anyhow::Result<()> {
         for target in self.arming.resume(&mut self.kernel) {
             self.survey(target);
         }

@@ -67,10 +67,15 @@ impl Intake {
         Ok(())
     }
 
-    /// Takes out what has come in. As much is expected again.
-    pub fn drain(&mut self) -> std::vec::IntoIter<Event> {
-        let next = Vec::with_capacity(self.events.len());
-        std::mem::replace(&mut self.events, next).into_iter()
+    /// Takes out what has come in.
+    pub fn take(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Gives the memory of what was taken back, for what comes next.
+    pub fn reuse(&mut self, mut events: Vec<Event>) {
+        events.clear();
+        self.events = events;
     }
 
     /// Takes out the bursts that are to get names.
@@ -91,16 +96,18 @@ impl Intake {
         let (bursts, open): (Vec<OpenFrame>, Vec<OpenFrame>) =
             (kernel.open_by_now()?.into_iter()).partition(|open| open.is_burst);
         self.take_over(&bursts, kernel, armory, now);
+        let is_long =
+            |open: &OpenFrame| now.0.saturating_sub(open.event.entry_ns) >= ANNOUNCED_AFTER_NS;
         let open: Vec<CrossingEvent> = open
             .into_iter()
-            .filter(|open| armory.is_current(open.event.region, open.epoch) && !is_gone(open))
+            .filter(|open| is_long(open) && armory.is_current(open.event.region, open.epoch))
+            .filter(|open| !is_gone(open))
             .map(|open| open.event)
             .collect();
         let still: HashSet<u64> = open.iter().map(|event| event.id).collect();
         self.announced.retain(|id| still.contains(id));
         let announced = open
             .into_iter()
-            .filter(|event| now.0.saturating_sub(event.entry_ns) >= ANNOUNCED_AFTER_NS)
             .filter(|event| self.announced.insert(event.id))
             .map(|event| Event::Open(translate::open(&event, now)));
         Ok(announced.collect())

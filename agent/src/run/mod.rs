@@ -9,6 +9,7 @@ mod discovery;
 mod engine;
 mod intake;
 mod onlooker;
+mod pace;
 mod pipeline;
 mod promoting;
 mod promotion;

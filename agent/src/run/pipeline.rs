@@ -156,7 +156,7 @@ impl Pipeline {
 
     fn flush(&mut self) {
         if !self.out.spans.is_empty() {
-            self.exporters.export(std::mem::take(&mut self.out.spans));
+            self.exporters.export(self.out.spans.drain(..));
         }
     }
 }

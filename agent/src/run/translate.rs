@@ -123,10 +123,11 @@ fn resources(wire: &WireResources) -> Option<Resources> {
 }
 
 fn values(event: &CrossingEvent, text_slot: Option<u32>) -> Vec<(u32, u64)> {
-    (0..MAX_VALUES as u32)
-        .filter(|slot| event.valid & (1 << slot) != 0 && Some(*slot) != text_slot)
-        .map(|slot| (slot, event.values[slot as usize]))
-        .collect()
+    let mut values = Vec::with_capacity(event.valid.count_ones() as usize);
+    let read = (0..MAX_VALUES as u32).filter(|slot| event.valid & (1 << slot) != 0);
+    let numbers = read.filter(|slot| Some(*slot) != text_slot);
+    values.extend(numbers.map(|slot| (slot, event.values[slot as usize])));
+    values
 }
 
 /// Bytes that are no UTF-8 are replaced: a name is for reading.

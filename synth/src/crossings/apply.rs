@@ -50,8 +50,10 @@ impl Synth {
                     complete.push(draft.item.key);
                 } else {
                     let (thread, key) = (draft.item.thread, draft.item.key);
-                    if !draft.parent.begins_trace() {
-                        self.inference.opened(thread, draft.parent, key, self.now);
+                    if let Some(inference) = &mut self.inference
+                        && !draft.parent.begins_trace()
+                    {
+                        inference.opened(thread, draft.parent, key, self.now);
                     }
                 }
                 let (key, on_device) = (draft.item.key, draft.region.region.on_device);

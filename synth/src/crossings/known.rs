@@ -1,6 +1,6 @@
 //! Crossings that have been decided, and whom their children may name.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
@@ -64,7 +64,7 @@ const NEIGHBOURS: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct KnownCrossings {
     by_key: FxHashMap<Key, Known>,
-    by_thread: BTreeSet<(TargetId, u32, KernelTime, CrossingId)>,
+    by_thread: FxHashMap<(TargetId, u32), Entered>,
     /// What may be forgotten, and the time that counts for it: crossings that ended, and announced
     /// ones that nobody may name.
     passed: VecDeque<(KernelTime, Key)>,
@@ -83,8 +83,8 @@ impl KnownCrossings {
     }
 
     pub fn insert(&mut self, key: Key, known: Known) {
-        self.by_thread
-            .insert((key.target, known.thread, known.entry, key.id));
+        let thread = self.by_thread.entry((key.target, known.thread));
+        thread.or_default().add((known.entry, key.id));
         if let Some(passed) = known.passed() {
             self.passed.push_back((passed, key));
         }
@@ -111,14 +111,12 @@ impl KnownCrossings {
 
     /// The innermost known crossing on the same thread that was open all the time.
     pub fn covering(&self, item: &Item) -> Option<&Known> {
-        let (target, thread) = (item.key.target, item.thread);
-        let first = (target, thread, KernelTime(0), CrossingId(0));
-        let past = (target, thread, item.entry, item.key.id);
+        let target = item.key.target;
         self.by_thread
-            .range(first..past)
-            .rev()
+            .get(&(target, item.thread))?
+            .before((item.entry, item.key.id))
             .take(NEIGHBOURS)
-            .filter_map(|&(target, _, _, id)| self.by_key.get(&Key { target, id }))
+            .filter_map(|id| self.by_key.get(&Key { target, id }))
             .find(|known| known.exit.is_none_or(|exit| exit >= item.latest()))
     }
 
@@ -145,10 +143,45 @@ impl KnownCrossings {
     }
 
     fn remove(&mut self, key: Key) {
-        if let Some(known) = self.by_key.remove(&key) {
-            self.by_thread
-                .remove(&(key.target, known.thread, known.entry, key.id));
+        let Some(known) = self.by_key.remove(&key) else {
+            return;
+        };
+        let place = (key.target, known.thread);
+        if let Some(thread) = self.by_thread.get_mut(&place)
+            && thread.remove((known.entry, key.id))
+        {
+            self.by_thread.remove(&place);
         }
+    }
+}
+
+/// A thread's crossings, by entry. They come in at the end and go at the front, but for a few.
+#[derive(Debug, Default)]
+struct Entered(VecDeque<(KernelTime, CrossingId)>);
+
+impl Entered {
+    fn add(&mut self, crossing: (KernelTime, CrossingId)) {
+        if self.0.back().is_none_or(|last| *last < crossing) {
+            self.0.push_back(crossing);
+        } else if let Err(place) = self.0.binary_search(&crossing) {
+            self.0.insert(place, crossing);
+        }
+    }
+
+    /// Those before this one, the latest first.
+    fn before(&self, crossing: (KernelTime, CrossingId)) -> impl Iterator<Item = CrossingId> {
+        let place = self.0.partition_point(|other| *other < crossing);
+        self.0.range(..place).rev().map(|(_, id)| *id)
+    }
+
+    /// Returns whether none is left.
+    fn remove(&mut self, crossing: (KernelTime, CrossingId)) -> bool {
+        if self.0.front() == Some(&crossing) {
+            self.0.pop_front();
+        } else if let Ok(place) = self.0.binary_search(&crossing) {
+            self.0.remove(place);
+        }
+        self.0.is_empty()
     }
 }
 

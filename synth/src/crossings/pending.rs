@@ -54,14 +54,14 @@ impl Pending {
 
     /// Takes out the crossings that everything inside has been delivered of: all that ended before
     /// `now`, and all announcements.
-    pub fn settled(&mut self, now: KernelTime) -> Vec<Item> {
-        let is_settled = |item: &mut Item| item.end.as_ref().is_none_or(|end| end.exit < now);
-        self.fresh.extract_if(.., is_settled).collect()
+    pub fn settled(&mut self, now: KernelTime) -> impl Iterator<Item = Item> {
+        let is_settled = move |item: &mut Item| item.end.as_ref().is_none_or(|end| end.exit < now);
+        self.fresh.extract_if(.., is_settled)
     }
 
     /// Takes out all that were delivered, whether settled or not.
-    pub fn unsettled(&mut self) -> Vec<Item> {
-        std::mem::take(&mut self.fresh)
+    pub fn unsettled(&mut self) -> impl Iterator<Item = Item> {
+        self.fresh.drain(..)
     }
 
     /// Lets a crossing wait for `enclosing`.

@@ -15,7 +15,7 @@ pub(crate) enum Turn {
     MakeRoom,
 }
 
-/// A priority queue that moves indices, not crossings.
+/// A priority queue that moves indices, not crossings. What it takes for one tick serves the next.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     slots: Vec<Option<(Item, Turn)>>,
@@ -23,7 +23,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub fn push(&mut self, items: Vec<Item>, turn: Turn) {
+    pub fn push(&mut self, items: impl IntoIterator<Item = Item>, turn: Turn) {
         for item in items {
             self.order.push(Reverse((item.order(), self.slots.len())));
             self.slots.push(Some((item, turn)));
@@ -31,7 +31,10 @@ impl Queue {
     }
 
     pub fn pop(&mut self) -> Option<(Item, Turn)> {
-        let Reverse((_, slot)) = self.order.pop()?;
+        let Some(Reverse((_, slot))) = self.order.pop() else {
+            self.slots.clear();
+            return None;
+        };
         self.slots.get_mut(slot)?.take()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::{ids::RegionId, region::Region};
+use crate::{event::Function, ids::RegionId, region::Region};
 
 /// A region and its name, shared by all its spans.
 #[derive(Debug)]
@@ -25,6 +25,12 @@ impl KnownRegion {
             batch: batch(&region).map(Arc::new),
             region,
         }
+    }
+
+    /// Whether a function that stacks show is the one whose entries are its crossings.
+    pub fn is_function(&self, shown: &Function) -> bool {
+        let own = &self.region.function;
+        shown.qualified == *own || shown.name == *own
     }
 }
 

@@ -164,12 +164,12 @@ impl Attempts {
         let limit = settings.limits.numbered_requests as usize;
         let mut spans = Vec::new();
         let mut at_work = Vec::new();
-        while let Some((touched, key)) = self.order.pop_first() {
-            let is_full = self.order.len() >= limit;
-            if now.since(touched) <= settings.inference.settle_ns && !is_full {
-                self.order.insert((touched, key));
+        while let Some(&(touched, key)) = self.order.first() {
+            let is_full = self.order.len() > limit;
+            if now.since(touched) <= settings.settle_ns && !is_full {
                 break;
             }
+            self.order.pop_first();
             let Some(request) = self.requests.get_mut(&key) else {
                 continue;
             };

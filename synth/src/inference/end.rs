@@ -47,10 +47,10 @@ impl Inference {
         };
         self.narrow(key, &mut request, known, means);
         let start = self.start(key, &request, means);
-        let mut parts = self.handlers_of(&request, start, is_early, means);
+        let mut parts = self.handlers_of(&request, start, is_early);
         let handlers = parts.len();
         parts.extend(self.workers_of(key.0, &request, known, means));
-        keep_longest(&mut parts, means);
+        self.keep_longest(&mut parts, means);
         let workers = parts.split_off(handlers);
         let span = self.requests.span(key);
         let name = span.map(|span| span.name.as_str());
@@ -141,9 +141,7 @@ impl Inference {
         request: &'r Request,
         start: Option<KernelTime>,
         is_early: bool,
-        means: &Means<'_>,
     ) -> Vec<Part<'r>> {
-        let rules = &means.settings.inference;
         let first = request
             .lanes
             .iter()
@@ -153,8 +151,8 @@ impl Inference {
         for (lane_key, lane) in &request.lanes {
             let start = start.filter(|_| Some(*lane_key) == first);
             let between = request.between(start, is_early);
-            let between = request.between_of(lane_key.0, lane, between, rules);
-            let mut found = lane.infer(Whose::Handler, &between, &self.functions, rules);
+            let between = request.between_of(lane_key.0, lane, between, &self.rules);
+            let mut found = lane.infer(Whose::Handler, &between, &self.functions, &self.rules);
             if request.resumed.is_some() {
                 segments::say_continued(&mut found);
             }
@@ -185,11 +183,10 @@ impl Inference {
                 continue;
             }
             let between = self.lives.between(target, *thread, lane);
-            let rules = &means.settings.inference;
             let part = Part {
                 thread: *thread,
                 lane,
-                found: lane.infer(Whose::Worker, &between, &self.functions, rules),
+                found: lane.infer(Whose::Worker, &between, &self.functions, &self.rules),
             };
             let around = part.around(known).map(|anchor| anchor.key);
             by_crossing.entry(around).or_default().push(part);
@@ -201,6 +198,17 @@ impl Inference {
             all.extend(parts);
         }
         all
+    }
+
+    /// Lets go the shortest of too many spans.
+    fn keep_longest(&self, parts: &mut [Part<'_>], means: &mut Means<'_>) {
+        let limit = self.rules.spans_per_request as usize;
+        let all = parts.iter_mut().flat_map(|part| &mut part.found);
+        let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
+        if left_out > 0 {
+            let what = NotInferred::SpansPerRequest;
+            means.tally.not_inferred(what, left_out);
+        }
     }
 
     /// When the request began, if the target's own record says so and this is its first part.
@@ -268,17 +276,6 @@ impl Above {
             start,
             end: UnixTime(u64::MAX),
         }
-    }
-}
-
-/// Lets go the shortest of too many spans.
-fn keep_longest(parts: &mut [Part<'_>], means: &mut Means<'_>) {
-    let limit = means.settings.inference.spans_per_request as usize;
-    let all = parts.iter_mut().flat_map(|part| &mut part.found);
-    let left_out = longest::keep(all.map(|found| &mut found.findings), limit);
-    if left_out > 0 {
-        let what = NotInferred::SpansPerRequest;
-        means.tally.not_inferred(what, left_out);
     }
 }
 

@@ -29,7 +29,7 @@ impl FoldedStacks {
                 .iter()
                 .take_while(|exact| exact.entry <= evidence.start);
             let region = around.filter(|exact| exact.exit > evidence.start).last();
-            let region = region.map(|exact| &*exact.name);
+            let region = region.map(|exact| &*exact.region.name);
             let mut stack = evidence.stack.clone();
             stack.extend(&evidence.kernel);
             self.add(request, region, &stack, before_ns, functions);

@@ -16,30 +16,29 @@ use crate::{
     },
     event::{Function, Parent, Sample, SampleReason, TargetSpan, ThreadEnded, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
-    settings::Inference as Rules,
     summary::{SampleUse, Tally},
     time::KernelTime,
 };
 
 impl Inference {
-    pub fn function(&mut self, function: Function, rules: &Rules, tally: &mut Tally) {
-        if !self.functions.announce(function, rules.functions) {
+    pub fn function(&mut self, function: Function, tally: &mut Tally) {
+        if !self.functions.announce(function, self.rules.functions) {
             tally.sampled(SampleUse::FunctionsLimit);
         }
     }
 
-    pub fn target_span(&mut self, span: TargetSpan, rules: &Rules) {
-        self.requests.describe(span, rules.requests);
+    pub fn target_span(&mut self, span: TargetSpan) {
+        self.requests.describe(span, self.rules.requests);
     }
 
-    pub fn sample(&mut self, sample: &Sample, now: KernelTime, rules: &Rules, tally: &mut Tally) {
+    pub fn sample(&mut self, sample: &Sample, now: KernelTime, tally: &mut Tally) {
         let parent = match judge(&sample.parent) {
             Verdict::Named(parent) => parent,
             Verdict::Unsampled => return tally.sampled(SampleUse::Unsampled),
             Verdict::Nobody(_) => return self.nobodys(sample, tally),
         };
         if parent.by_lineage {
-            return self.workers(sample, parent, now, rules, tally);
+            return self.workers(sample, parent, now, tally);
         }
         let from = self.functions.handler(&sample.stack);
         // Frames of a framework above the handler show that nothing is missing between them. Of a native thread it is
@@ -80,7 +79,8 @@ impl Inference {
                     is_cut,
                     ..Evidence::tick(sample, period_ns, stack, &self.functions)
                 });
-                let gone = self.requests.hold_sample(key, rules.samples_per_request);
+                let limit = self.rules.samples_per_request;
+                let gone = self.requests.hold_sample(key, limit);
                 tally.evidence(SampleUse::Thinned, gone);
             }
         }
@@ -88,14 +88,7 @@ impl Inference {
     }
 
     /// A sample of a thread that descends from a crossing.
-    fn workers(
-        &mut self,
-        sample: &Sample,
-        parent: Parent,
-        now: KernelTime,
-        rules: &Rules,
-        tally: &mut Tally,
-    ) {
+    fn workers(&mut self, sample: &Sample, parent: Parent, now: KernelTime, tally: &mut Tally) {
         self.fold_workers(sample, parent);
         let SampleReason::Timer(period_ns) = sample.reason else {
             return tally.sampled(SampleUse::Worker);
@@ -119,7 +112,8 @@ impl Inference {
         lane.inside.extend(inside);
         let tick = Evidence::tick(sample, period_ns, stack, &self.functions);
         lane.evidence.push(tick);
-        let gone = self.requests.hold_sample(key, rules.samples_per_request);
+        let limit = self.rules.samples_per_request;
+        let gone = self.requests.hold_sample(key, limit);
         tally.evidence(SampleUse::Thinned, gone);
         tally.sampled(SampleUse::Worker);
     }
@@ -216,7 +210,7 @@ impl Inference {
                 self.neighbours.saw(thread, key, at);
             }
         }
-        self.nested.named(exact.key, &exact.function);
+        self.nested.named(exact.key, &exact.region);
         let request = self.requests.touch(key, parent, now);
         request.exact.push((thread, exact));
         self.requests.hold(key);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{thinning, timeline::Evidence};
 use crate::{
-    crossings::item::Key,
+    crossings::{item::Key, regions::KnownRegion},
     event::Frame,
     ids::SpanId,
     time::{KernelTime, UnixTime},
@@ -14,9 +14,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Exact {
     pub key: Key,
-    pub name: Arc<str>,
-    /// As the region names its function.
-    pub function: String,
+    pub region: Arc<KnownRegion>,
     pub entry: KernelTime,
     pub exit: KernelTime,
     pub start: UnixTime,

@@ -53,14 +53,16 @@ use workers::Lives;
 
 use crate::{
     crossings::{item::Key, known::KnownCrossings, parents::RequestKey},
+    settings::Inference as Rules,
     summary::SampleUse,
     synth::Sink,
     time::KernelTime,
 };
 
 /// All evidence that has not become spans yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inference {
+    rules: Rules,
     functions: Functions,
     requests: Requests,
     neighbours: Neighbours,
@@ -73,6 +75,21 @@ pub(crate) struct Inference {
 }
 
 impl Inference {
+    /// Nothing has been seen yet.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            functions: Functions::default(),
+            requests: Requests::default(),
+            neighbours: Neighbours::default(),
+            nested: Nested::default(),
+            shapes: Shapes::default(),
+            lives: Lives::default(),
+            serial: 0,
+            folded: None,
+        }
+    }
+
     /// Sums stacks from now on.
     pub fn fold_stacks(&mut self) {
         self.folded.get_or_insert_default();
@@ -94,11 +111,10 @@ impl Inference {
     /// Emits what is inferred of the requests that are quiet, of those that have gone on for very
     /// long, and of those that there is no room for.
     pub fn tick(&mut self, known: &KnownCrossings, means: &mut Means<'_>, out: &mut impl Sink) {
-        let rules = &means.settings.inference;
         while let Some((touched, key)) = self.requests.quietest() {
-            let is_settled = means.now.since(touched) > rules.settle_ns;
-            let is_full = self.requests.len() > rules.requests as usize
-                || self.requests.held() > rules.held_evidence as usize;
+            let is_settled = means.now.since(touched) > means.settings.settle_ns;
+            let is_full = self.requests.len() > self.rules.requests as usize
+                || self.requests.held() > self.rules.held_evidence as usize;
             if !is_settled && !is_full {
                 break;
             }
@@ -110,7 +126,7 @@ impl Inference {
             }
             self.end(key, is_full, known, means, out);
         }
-        let before = KernelTime(means.now.0.saturating_sub(rules.longest_ns));
+        let before = KernelTime(means.now.0.saturating_sub(self.rules.longest_ns));
         for key in self.requests.older(before) {
             if !self.is_in_crossing(key, known, means) {
                 means.tally.sampled(SampleUse::Parted);

@@ -9,6 +9,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
+    sync::Arc,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     requests::{LaneKey, Requests},
 };
 use crate::{
-    crossings::{item::Key, known::KnownCrossings, parents::RequestKey},
+    crossings::{item::Key, known::KnownCrossings, parents::RequestKey, regions::KnownRegion},
     event::Frame,
     ids::TargetId,
     latest::Latest,
@@ -51,8 +52,8 @@ struct Seen {
 
 #[derive(Debug, Default)]
 struct Crossed {
-    /// As the region names it; empty: not known yet.
-    function: String,
+    /// `None`: not known yet.
+    region: Option<Arc<KnownRegion>>,
     /// At its entry.
     stack: Vec<Frame>,
 }
@@ -97,9 +98,9 @@ impl Nested {
         self.crossings.entry(crossing, CROSSINGS).stack = stack.to_vec();
     }
 
-    /// A crossing's function.
-    pub fn named(&mut self, crossing: Key, function: &str) {
-        function.clone_into(&mut self.crossings.entry(crossing, CROSSINGS).function);
+    /// A crossing's region.
+    pub fn named(&mut self, crossing: Key, region: &Arc<KnownRegion>) {
+        self.crossings.entry(crossing, CROSSINGS).region = Some(Arc::clone(region));
     }
 
     /// Takes the frames of functions away from a request's lane that were entered before its span began.
@@ -195,9 +196,9 @@ impl Crossed {
         let same = stack.iter().zip(&self.stack);
         let shown = same.take_while(|(a, b)| a.function == b.function).count();
         let is_it = |frame: &Frame| {
-            functions.get(frame.function).is_some_and(|known| {
-                known.function.qualified == self.function || known.function.name == self.function
-            })
+            let function = functions.get(frame.function).map(|known| &known.function);
+            (self.region.as_ref().zip(function))
+                .is_some_and(|(region, function)| region.is_function(function))
         };
         let own = stack.iter().position(is_it).map_or(0, |own| own + 1);
         shown.max(own)

@@ -11,17 +11,13 @@ use crate::{event::Frame, ids::FunctionId, settings::Inference};
 /// 1. one that begins with a function that both nearest whole stacks have below the same callers lies below these; so
 ///    does one that only one of them has, unless it is the C library's, which anybody calls;
 /// 2. another lies below what the nearest stacks on both sides have in common;
-/// 3. where none is whole, below what the nearest samples have in common that were cut themselves.
+/// 3. where none on one side is whole, the same goes by the nearest samples, cut or not, if those on both sides agree.
 ///
 /// Across a hole nothing tells.
 pub(super) fn complete(evidence: &mut [Evidence], functions: &Functions, rules: &Inference) {
     let is_row = |first: &Evidence, second: &Evidence| !timeline::is_hole(first, second, rules);
     for row in evidence.chunk_by_mut(is_row) {
         let mut is_whole: Vec<bool> = row.iter().map(|here| !here.is_cut).collect();
-        place(row, &mut is_whole, |here, before, after| {
-            let first = here.first()?.function;
-            callers(first, before, after, !functions.is_runtimes(first))
-        });
         let below_both = |_: &[Frame], before: Option<&[Frame]>, after: Option<&[Frame]>| {
             // What the C library's functions call is its own business.
             let is_known = |frame: &&Frame| !functions.is_runtimes(frame.function);
@@ -29,11 +25,27 @@ pub(super) fn complete(evidence: &mut [Evidence], functions: &Functions, rules: 
             let known = both.iter().take_while(is_known).count();
             Some(both[..known].to_vec())
         };
+        place(row, &mut is_whole, |here, before, after| {
+            let first = here.first()?.function;
+            callers(first, before, after, !functions.is_runtimes(first))
+        });
         place(row, &mut is_whole, below_both);
-        if !is_whole.contains(&true) {
-            let mut is_sample: Vec<bool> = row.iter().map(|here| !here.is_wait()).collect();
-            place(row, &mut is_sample, below_both);
-        }
+        let seen = row.iter().zip(&is_whole);
+        let mut is_seen: Vec<bool> = seen
+            .map(|(here, whole)| *whole || !here.is_wait())
+            .collect();
+        place(row, &mut is_seen, |here, before, after| {
+            let first = here.first()?.function;
+            // Cut stacks know less: one is enough at the row's ends only.
+            let is_enough = before.is_none() || after.is_none();
+            callers(
+                first,
+                before,
+                after,
+                is_enough && !functions.is_runtimes(first),
+            )
+        });
+        place(row, &mut is_seen, below_both);
     }
 }
 

@@ -164,7 +164,7 @@ impl Sorted<'_> {
                 right: &right,
             };
             findings.extend(match exact {
-                Some(exact) => chooser.region(&exact.name, own.len()),
+                Some(exact) => chooser.region(&exact.region.name, own.len()),
                 None if self.whose == Whose::Worker => chooser.workers(),
                 None if left.region.is_some() || right.region.is_some() => chooser.phases(),
                 None => chooser.top(),
@@ -203,7 +203,7 @@ impl Sorted<'_> {
                 Vec::new()
             };
             let beside = |time| Edge {
-                region: Some(Arc::clone(&exact.name)),
+                region: Some(Arc::clone(&exact.region.name)),
                 callers: callers.clone(),
                 ..Edge::plain(time, Bound::Exact)
             };
@@ -288,9 +288,8 @@ impl Sorted<'_> {
     /// its callers down to the innermost of the application's.
     fn own(&self, exact: &Exact) -> Vec<Frame> {
         let is_it = |frame: &Frame| {
-            self.functions.get(frame.function).is_some_and(|known| {
-                known.function.qualified == exact.function || known.function.name == exact.function
-            })
+            let known = self.functions.get(frame.function);
+            known.is_some_and(|known| exact.region.is_function(&known.function))
         };
         let mut stacks = self.lane.evidence_of(exact).iter();
         let shown = stacks.find_map(|evidence| {

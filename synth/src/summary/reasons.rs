@@ -136,6 +136,8 @@ counts! {
         Parted = "limit.longest_request",
         /// A function beyond those that stacks may name.
         FunctionsLimit = "limit.functions",
+        /// A sample or a wait in a run that infers nothing.
+        NotInferred = "not_inferred",
         /// A request ended early, because too much was held.
         RequestEvicted = "limit.held_requests",
     }

@@ -94,7 +94,6 @@ impl Default for Case<'_> {
             inference: Inference {
                 min_span_ns: 3 * MS,
                 hole_ns: 3 * MS,
-                settle_ns: 20 * MS,
                 ..Inference::default()
             },
             shown: &[],
@@ -115,8 +114,9 @@ impl<'a> Case<'a> {
     fn check(&self, drawing: &str, expected: &str) {
         let settings = Settings {
             seed: 1,
+            settle_ns: 20 * MS,
             limits: self.limits.clone(),
-            inference: self.inference.clone(),
+            inference: Some(self.inference.clone()),
         };
         let mut synth = Synth::new(settings);
         let mut spans = Vec::new();

@@ -211,3 +211,49 @@ fn waits_between_cut_stacks_of_one_function_break_no_call_in_pieces() {
         ",
     );
 }
+
+/// A wait's stack ends where the unwind information does; a sample's goes on to the generated code that called.
+#[test]
+fn waits_below_generated_code_break_no_call_in_pieces() {
+    check(
+        "
+        s            = ?:0x7 c:work
+        w            = c:work
+        1/a cut      | ssss    ssss    ssss
+        1/a runqueue |     wwww    wwww    wwww
+        ",
+        "
+        a
+          work 0..24
+            work.before_wait.runqueue 0..4
+            wait.runqueue 4..8
+            work.after_wait.runqueue 8..12
+            wait.runqueue 12..16
+            work.after_wait.runqueue 16..20
+            wait.runqueue 20..24
+        ",
+    );
+}
+
+#[test]
+fn a_whole_stack_before_them_does_not_break_what_cut_ones_show() {
+    check(
+        "
+        m            = c:main c:begin
+        s            = c:deep c:deep c:work
+        w            = c:work
+        1/a @        | m
+        1/a cut      |  ssss    ssss    ssss
+        1/a runqueue |      wwww    wwww
+        ",
+        "
+        a
+          work 1..21
+            work.before_wait.runqueue 1..5
+            wait.runqueue 5..9
+            work.after_wait.runqueue 9..13
+            wait.runqueue 13..17
+            work.after_wait.runqueue 17..21
+        ",
+    );
+}

@@ -24,9 +24,14 @@ static const uint64_t WORK_NS = 60000000;
         }
 
 static const ThreadRecord *request;
+static uint64_t asked;
 
-// Writes what a function did: its name is what its span should have.
-static void worked(const char *function, uint64_t start) { truth(function, function, *request, start, now_ns()); }
+// Writes what a function did: its name is what its span should have. And how long it took to get there.
+static void worked(const char *function, uint64_t start) {
+    char facts[64];
+    snprintf(facts, sizeof facts, "{\"reached_ns\": %lu}", start - asked);
+    truth(function, function, *request, start, now_ns(), facts);
+}
 
 static void *is_born_and_dies(void *) {
     spin(100000);
@@ -206,6 +211,7 @@ int main(int argc, char **argv) {
             for (int left = atoi(line); left > 0; left--) {
                 Span span;
                 request = &span.record;
+                asked = now_ns();
                 mode.run();
             }
             printf("done\n");

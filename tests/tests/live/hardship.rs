@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use crate::scene::{self, Scene};
 
+/// How long it takes at the most to get to the last pages of a stack, undisturbed.
+const REACHED_NS: f64 = 1e6;
 /// Requests of each kind.
 const COUNT: usize = 12;
 
@@ -43,6 +45,11 @@ fn check_names(scene: &Scene, names: &[&str]) {
 
 /// The work of most requests has its span, and `also` is all else that may have one.
 fn check(mode: &str, also: &[&str]) {
+    check_those(mode, also, |_| true);
+}
+
+/// The same of those requests that can be asked for it, of which there must be many.
+fn check_those(mode: &str, also: &[&str], can_be_asked: fn(&Call) -> bool) {
     let Some(_turn) = require_bpf(mode) else {
         return;
     };
@@ -53,10 +60,16 @@ fn check(mode: &str, also: &[&str]) {
         let mut spans = scene.outcome.spans.iter();
         spans.any(|span| function(span) == work && span.trace_id == call.trace_id)
     };
-    let found = scene.calls.iter().filter(has_span).count();
-    eprintln!("  {found} of {} calls of {work}", scene.calls.len());
     assert_eq!(scene.calls.len(), COUNT);
-    assert!(found * 10 >= COUNT * 9, "{}", scene.outcome.stderr);
+    let asked: Vec<&Call> = scene
+        .calls
+        .iter()
+        .filter(|call| can_be_asked(call))
+        .collect();
+    let found = asked.iter().copied().filter(has_span).count();
+    eprintln!("  {found} of {} calls of {work}", asked.len());
+    assert!(asked.len() * 2 >= COUNT, "{asked:#?}");
+    assert!(found * 10 >= asked.len() * 9, "{}", scene.outcome.stderr);
 }
 
 #[test]
@@ -84,9 +97,13 @@ fn code_without_unwind_information() {
     check("assembly", &[]);
 }
 
+/// A request that got no CPU on its way down is seen there, in a recursion whose stacks are cut at any depth: that looks
+/// like a loop, in which nothing is named.
 #[test]
 fn the_last_pages_of_a_stack() {
-    check("deep", &["deep"]);
+    check_those("deep", &["deep"], |call| {
+        call.number("reached_ns") < Some(REACHED_NS)
+    });
 }
 
 #[test]

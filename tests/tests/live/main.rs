@@ -5,6 +5,7 @@
 
 mod attributes;
 mod births;
+mod bounds;
 mod cuda;
 mod engine;
 mod examples;

@@ -6,6 +6,7 @@ use hotspan_tests::{
     collector::Receiver,
     judge::{Case, Verdict, judge, span_for},
     load::{self, quantile},
+    native_clock::{Distances, stamped},
     otlp::Span,
     service::Options,
     truth::Call,
@@ -14,8 +15,7 @@ use hotspan_tests::{
 /// Calls from this length on must have a span.
 const EXPECT_FROM_NS: u64 = 1_000_000;
 
-/// Parents at 8 requests at once; bounds there, and one at a time, where the service's own clock does
-/// not also count its wait for the interpreter's lock.
+/// Parents at 8 requests at once; bounds there, and one at a time.
 pub fn run(requests: usize) -> Result<()> {
     report(requests, 8)?;
     report(requests / 5, 1)
@@ -25,6 +25,7 @@ pub fn run(requests: usize) -> Result<()> {
 struct Measured {
     verdict: Verdict,
     solver: SolverTimer,
+    native_clock: Distances,
 }
 
 /// How far lengths of `cpsat.solve` lie from those that the solver's own C++ timer gives, and how far those
@@ -80,6 +81,7 @@ impl SolverTimer {
 fn measure(requests: usize, at_once: usize) -> Result<Measured> {
     let receiver = Receiver::start()?;
     let service = Options {
+        stamps: true,
         exports_to: Some(receiver.endpoint()),
         ..Options::default()
     }
@@ -97,6 +99,7 @@ fn measure(requests: usize, at_once: usize) -> Result<Measured> {
             expect_from_ns: EXPECT_FROM_NS,
         }),
         solver: SolverTimer::compare(&outcome.spans, &calls),
+        native_clock: Distances::of(&stamped(&outcome.spans, &calls)),
     })
 }
 
@@ -108,6 +111,13 @@ fn report(requests: usize, at_once: usize) -> Result<()> {
         verdict.summary()
     );
     println!("    calls that have a span: {}", verdict.found_by_name());
+    println!(
+        "    bounds above are by Python's clock, which is read when the interpreter's lock is held again"
+    );
+    println!(
+        "    by the clock right around the native solve: {}",
+        measured.native_clock.summary()
+    );
     println!("    {}", measured.solver.summary()?);
     for complaint in verdict.complaints().iter().take(20) {
         println!("    {complaint}");

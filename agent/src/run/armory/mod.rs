@@ -249,9 +249,9 @@ impl Armory {
     ) -> Result<BTreeSet<u32>, KernelError> {
         let mut links = BTreeSet::new();
         for entry in self.entries.values_mut() {
-            let mapped = self.places.get(&entry.link.place);
-            let is_mapped = mapped.is_some_and(|mapped| mapped.unseen == 0);
-            if is_mapped && entry.paused_until.is_some_and(|until| until <= now) {
+            let is_due = entry.paused_until.is_some_and(|until| until <= now);
+            let is_mapped = |mapped: &Mapped| mapped.unseen == 0;
+            if is_due && self.places.get(&entry.link.place).is_some_and(is_mapped) {
                 entry.paused_until = None;
                 entry.since = now;
                 links.insert(entry.link.clone());

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use hotspan_common::MAX_READS;
 
 use super::{
+    Source,
     error::CatalogueError,
     reads::ReadRule,
-    rules::Source,
     schema::{Region, Role},
     slots::Slots,
 };

@@ -6,8 +6,8 @@ use hotspan_synth::region::{AttributeRule, Condition, FailureRule, ValueRule};
 use toml::Spanned;
 
 use super::{
+    Source,
     error::CatalogueError,
-    rules::Source,
     schema::{self, Attribute, Failure, Value},
     slots::{Class, Slots},
 };

@@ -1,10 +1,10 @@
 //! The catalogue that is built into the binary.
 
-use super::rules::Source;
+use super::Source;
 
 macro_rules! shipped {
     ($($file:literal),+ $(,)?) => {
-        &[$(($file, include_str!(concat!("../../catalogue/", $file)))),+]
+        &[$(($file, include_str!(concat!("../../../catalogue/", $file)))),+]
     };
 }
 

@@ -3,12 +3,12 @@
 use regex::bytes::Regex;
 use semver::Version;
 
-use super::{error::CatalogueError, reads::hexadecimal, rules::Source, schema};
+use super::{Source, error::CatalogueError, reads::hexadecimal, schema};
 use crate::object::{BuildId, Image, constant};
 
 /// How a library's version is known. The first way that gives an answer counts.
 #[derive(Debug, Default)]
-pub(super) struct VersionRule {
+pub(in crate::catalogue) struct VersionRule {
     build_ids: Vec<(String, Version)>,
     pub functions: Vec<String>,
     pub text_function: Option<String>,
@@ -53,7 +53,7 @@ impl VersionRule {
     }
 
     /// The version of the library in `image`; `address_of` finds the symbols that the rule names.
-    pub(super) fn find(
+    pub(in crate::catalogue) fn find(
         &self,
         image: &Image,
         build_id: Option<&BuildId>,

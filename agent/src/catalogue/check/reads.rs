@@ -4,8 +4,8 @@ use hotspan_common::{Base, MAX_HOPS, ReadSpec, ReadWhen, ValueKind};
 use semver::{Version, VersionReq};
 
 use super::{
+    Source,
     error::CatalogueError,
-    rules::Source,
     schema::{From, Kind, Read, When},
     slots::{Class, Slots},
 };
@@ -13,7 +13,7 @@ use crate::object::BuildId;
 
 /// One read, with the gates that must hold for it.
 #[derive(Clone, Debug)]
-pub(super) struct ReadRule {
+pub(in crate::catalogue) struct ReadRule {
     pub slot: String,
     spec: ReadSpec,
     /// A getter whose offset is the last one.
@@ -61,7 +61,7 @@ impl ReadRule {
     }
 
     /// Number of the slot that it fills.
-    pub(super) fn number(&self) -> u32 {
+    pub(in crate::catalogue) fn number(&self) -> u32 {
         self.spec.slot
     }
 
@@ -76,7 +76,7 @@ impl ReadRule {
     }
 
     /// What to read in this build, if the gates hold and `getter_offset` knows the getter.
-    pub(super) fn resolve(
+    pub(in crate::catalogue) fn resolve(
         &self,
         version: Option<&Version>,
         build_id: Option<&BuildId>,

@@ -2,10 +2,13 @@
 
 use std::{io, path::Path};
 
-use super::{found::FoundRegion, meaning::Meaning};
-use crate::object::{
-    Image, Links, OpenError, SymbolTable, Unwind,
-    exits::{self, Function, Refusal, Searched, shadow_stacks},
+use super::found::FoundRegion;
+use crate::{
+    catalogue::meaning::Meaning,
+    object::{
+        Image, Links, OpenError, SymbolTable, Unwind,
+        exits::{self, Function, Refusal, Searched, shadow_stacks},
+    },
 };
 
 /// Calls shorter than this are not sent: sampling makes no span of less either, and a loop of brief

@@ -7,17 +7,17 @@ use hotspan_synth::region::{AttributeRule, Stage, ValueRule};
 use toml::Spanned;
 
 use super::{
-    anchors::{self, Anchor},
+    Source,
+    anchor::{self, Anchor},
     attributes, devices,
     error::CatalogueError,
     folds,
-    meaning::{Meaning, RegionRole},
     numbering::Numbering,
     reads::ReadRule,
-    rules::Source,
     schema::{self, Region, Role},
     slots::Slots,
 };
+use crate::catalogue::meaning::{Meaning, RegionRole};
 
 /// Crossings shorter than this are counted, not emitted, unless the region says otherwise.
 const DEFAULT_MIN_NS: u64 = 100_000;
@@ -26,7 +26,7 @@ pub const DEFAULT_MAX_RATE: u32 = 2_000;
 
 /// One region.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(in crate::catalogue) struct Rule {
     pub library: usize,
     pub name: String,
     pub reads: Vec<ReadRule>,
@@ -183,7 +183,7 @@ pub(super) fn check_name(source: &Source, name: &Spanned<String>) -> Result<(), 
                 .bytes()
                 .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     };
-    let text = anchors::with_class(name.get_ref());
+    let text = anchor::with_class(name.get_ref());
     if text.split('.').count() >= 2 && text.split('.').all(part) {
         return Ok(());
     }
@@ -233,4 +233,16 @@ fn flags(source: &Source, region: &Region) -> Result<u32, CatalogueError> {
         flags |= RegionFlags::OUTERMOST;
     }
     Ok(flags)
+}
+
+impl From<Role> for RegionRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Span => Self::Span,
+            Role::Worker => Self::Worker,
+            Role::SpanEvent => Self::SpanEvent,
+            Role::Tally => Self::Tally,
+            Role::Note => Self::Note,
+        }
+    }
 }

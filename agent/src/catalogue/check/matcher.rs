@@ -4,12 +4,18 @@ use std::collections::HashMap;
 
 use regex::bytes::{Regex, RegexSet};
 
-use super::{error::CatalogueError, rules::Source, schema::Region, version::VersionRule};
+use super::{Source, error::CatalogueError, schema::Region, version::VersionRule};
 use crate::symbolize;
+
+/// The C++ runtime's function that ends the unwinding: the catch probe's place.
+pub(in crate::catalogue) const BEGIN_CATCH: &str = "__cxa_begin_catch";
+/// The dynamic loader's function that debuggers watch (`link.h`: `r_brk`): glibc and musl call it before
+/// and after a change of what is mapped.
+pub(in crate::catalogue) const LOADED: &str = "_dl_debug_state";
 
 /// What a symbol is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::catalogue) enum Wanted {
     /// The rule with this index.
     Region(usize),
     /// A symbol that a library's version is read from, or that is asked for by its name.
@@ -18,7 +24,7 @@ pub(super) enum Wanted {
 
 /// All wishes.
 #[derive(Debug)]
-pub(super) struct Matcher {
+pub(in crate::catalogue) struct Matcher {
     exact: HashMap<Vec<u8>, Vec<Wanted>>,
     patterns: RegexSet,
     pattern_rules: Vec<Candidate>,
@@ -34,7 +40,7 @@ struct Candidate {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct MatcherBuilder {
+pub(in crate::catalogue) struct MatcherBuilder {
     exact: HashMap<Vec<u8>, Vec<Wanted>>,
     patterns: Vec<String>,
     pattern_rules: Vec<Candidate>,
@@ -50,7 +56,7 @@ impl Matcher {
     }
 
     /// What the symbol is wanted for; most often nothing.
-    pub(super) fn wanted(&self, symbol: &[u8]) -> Vec<Wanted> {
+    pub(in crate::catalogue) fn wanted(&self, symbol: &[u8]) -> Vec<Wanted> {
         let mut wanted = self.exact.get(symbol).cloned().unwrap_or_default();
         let fragment = is_fragment(symbol);
         if is_cold(symbol) {

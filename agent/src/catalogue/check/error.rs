@@ -4,7 +4,7 @@ use std::{fmt, ops::Range};
 
 use toml::Spanned;
 
-use super::rules::Source;
+use super::Source;
 
 /// An error in a catalogue file. Displays as `FILE:LINE: REASON`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,29 +1,37 @@
-//! The catalogue applied to one object file.
+//! Rules to regions: the catalogue applied to one object file.
+
+mod anchored;
+mod cache;
+mod found;
+mod hot;
+mod report;
+mod scan;
+mod stacks;
 
 use std::{collections::HashMap, io, path::Path};
 
 use hotspan_common::MAX_READS;
 use semver::Version;
 
-use super::{
-    Catalogue,
-    anchors::Found,
+pub use self::{
+    anchored::BrokenAnchor,
+    cache::{Analysed, AnalysisCache},
     found::{FoundRegion, RefusedBecause, RefusedRegion},
+    hot::{HotFunction, NotProbed},
+    report::{ObjectReport, RegionLine, Report, State},
+};
+use self::{
+    anchored::Found,
+    scan::{Hit, Scan},
+};
+use super::{
+    check::{BEGIN_CATCH, Catalogue, LOADED, Rule},
     meaning::RegionRole,
-    rule::Rule,
-    scan::{self, Hit, Scan},
-    stacks,
 };
 use crate::object::{
     BuildId, Image, Links, OpenError, SymbolTable, Unwind, constant,
     exits::{self, Exits, Function, Refusal, Searched},
 };
-
-/// The C++ runtime's function that ends the unwinding: the catch probe's place.
-pub(super) const BEGIN_CATCH: &str = "__cxa_begin_catch";
-/// The dynamic loader's function that debuggers watch (`link.h`: `r_brk`): glibc and musl call it before
-/// and after a change of what is mapped.
-pub(super) const LOADED: &str = "_dl_debug_state";
 
 /// What the catalogue finds in an object.
 #[derive(Clone, Debug, Default)]
@@ -127,7 +135,7 @@ impl Catalogue {
                 continue;
             }
             let links = links.get_or_insert_with(|| Links::load(image));
-            match anchor.find(index, rule, image, links) {
+            match anchored::find(anchor, index, rule, image, links) {
                 Found::Nothing => {}
                 Found::Hits(found) => hits.extend(found),
                 Found::Broken(reason) => analysis.refused.push(RefusedRegion {

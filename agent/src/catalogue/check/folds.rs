@@ -6,10 +6,9 @@ use hotspan_synth::region::{AttributeRule, FoldRule, Opening, Rate};
 use toml::Spanned;
 
 use super::{
-    attributes,
+    Source, attributes,
     error::CatalogueError,
     rule,
-    rules::Source,
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };

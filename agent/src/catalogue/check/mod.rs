@@ -1,17 +1,32 @@
-//! The checked catalogue: files merged, slots and groups numbered.
+//! Files to rules: each checked, merged with the others, slots and groups numbered.
+
+mod anchor;
+mod attributes;
+mod devices;
+mod error;
+mod folds;
+mod matcher;
+mod numbering;
+mod reads;
+mod rule;
+mod schema;
+mod shipped;
+mod slots;
+mod version;
 
 use std::path::PathBuf;
 
 use glob::Pattern;
 
-use super::{
-    analysis::{BEGIN_CATCH, LOADED},
-    error::CatalogueError,
-    matcher::Matcher,
+pub(in crate::catalogue) use self::{
+    anchor::{Anchor, CLASS},
+    matcher::{BEGIN_CATCH, LOADED, Matcher, Wanted},
+    rule::Rule,
+};
+pub use self::{error::CatalogueError, rule::DEFAULT_MAX_RATE};
+use self::{
     numbering::Numbering,
-    rule::{self, Rule},
     schema::{File, Region},
-    shipped,
     version::VersionRule,
 };
 

@@ -5,8 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Analysis, FoundRegion, RefusedRegion, RegionRole};
-use crate::object::exits::{Execution, ExitPoint};
+use super::{Analysis, FoundRegion, RefusedRegion};
+use crate::{
+    catalogue::RegionRole,
+    object::exits::{Execution, ExitPoint},
+};
 
 /// Over all objects of a target. Displays as a table; serializes for machines.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -4,8 +4,11 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use lru::LruCache;
 
-use super::{Analysis, Catalogue};
-use crate::object::{FileId, FileKey, Image, OpenError};
+use super::Analysis;
+use crate::{
+    catalogue::Catalogue,
+    object::{FileId, FileKey, Image, OpenError},
+};
 
 /// What is in a file.
 #[derive(Clone, Debug)]

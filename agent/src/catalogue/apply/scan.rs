@@ -5,11 +5,8 @@ use std::{
     ops::Range,
 };
 
-use super::{
-    matcher::{Matcher, Wanted},
-    rule::Rule,
-};
 use crate::{
+    catalogue::check::{Matcher, Rule, Wanted},
     object::{Symbol, SymbolKind, SymbolTable},
     symbolize,
 };

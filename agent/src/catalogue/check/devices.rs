@@ -5,33 +5,14 @@ use hotspan_synth::region::{MemoryEffect, MemoryRule};
 use toml::Spanned;
 
 use super::{
+    Source,
     error::CatalogueError,
     reads,
     rule::check_name,
-    rules::Source,
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };
-
-/// What a tally's entries are counted by: the register, and the attribute's key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CountBy {
-    /// One of the first two arguments.
-    pub from: Base,
-    /// Attribute key.
-    pub key: String,
-}
-
-/// Where a step for several sequences has its arguments: bytes from the stack pointer at the entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Members {
-    /// The number of tokens.
-    pub count: u16,
-    /// Pointers to the sequences of each.
-    pub list: u16,
-    /// Whether a result of each is wanted.
-    pub wanted: u16,
-}
+use crate::catalogue::meaning::{CountBy, Members};
 
 /// Checks where a step says whom it serves.
 pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members>, CatalogueError> {

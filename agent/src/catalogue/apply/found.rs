@@ -6,11 +6,11 @@ use hotspan_synth::{
     region::{Region, Role},
 };
 
-use super::{
-    anchors::BrokenAnchor,
-    meaning::{Meaning, RegionRole},
+use super::anchored::BrokenAnchor;
+use crate::{
+    catalogue::meaning::{Meaning, RegionRole},
+    object::exits::{ExitPoint, Exits, Refusal, shadow_stacks},
 };
-use crate::object::exits::{ExitPoint, Exits, Refusal, shadow_stacks};
 
 /// A region that can be armed. Offsets are file offsets, as uprobes want them.
 #[derive(Clone, Debug)]
