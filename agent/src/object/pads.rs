@@ -4,8 +4,10 @@ use gimli::{EndianSlice, LittleEndian, Pointer, Reader as _, constants as dw, re
 
 use super::{image::Image, unwind::Unwind};
 
-/// The largest exception table that is read; a call site takes four bytes or more.
-const MAX_TABLE: u64 = 1 << 20;
+/// Bytes of three encodings and two numbers.
+const MAX_HEADER: u64 = 3 + 2 * 10;
+/// The longest list of call sites that is read, in bytes; each takes four or more.
+const MAX_SITES: u64 = 1 << 20;
 
 /// The addresses of all landing pads of the function or fragment around `address`, and where it ends; `None` if its
 /// exception table can't be read. (`.gcc_except_table`: "Exception Handling Tables" of the Itanium C++ ABI's
@@ -20,12 +22,24 @@ pub fn landing_pads(image: &Image, unwind: &Unwind, address: u64) -> Option<(Vec
         Some(Pointer::Direct(table)) => table,
         Some(Pointer::Indirect(_)) => return None,
     };
-    let bytes = image.bytes_at(table, MAX_TABLE).ok()?;
-    Some((parse(&bytes, start)?, end))
+    let header = header(image, table)?;
+    let sites = image.bytes_at(header.sites, header.len).ok()?;
+    Some((pads(&sites, header.encoding, start)?, end))
 }
 
-fn parse(bytes: &[u8], start: u64) -> Option<Vec<u64>> {
-    let mut table = EndianSlice::new(bytes, LittleEndian);
+/// What stands before the call sites.
+struct Header {
+    /// How numbers in them are written.
+    encoding: dw::DwEhPe,
+    /// Their address.
+    sites: u64,
+    /// Their length in bytes.
+    len: u64,
+}
+
+fn header(image: &Image, address: u64) -> Option<Header> {
+    let bytes = image.bytes_at(address, MAX_HEADER).ok()?;
+    let mut table = EndianSlice::new(&bytes, LittleEndian);
     // The base of the pads: what is omitted is the function's start. No compiler writes another.
     if dw::DwEhPe(table.read_u8().ok()?) != dw::DW_EH_PE_omit {
         return None;
@@ -34,8 +48,17 @@ fn parse(bytes: &[u8], start: u64) -> Option<Vec<u64>> {
         table.read_uleb128().ok()?;
     }
     let encoding = dw::DwEhPe(table.read_u8().ok()?);
-    let len = usize::try_from(table.read_uleb128().ok()?).ok()?;
-    let mut sites = table.split(len).ok()?;
+    let len = table.read_uleb128().ok()?;
+    let sites = address + (bytes.len() - table.len()) as u64;
+    (len <= MAX_SITES).then_some(Header {
+        encoding,
+        sites,
+        len,
+    })
+}
+
+fn pads(bytes: &[u8], encoding: dw::DwEhPe, start: u64) -> Option<Vec<u64>> {
+    let mut sites = EndianSlice::new(bytes, LittleEndian);
     let mut pads = Vec::new();
     while !sites.is_empty() {
         let (_start, _len) = (number(&mut sites, encoding)?, number(&mut sites, encoding)?);
