@@ -7,8 +7,8 @@ use iced_x86::FlowControl;
 use super::{
     Searched,
     callees::{Call, Calls},
-    early::Stays,
     listing::{self, Listing},
+    ways::Stays,
 };
 
 /// The ways through a function from one instruction to the next.

@@ -23,33 +23,13 @@ use super::{
     cycles, epilogue,
     listing::{self, Listing},
     sweep::{self, Condition},
+    ways::{Kept, Point, Stays, Ways},
 };
 use crate::object::exits::Searched;
 
 /// Conditional jumps that a function may have for exits: a call may pass all of them before it leaves by the last, and
 /// that many cost as much as one single step.
 const MAX_CONDITIONAL: usize = 8;
-
-/// Why a `ret` is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// Code runs on into the straight code before it.
-    Continued(u64),
-    /// A call that may take long does.
-    LongCall(u64),
-    /// A jump leads there that the kernel single-steps, or whose condition is no flag.
-    Stepped(u64),
-    /// It can be reached in ways that no jump tells of.
-    Entered(u64),
-    /// The stack pointer does not follow from `rsp` or `rbp`.
-    UnknownSp(u64),
-    /// The point is passed again and again.
-    Loop(u64),
-    /// More points than are worth it.
-    TooMany,
-    /// The same point is two exits with different stack pointers.
-    Conflict(u64),
-}
 
 /// What is known of a function besides its instructions.
 pub(super) struct Known<'a> {
@@ -59,53 +39,6 @@ pub(super) struct Known<'a> {
     pub entries: BTreeSet<u64>,
     /// What jumps out of the listing lead to.
     pub callees: &'a BTreeSet<u64>,
-}
-
-/// A point in the making: the stack pointer where it leaves by jumping, and by going on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ways {
-    jumping: Option<ReturnSp>,
-    going_on: Option<ReturnSp>,
-}
-
-impl Ways {
-    /// Whether the point leaves in one case and stays in the other; then which of both stays.
-    pub(super) fn staying(self) -> Option<Stays> {
-        match (self.jumping, self.going_on) {
-            (Some(_), None) => Some(Stays::GoingOn),
-            (None, Some(_)) => Some(Stays::Jumping),
-            _ => None,
-        }
-    }
-
-    fn sp(self) -> Option<ReturnSp> {
-        match (self.jumping, self.going_on) {
-            (Some(one), Some(other)) => (one == other).then_some(one),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn and(self, other: Self) -> Option<Self> {
-        let ways = Self {
-            jumping: self.jumping.or(other.jumping),
-            going_on: self.going_on.or(other.going_on),
-        };
-        ways.sp().map(|_| ways)
-    }
-}
-
-/// What a conditional jump does that does not leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stays {
-    Jumping,
-    GoingOn,
-}
-
-/// A point that leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Point {
-    pub condition: u8,
-    pub sp: ReturnSp,
 }
 
 /// Whether all ways through the instructions are known, but for what `Known` tells.

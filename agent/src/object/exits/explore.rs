@@ -6,13 +6,14 @@ use std::{
 };
 
 use hotspan_common::ReturnSp;
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic};
 
 use super::{
     Execution, ExitPoint, Exits, Function, Searched, callees, early,
     listing::{self, Listing},
+    probes::{entry_probe, instruction_at, probeable},
     refusal::{MAX_LEVELS, Refusal},
     sweep::{self, Condition, Leave},
+    ways::Point,
 };
 use crate::object::{
     links::{self, Link},
@@ -84,7 +85,7 @@ impl<'a> Explorer<'a> {
         }
         let points = self.points.iter().map(|(&at, &condition)| {
             let sp = ReturnSp::HERE;
-            (at, early::Point { condition, sp })
+            (at, Point { condition, sp })
         });
         Ok(Exits {
             entry_offset: probeable(self.searched, self.probe)?,
@@ -96,9 +97,9 @@ impl<'a> Explorer<'a> {
 
     fn placed(
         &self,
-        points: impl IntoIterator<Item = (u64, early::Point)>,
+        points: impl IntoIterator<Item = (u64, Point)>,
     ) -> Result<Vec<ExitPoint>, Refusal> {
-        let place = |(address, point): (u64, early::Point)| {
+        let place = |(address, point): (u64, Point)| {
             let instruction = instruction_at(self.searched, address);
             Ok(ExitPoint {
                 file_offset: probeable(self.searched, address)?,
@@ -111,14 +112,14 @@ impl<'a> Explorer<'a> {
     }
 
     /// The exits that can stand for `ret`s, if there are any.
-    fn early(&self) -> Option<BTreeMap<u64, early::Point>> {
+    fn early(&self) -> Option<BTreeMap<u64, Point>> {
         let (points, _) = self.replaced()?;
         points.keys().ne(self.points.keys()).then_some(points)
     }
 
     /// The `ret`s for which nothing can stand, and why; `None` if the function can't be followed so far.
     #[cfg(test)]
-    pub(super) fn kept(mut self) -> Option<Vec<early::Kept>> {
+    pub(super) fn kept(mut self) -> Option<Vec<super::ways::Kept>> {
         while let Some(piece) = self.pending.pop() {
             self.search(&piece).ok()?;
         }
@@ -308,19 +309,6 @@ pub(super) fn entry_only(searched: &Searched<'_>, entry: u64) -> Result<Exits, R
     })
 }
 
-/// The file offset of an instruction that the kernel can put a breakpoint on. It refuses lock
-/// and segment prefixes (`is_prefix_bad` in `arch/x86/kernel/uprobes.c`).
-fn probeable(searched: &Searched<'_>, address: u64) -> Result<u64, Refusal> {
-    let image = searched.image;
-    let offset = image.code_offset(address).ok_or(Refusal::NoCode(address))?;
-    let bytes = image.bytes_at(address, 1).unwrap_or_default();
-    match bytes.first() {
-        None => Err(Refusal::NoCode(address)),
-        Some(0x26 | 0x2e | 0x36 | 0x3e | 0xf0) => Err(Refusal::Unprobeable(address)),
-        Some(_) => Ok(offset),
-    }
-}
-
 /// The unwind entry of the piece at hand: looked up once.
 #[derive(Default)]
 struct Rows {
@@ -340,28 +328,6 @@ impl Rows {
     }
 }
 
-fn instruction_at(searched: &Searched<'_>, address: u64) -> Option<Instruction> {
-    let bytes = searched.image.bytes_at(address, 16).ok()?;
-    Some(Decoder::with_ip(64, &bytes, address, DecoderOptions::NONE).decode())
-}
-
 fn bounds_at(searched: &Searched<'_>, address: u64) -> Option<Range<u64>> {
     searched.unwind.and_then(|unwind| unwind.bounds_at(address))
-}
-
-fn entry_probe(searched: &Searched<'_>, entry: u64) -> Result<u64, Refusal> {
-    let bytes = searched
-        .image
-        .bytes_at(entry, 16)
-        .map_err(|_| Refusal::NoCode(entry))?;
-    let mut decoder = Decoder::with_ip(64, &bytes, entry, DecoderOptions::NONE);
-    if decoder.decode().code() != Code::Endbr64 {
-        return Ok(entry);
-    }
-    let second = decoder.decode();
-    Ok(if second.mnemonic() == Mnemonic::Push {
-        second.ip()
-    } else {
-        entry
-    })
 }

@@ -27,9 +27,11 @@ mod early;
 mod epilogue;
 mod explore;
 mod listing;
+mod probes;
 mod refusal;
 pub mod shadow_stacks;
 mod sweep;
+mod ways;
 
 use std::ops::Range;
 

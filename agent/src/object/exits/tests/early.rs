@@ -5,7 +5,7 @@ use std::path::Path;
 use hotspan_common::ReturnSp;
 
 use super::{build, with_searched};
-use crate::object::exits::{Execution, Exits, early::Kept, explore::Explorer, find};
+use crate::object::exits::{Execution, Exits, explore::Explorer, find, ways::Kept};
 
 fn search(object: &Path, name: &str) -> (Exits, Option<Vec<Kept>>) {
     with_searched(object, name, |searched, function| {
