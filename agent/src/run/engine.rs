@@ -29,15 +29,11 @@ use super::{
     promoting::Promoting,
     resolver::Outcomes,
     sampling::Sampling,
-    say,
     surveyor::Surveyor,
     targets::{Targets, Watched},
     translate,
 };
-use crate::{
-    kernel::{Control, Kernel, Woken},
-    target::Process,
-};
+use crate::kernel::{Control, Kernel, Woken};
 
 /// Between two turns at the rings.
 const TURN: Duration = Duration::from_millis(100);
@@ -73,7 +69,7 @@ pub struct Engine {
     pub(super) densities: Densities,
     pub(super) surveyor: Surveyor,
     ends: mpsc::Receiver<u32>,
-    tell_end: mpsc::Sender<u32>,
+    pub(super) tell_end: mpsc::Sender<u32>,
     turns: u32,
     pub(super) attached: bool,
 }
@@ -103,34 +99,6 @@ impl Engine {
             turns: 0,
             attached: false,
         }
-    }
-
-    /// Begins to watch a process: its events are followed at once, its regions armed when they are
-    /// found. `descends`: from another one.
-    ///
-    /// # Errors
-    /// The kernel's maps are full, or the recording cannot be written.
-    pub fn adopt(&mut self, process: Arc<Process>, descends: bool) -> anyhow::Result<()> {
-        let target = self.watch(process, true)?;
-        self.descends(target, descends);
-        self.survey(target);
-        self.look(target);
-        Ok(())
-    }
-
-    /// Begins to follow a process's events. Returns what the kernel's events call it.
-    pub(super) fn watch(
-        &mut self,
-        process: Arc<Process>,
-        is_asked_for: bool,
-    ) -> anyhow::Result<u32> {
-        let target = process.root_pid()?;
-        let watched = Watched::new(process, is_asked_for);
-        self.kernel.set_target(target, watched.wire)?;
-        self.watch_end(target, Arc::clone(&watched.process));
-        self.sampling.adopt(target, &watched.process);
-        self.targets.insert(target, watched);
-        Ok(target)
     }
 
     /// Runs until `stop` is ready, probes have been armed for as long as it `lasts`, or no target is left.
@@ -244,7 +212,7 @@ impl Engine {
 
     /// What the kernel has sent up to now, in order, and, if that was all, the news that it was. A
     /// flood is taken in over several turns, so that it leaves the engine its other work.
-    fn take_in(&mut self) -> anyhow::Result<()> {
+    pub(super) fn take_in(&mut self) -> anyhow::Result<()> {
         // Read before the rings: what happened up to here is in them.
         let now = clock::now();
         self.sampling.take_in(&mut self.kernel);
@@ -393,68 +361,6 @@ impl Engine {
         let (target, region) = (TargetId(event.tgid), RegionId(event.region));
         self.pipeline.feed(Event::Paused { target, region })?;
         Ok(())
-    }
-
-    /// A target's child, or what it has become. One that has ended already, or that cannot be
-    /// traced, is left alone.
-    fn found(&mut self, target: u32, is_asked_for: bool) -> anyhow::Result<()> {
-        match Process::open(target) {
-            Ok(process) => {
-                self.watch(Arc::new(process), is_asked_for)?;
-                self.survey(target);
-                self.look(target);
-                Ok(())
-            }
-            Err(reason) => {
-                if is_asked_for {
-                    say::error("cannot be traced any longer", &reason);
-                }
-                self.arming.armory.release(target);
-                Ok(self.kernel.remove_target(target)?)
-            }
-        }
-    }
-
-    /// Another program runs in the process: what was known belongs to the old one.
-    fn executed(&mut self, target: u32) -> anyhow::Result<()> {
-        self.take_in()?;
-        self.arming.armory.executed(target);
-        let old = self.targets.remove(&target);
-        let was_asked_for = old.as_ref().is_some_and(|old| old.is_asked_for);
-        self.found(target, was_asked_for)?;
-        self.descends(target, old.is_none_or(|old| old.descends));
-        Ok(())
-    }
-
-    fn descends(&mut self, target: u32, descends: bool) {
-        if let Some(watched) = self.targets.get_mut(&target) {
-            watched.descends = descends;
-        }
-    }
-
-    fn ended(&mut self, target: u32) -> anyhow::Result<()> {
-        let is_running = |watched: &Watched| watched.process.is_running();
-        if self.targets.get(&target).is_some_and(is_running) {
-            // The news is of a process that had this id before, or of what ran in it before an exec.
-            return Ok(());
-        }
-        self.take_in()?;
-        self.arming.armory.release(target);
-        self.targets.remove(&target);
-        self.sampling.forget(target);
-        self.densities.forget(target);
-        self.promoting.forget(target);
-        self.kernel.remove_target(target)?;
-        Ok(())
-    }
-
-    fn watch_end(&self, target: u32, process: Arc<Process>) {
-        let tell = self.tell_end.clone();
-        tokio::spawn(async move {
-            // A descriptor that cannot be polled is treated as an end: `ended` looks again.
-            let _ = process.ended().await;
-            let _ = tell.send(target).await;
-        });
     }
 }
 

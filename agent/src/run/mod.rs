@@ -8,6 +8,7 @@ mod density;
 mod discovery;
 mod engine;
 mod intake;
+mod lives;
 mod onlooker;
 mod pace;
 mod pipeline;
