@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod export;
 pub mod kernel;
 pub mod object;
+mod readiness;
 pub mod recording;
 pub mod run;
 pub mod stack;

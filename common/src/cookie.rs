@@ -57,7 +57,76 @@ impl ReturnSp {
     }
 }
 
-/// The attach cookie: region in the low 16 bits, then the stack pointer, the kind, the condition, the generation.
+/// Where a function's result is at an exit: in a register, or it is a small number that the code behind the exit puts
+/// into `rax`. The low four bits are the register's place in the kernel's `pt_regs`, in words, or that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResultAt(u8);
+
+impl ResultAt {
+    const BITS: u32 = 6;
+    const NUMBER: u8 = 1 << 5;
+    /// Only the low 32 bits count, the others are 0.
+    const HALF: u8 = 1 << 4;
+    const LOW: u8 = Self::HALF - 1;
+    /// `pt_regs` begins with fifteen registers of the program.
+    const WORDS: u8 = 15;
+
+    /// Where it is at the `ret`.
+    pub const RAX: Self = Self(10);
+
+    /// In the register at this place of `pt_regs` (0: `r15`, 14: `rdi`); `None` if none is there.
+    pub const fn register(word: u8) -> Option<Self> {
+        if word < Self::WORDS {
+            Some(Self(word))
+        } else {
+            None
+        }
+    }
+
+    /// This very number; `None` if it does not fit.
+    pub const fn number(number: i64) -> Option<Self> {
+        if number < -8 || number > 7 {
+            return None;
+        }
+        Some(Self(Self::NUMBER | number as u8 & Self::LOW))
+    }
+
+    /// The low 32 bits of it, extended by zeros.
+    #[must_use]
+    pub const fn half(self) -> Self {
+        Self(self.0 | Self::HALF)
+    }
+
+    /// Whether it is in a register.
+    pub const fn is_register(self) -> bool {
+        self.0 & Self::NUMBER == 0
+    }
+
+    /// The register's place in `pt_regs`, in words, if it is in one.
+    #[inline]
+    pub const fn word(self) -> usize {
+        (self.0 & Self::LOW) as usize
+    }
+
+    /// The result, from what that register holds.
+    #[inline]
+    pub const fn of(self, register: u64) -> u64 {
+        let low = 64 - Self::HALF.trailing_zeros();
+        let whole = if self.is_register() {
+            register
+        } else {
+            (((self.0 as u64) << low) as i64 >> low) as u64
+        };
+        if self.0 & Self::HALF == 0 {
+            whole
+        } else {
+            whole as u32 as u64
+        }
+    }
+}
+
+/// The attach cookie, from the low bits on: region (16 bits), stack pointer (16), kind (4), condition (5), result (6),
+/// one bit that is zero, generation (16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cookie {
     /// Index into the regions map.
@@ -68,6 +137,8 @@ pub struct Cookie {
     pub kind: u8,
     /// 0: always. Else 1 + the x86 condition code (0 to 15) under which the instruction leaves.
     pub condition: u8,
+    /// For an exit: where the result is.
+    pub result: ResultAt,
     /// The generation of links that the probe belongs to; see `RegionSpec::generation`.
     pub generation: u16,
 }
@@ -75,13 +146,19 @@ pub struct Cookie {
 const _: () = assert!(crate::MAX_REGIONS <= 1 << 16);
 
 impl Cookie {
+    const KIND: u32 = 32;
+    const CONDITION: u32 = Self::KIND + 4;
+    const RESULT: u32 = Self::CONDITION + 5;
+    const GENERATION: u32 = 48;
+
     /// As `bpf_get_attach_cookie` returns it.
     pub const fn pack(self) -> u64 {
         self.region as u16 as u64
             | (self.sp.0 as u64) << 16
-            | (self.kind as u64) << 32
-            | (self.condition as u64) << 40
-            | (self.generation as u64) << 48
+            | (self.kind as u64) << Self::KIND
+            | (self.condition as u64) << Self::CONDITION
+            | (self.result.0 as u64) << Self::RESULT
+            | (self.generation as u64) << Self::GENERATION
     }
 
     /// The inverse of [`Cookie::pack`].
@@ -89,9 +166,10 @@ impl Cookie {
         Self {
             region: cookie as u16 as u32,
             sp: ReturnSp((cookie >> 16) as u16),
-            kind: (cookie >> 32) as u8,
-            condition: (cookie >> 40) as u8,
-            generation: (cookie >> 48) as u16,
+            kind: (cookie >> Self::KIND) as u8 & 0xf,
+            condition: (cookie >> Self::CONDITION) as u8 & 0x1f,
+            result: ResultAt((cookie >> Self::RESULT) as u8 & ((1 << ResultAt::BITS) - 1)),
+            generation: (cookie >> Self::GENERATION) as u16,
         }
     }
 }

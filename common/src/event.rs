@@ -64,7 +64,7 @@ pub struct CrossingEvent {
     pub runqueue_ns: u64,
     /// While open: the thread's counters at the entry. When sent: blocked, in nanoseconds.
     pub blocked_ns: u64,
-    /// `rax` at the exit: the function's result, unless it is an exit before the `ret`.
+    /// The function's result, where the region reads it.
     pub result: u64,
     /// Bit n: `values[n]` (or the text that marks slot n) was read. Bit 31: [`CrossingEvent::COUNTED`].
     pub valid: u32,

@@ -18,7 +18,7 @@ pub use context::{
     AttributeStore, ContextOutcome, CoroutineLayout, Parent, ParentSource, PythonFramesLayout,
     PythonLayout, StackTop, ThreadContextLayout, TlsKind,
 };
-pub use cookie::{Cookie, PointKind, ReturnSp};
+pub use cookie::{Cookie, PointKind, ResultAt, ReturnSp};
 pub use counters::Counter;
 pub use counts::KeyCounts;
 pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, ThreadEvent};
@@ -28,7 +28,9 @@ pub use sample::{
     Arrival, MAX_SPAN_NAME, PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason,
     SpanText, Suspended, Task, code_checksum,
 };
-pub use thread::{Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState};
+pub use thread::{
+    ACCOUNT_SAVINGS_NS, Account, Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState,
+};
 
 /// Open crossings that one thread can have at once; deeper ones are counted and not followed. A power
 /// of two: the programs bound a slot by a mask.

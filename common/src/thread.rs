@@ -54,6 +54,9 @@ pub struct Target {
     pub dense_per_s: u32,
     /// What a tick of the sampler's timer stands for, in nanoseconds.
     pub tick_ns: u64,
+    /// By so much the next stack of a thread may come later than its ticks say, as the timer is about to slow down, in
+    /// nanoseconds.
+    pub late_ns: u64,
     /// How to read the parent out of CPython.
     pub python: PythonLayout,
     /// How to read Python frames.
@@ -62,6 +65,21 @@ pub struct Target {
     pub coroutines: CoroutineLayout,
     /// How to read the parent out of the thread context record.
     pub thread_context: ThreadContextLayout,
+}
+
+/// What an [`Account`] begins with, and the most that it can save up, in nanoseconds.
+pub const ACCOUNT_SAVINGS_NS: i64 = 60_000_000;
+
+/// What the timer's stacks may still take of a target's time. Key: its process id in the root pid namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What is left, in nanoseconds; less than zero: so much is owed.
+    pub left_ns: i64,
+    /// When that was counted, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub at_ns: u64,
+    /// The target's CPU time since it began, as the ticks tell, in nanoseconds.
+    pub ran_ns: u64,
 }
 
 /// One open crossing: what is to be sent, and what pairs it with its exit.

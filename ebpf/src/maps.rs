@@ -6,8 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use hotspan_common::{
-    Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED, MAX_REGIONS, MAX_TARGETS,
-    MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
+    Account, Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED, MAX_REGIONS,
+    MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
 };
 
 use crate::sampling::{budget::Budget, worker::Worker};
@@ -78,6 +78,11 @@ pub static WORKERS: HashMap<u32, Worker> =
 #[map]
 pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
 
+/// What the timer's stacks may still take of each target's time, by process id.
+#[map]
+pub static ACCOUNTS: HashMap<u32, Account> =
+    HashMap::with_max_entries(MAX_TARGETS as u32, BPF_F_NO_PREALLOC);
+
 /// What each CPU has left for looks at threads that leave it.
 #[map]
 pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
@@ -106,4 +111,4 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::S
 /// Fill level of the crossings ring at which the agent is woken before its next turn.
 pub const WAKE_AT_BYTES: u64 = (CROSSINGS_BYTES / 4) as u64;
 /// The agent is woken before its next turn when the samples ring is full to one part in so many.
-pub const WAKE_SAMPLES_AT_PART: u64 = 4;
+pub const WAKE_SAMPLES_AT_PART: u64 = 2;

@@ -15,7 +15,7 @@ use hotspan_common::{
 use crate::{
     counters::count,
     crossing::{emit, stack},
-    maps::{BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS, WORKERS},
+    maps::{ACCOUNTS, BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS, WORKERS},
     process,
     sampling::{
         wait,
@@ -167,6 +167,7 @@ pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     if group_dead {
         // Most processes are no targets: nothing to remove is the usual case.
         let _ = TARGETS.remove(&tgid);
+        let _ = ACCOUNTS.remove(&tgid);
     }
     let _ = ctx.as_ptr();
     0

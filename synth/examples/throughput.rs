@@ -8,7 +8,7 @@ use hotspan_synth::{
     Limits, Settings, Sink, Synth,
     event::{Crossing, Ending, Event, Parent, ParentRead, ParentSource},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, Region, ValueRule},
+    region::{AttributeRule, Meaning, Region, ValueRule},
     span::Span,
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -88,10 +88,11 @@ fn header(synth: &mut Synth, out: &mut Count) {
             value: ValueRule::Int { slot },
         };
         let function = "operations_research::sat::SolveCpModel";
-        let region = Region {
-            attributes: (0..4).map(int).collect(),
-            ..Region::span(RegionId(id), name, function, "libortools.so.9")
-        };
+        let region =
+            Region::span(RegionId(id), name, function, "libortools.so.9").with_meaning(Meaning {
+                attributes: (0..4).map(int).collect(),
+                ..Meaning::default()
+            });
         synth.handle(Event::Region(region), out);
     }
 }

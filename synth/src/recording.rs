@@ -12,7 +12,7 @@ use crate::{event::Event, settings::Settings, time::KernelTime};
 
 /// The format that is written and read here. It changes with every change that older code would
 /// misread, or by which the same events give other spans.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,6 +19,33 @@ pub struct Region {
     pub function: String,
     /// File name of the object that holds it.
     pub object: String,
+    /// What its crossings mean.
+    pub meaning: Meaning,
+}
+
+impl Region {
+    /// A region each of whose crossings is a span, of which nothing is read.
+    pub fn span(id: RegionId, name: &str, function: &str, object: &str) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            role: Role::Span,
+            function: function.to_owned(),
+            object: object.to_owned(),
+            meaning: Meaning::default(),
+        }
+    }
+
+    /// The same function, of whose crossings this becomes.
+    #[must_use]
+    pub fn with_meaning(self, meaning: Meaning) -> Self {
+        Self { meaning, ..self }
+    }
+}
+
+/// What becomes of a region's crossings, in every object that it is found in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meaning {
     /// Meaning of the value slots, in output order.
     pub attributes: Vec<AttributeRule>,
     /// Results that are errors.
@@ -63,33 +90,6 @@ pub struct Region {
     /// Name of the spans of steps that were made for several sequences at once.
     #[serde(default)]
     pub batch: Option<String>,
-}
-
-impl Region {
-    /// A region each of whose crossings is a span, of which nothing is read.
-    pub fn span(id: RegionId, name: &str, function: &str, object: &str) -> Self {
-        Self {
-            id,
-            name: name.to_owned(),
-            role: Role::Span,
-            function: function.to_owned(),
-            object: object.to_owned(),
-            attributes: Vec::new(),
-            failure: None,
-            only_if: None,
-            event_of: None,
-            cold_start: false,
-            numbered: false,
-            stage: None,
-            fold: None,
-            called: None,
-            on_device: false,
-            memory: None,
-            sequence: None,
-            engine: None,
-            batch: None,
-        }
-    }
 }
 
 /// What a call does to a device's memory. It counts if it returns 0 in `result`.

@@ -7,7 +7,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Crossing, Ending, Event, OpenCrossing, Parent, ParentRead, ParentSource, ThreadEnded},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, FoldRule, Opening, Region, Role, Stage, ValueRule},
+    region::{AttributeRule, FoldRule, Meaning, Opening, Region, Role, Stage, ValueRule},
     span::Span,
     time::{ClockAnchor, KernelTime, UnixTime},
 };
@@ -233,13 +233,16 @@ fn header() -> impl Iterator<Item = Event> {
         let name = format!("test.region_{id}");
         Event::Region(Region {
             role,
-            attributes: vec![text],
-            numbered: id == 0,
-            stage: [Some(Stage::Request), Some(Stage::Forward)]
-                .get(id as usize)
-                .copied()
-                .flatten(),
-            fold: fold(id),
+            meaning: Meaning {
+                attributes: vec![text],
+                numbered: id == 0,
+                stage: [Some(Stage::Request), Some(Stage::Forward)]
+                    .get(id as usize)
+                    .copied()
+                    .flatten(),
+                fold: fold(id),
+                ..Meaning::default()
+            },
             ..Region::span(RegionId(id), &name, "f", "libtest.so")
         })
     });

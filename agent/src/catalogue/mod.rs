@@ -5,15 +5,15 @@
 //! `agent/catalogue/README.md`.
 
 mod apply;
+mod capture;
 mod check;
-mod meaning;
 
 pub use apply::{
     Analysed, Analysis, AnalysisCache, BrokenAnchor, FoundRegion, HotFunction, NotProbed,
     ObjectReport, RefusedBecause, RefusedRegion, RegionLine, Report, State,
 };
+pub use capture::{Capture, Members, RegionRole};
 pub use check::{Catalogue, CatalogueError, DEFAULT_MAX_RATE, Source};
-pub use meaning::{CountBy, Meaning, Members, RegionRole};
 
 #[cfg(test)]
 mod tests;

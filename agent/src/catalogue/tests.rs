@@ -271,11 +271,11 @@ type = \"i32\"";
     let [price, paid] = &analysis.regions[..] else {
         panic!("{analysis:?}");
     };
-    assert_eq!(paid.meaning.role, RegionRole::Note);
+    assert_eq!(paid.capture.role, RegionRole::Note);
     assert!(paid.exits.is_empty());
     assert!(paid.describe(RegionId(1)).is_none());
-    assert_ne!(price.meaning.group, 0);
-    assert_eq!(price.meaning.group, paid.meaning.group);
+    assert_ne!(price.capture.group, 0);
+    assert_eq!(price.capture.group, paid.capture.group);
     assert_ne!(price.reads[0].slot, paid.reads[0].slot);
     let slot = paid.reads[0].slot;
     assert_eq!(price.meaning.attributes[0].value, ValueRule::Int { slot });
@@ -293,7 +293,7 @@ fn a_note_of_a_result_is_taken_at_the_exits() {
     let [minor] = &analysis.regions[..] else {
         panic!("{analysis:?}");
     };
-    assert!(minor.meaning.notes_result);
+    assert!(minor.capture.notes_result);
     assert_eq!(minor.exits.len(), 1);
     assert_eq!(minor.spec().reads[0].when, ReadWhen::Entry.wire());
     // What it was called with is not known there.
@@ -307,32 +307,51 @@ fn a_note_of_a_result_is_taken_at_the_exits() {
     assert_eq!(analysis.refused.len(), 1);
 }
 
-/// Before the `ret`, where probing is cheap, the result is not there yet.
+/// The exits of the only region that are stepped.
+fn stepped(analysis: &Analysis) -> usize {
+    let [pay] = &analysis.regions[..] else {
+        panic!("{analysis:?}");
+    };
+    let stepped = (pay.exits.iter()).filter(|exit| exit.execution == Execution::Stepped);
+    let stepped = stepped.count();
+    assert_eq!(pay.kept.is_empty(), stepped == 0, "{:?}", pay.kept);
+    stepped
+}
+
+/// Before the `ret`, where probing is cheap, the result must be in a register already.
 #[test]
-fn a_read_of_a_result_keeps_the_exits_at_the_return() {
+fn a_result_that_is_computed_last_keeps_the_exits_at_the_return() {
+    let stepped = |from: &str, result: &str| {
+        let text = format!(
+            "library = \"shop\"\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]\nread = [{{ slot = \"x\", from = \"{from}\", offsets = [0], when = \"exit\", type = \"i32\" }}]"
+        );
+        let code = format!(
+            "__attribute__((noinline, noclone)) int work(int n) {{ asm volatile(\"\" ::: \"memory\"); return n; }}
+             extern \"C\" int pay(int n) {{ while (work(n) > 0) {{}} return {result}; }}"
+        );
+        stepped(&analyse(&catalogue(&text), "c++", &code))
+    };
+    assert_eq!(stepped("arg0", "n + 1"), 0);
+    assert_eq!(stepped("result", "n + 1"), 1);
+    assert_eq!(stepped("result", "n"), 0);
+}
+
+#[test]
+fn a_region_can_end_before_a_last_call() {
     let code = r#"
 __attribute__((noinline, noclone)) int work(int n) { asm volatile("" ::: "memory"); return n; }
-extern "C" int pay(int n) { while (work(n) > 0) {} return n; }
+extern "C" __attribute__((noinline, noclone)) void report(int n) { asm volatile("" ::: "memory"); }
+extern "C" int pay(int n) { int left = work(n); if (left < 0) report(left); return left; }
 "#;
-    let text = |reads: &str| {
-        format!(
-            "library = \"shop\"\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]\nread = [{reads}]"
-        )
+    let text = |more: &str| {
+        format!("library = \"shop\"\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]\n{more}")
     };
-    let stepped = |from: &str| {
-        let read = format!(
-            "{{ slot = \"x\", from = \"{from}\", offsets = [0], when = \"exit\", type = \"i32\" }}"
-        );
-        let analysis = analyse(&catalogue(&text(&read)), "c++", code);
-        let [pay] = &analysis.regions[..] else {
-            panic!("{analysis:?}");
-        };
-        let stepped = (pay.exits.iter()).filter(|exit| exit.execution == Execution::Stepped);
-        let stepped = stepped.count();
-        assert_eq!(pay.stepped_exits.is_empty(), stepped == pay.exits.len());
-        stepped
-    };
-    assert_eq!((stepped("arg0"), stepped("result")), (0, 1));
+    let stepped = |more: &str| stepped(&analyse(&catalogue(&text(more)), "c++", code));
+    assert_eq!(stepped("ends_before = [\"absent\"]"), 1);
+    assert_eq!(stepped("ends_before = [\"report\"]"), 0);
+    let tally = text("role = \"tally\"\nends_before = [\"report\"]");
+    let error = Catalogue::from_sources(&[source("t", &tally)]).unwrap_err();
+    assert!(error.to_string().contains("ends_before"), "{error}");
 }
 
 #[test]

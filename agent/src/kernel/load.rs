@@ -9,7 +9,8 @@ use aya::{
     util::online_cpus,
 };
 use hotspan_common::{
-    CrossingEvent, KeyCounts, RegionSpec, STACK_SIZES, Suspended, Target, Task, ThreadState,
+    Account, CrossingEvent, KeyCounts, RegionSpec, STACK_SIZES, Suspended, Target, Task,
+    ThreadState,
 };
 use tokio::io::unix::AsyncFd;
 
@@ -89,6 +90,7 @@ pub enum KernelError {
 pub struct Kernel {
     pub(super) programs: Ebpf,
     pub(super) targets: HashMap<MapData, u32, Value<Target>>,
+    pub(super) accounts: HashMap<MapData, u32, Value<Account>>,
     pub(super) regions: Array<MapData, Value<RegionSpec>>,
     pub(super) threads: HashMap<MapData, u32, Value<ThreadState>>,
     pub(super) suspended: HashMap<MapData, Value<Task>, Value<Suspended>>,
@@ -143,6 +145,7 @@ impl Kernel {
         let ring_bytes = ring_bytes(&programs, "CROSSINGS")?;
         Ok(Self {
             targets: map(&mut programs, "TARGETS")?,
+            accounts: map(&mut programs, "ACCOUNTS")?,
             regions: map(&mut programs, "REGIONS")?,
             threads: map(&mut programs, "THREADS")?,
             suspended: map(&mut programs, "LAST_STEPS")?,
@@ -160,7 +163,7 @@ impl Kernel {
 }
 
 /// Bytes of the ring for stacks: four times what all CPUs' ticks bring between two turns of the agent if their
-/// stacks are of the usual size, as the agent is woken at a quarter. The agent maps it twice over, so what is
+/// stacks are of the usual size, as the agent is woken at a half. The agent maps it twice over, so what is
 /// not needed is not taken.
 fn samples_bytes(frequency: Option<NonZeroU32>) -> Result<u32, KernelError> {
     let Some(frequency) = frequency else {

@@ -3,6 +3,7 @@
 use std::{fmt, num::NonZeroU32};
 
 use aya::{
+    maps::MapError,
     programs::{
         PerfEvent,
         perf_event::{
@@ -12,12 +13,13 @@ use aya::{
     },
     util::online_cpus,
 };
-use hotspan_common::{RecordKind, SampleEvent};
+use hotspan_common::{Account, RecordKind, SampleEvent};
 
 use super::{
     Kernel, KernelError,
     load::{program, refused},
-    wire,
+    probes::failed,
+    wire::{self, Value},
 };
 
 /// The program that runs at each tick.
@@ -110,6 +112,18 @@ impl Kernel {
             _links: links,
             clock,
         })
+    }
+
+    /// What the timer's stacks may still take of a target's time; `None`: no tick has met it yet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn account(&self, pid: u32) -> Result<Option<Account>, KernelError> {
+        match self.accounts.get(&pid, 0) {
+            Ok(Value(account)) => Ok(Some(account)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(failed("ACCOUNTS")(error)),
+        }
     }
 
     /// Hands what is in the samples ring now to `take`, bounded.

@@ -9,8 +9,8 @@ use std::{ptr, slice};
 
 use aya::Pod;
 use hotspan_common::{
-    ControlEvent, CrossingEvent, KeyCounts, RegionSpec, SampleEvent, Suspended, Target, Task,
-    ThreadEvent, ThreadState,
+    Account, ControlEvent, CrossingEvent, KeyCounts, RegionSpec, SampleEvent, Suspended, Target,
+    Task, ThreadEvent, ThreadState,
 };
 
 /// A wire type as a map value.
@@ -24,6 +24,8 @@ pub struct Value<T: Copy>(pub T);
 /// `hotspan_common` promises this for its `repr(C)` types and asserts their sizes.
 pub unsafe trait Wire: Copy + 'static {}
 
+// SAFETY: see the promise above.
+unsafe impl Wire for Account {}
 // SAFETY: see the promise above.
 unsafe impl Wire for ControlEvent {}
 // SAFETY: see the promise above.

@@ -185,7 +185,7 @@ fn check(bytes: &[u8], expected: &str) {
 
 #[test]
 fn what_is_no_recording_is_named() {
-    let header = r#"{"hotspan_recording":1,"version":"0.1.0","settings":{"seed":1}}"#;
+    let header = r#"{"hotspan_recording":2,"version":"0.1.0","settings":{"seed":1}}"#;
     let foreign = "not a hotspan recording";
     check(b"", foreign);
     check(b"hello", foreign);
@@ -194,13 +194,13 @@ fn what_is_no_recording_is_named() {
     check(b"\x7fELF\x02\x01\x01\0\n", foreign);
     check(&vec![b' '; 3 << 20], foreign);
     check(
-        b"{\"hotspan_recording\":2}\n",
-        "a recording of format 2; this hotspan reads format 1",
+        b"{\"hotspan_recording\":1}\n",
+        "a recording of format 1; this hotspan reads format 2",
     );
-    let odd = b"{\"hotspan_recording\":1,\"version\":\"0\",\"settings\":3}\n";
+    let odd = b"{\"hotspan_recording\":2,\"version\":\"0\",\"settings\":3}\n";
     check(odd, "the recording's header is malformed: ");
     check(
-        b"{\"hotspan_recording\":1,\"ver",
+        b"{\"hotspan_recording\":2,\"ver",
         "the recording was cut off after line 0",
     );
     let with = |lines: &str| format!("{header}\n{lines}").into_bytes();

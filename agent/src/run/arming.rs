@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
-use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ReturnSp, ValueKind};
+use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, ReturnSp, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
 
 use super::{
@@ -168,7 +168,7 @@ impl Arming {
             return None;
         }
         let mut plan = self.plan(found);
-        plan.spec.limit_per_s = found.meaning.limit_per_s;
+        plan.spec.limit_per_s = found.capture.limit_per_s;
         plan.apart = Some(format!("{}@{:x}", found.name, found.address));
         let numbers = self.arm(kernel, watched, &place, &at.file, vec![plan]);
         numbers.into_iter().next().flatten()
@@ -273,7 +273,7 @@ impl Arming {
         if !self.rules.rate_guard {
             spec.limit_per_s = 0;
         }
-        if found.meaning.role == RegionRole::Worker {
+        if found.capture.role == RegionRole::Worker {
             spec.flags |= RegionFlags::WORKER;
         }
         Plan {
@@ -326,11 +326,12 @@ fn points(found: &FoundRegion, exits: &[ExitPoint]) -> Vec<ProbePoint> {
         exits.iter().map(move |exit| {
             let mut point = point(exit.file_offset, kind, exit.condition);
             point.cookie.sp = exit.sp;
+            point.cookie.result = exit.result;
             point
         })
     };
-    match found.meaning.role {
-        RegionRole::Note if found.meaning.notes_result => at_exits(PointKind::Note).collect(),
+    match found.capture.role {
+        RegionRole::Note if found.capture.notes_result => at_exits(PointKind::Note).collect(),
         RegionRole::Note => vec![point(found.entry, PointKind::Note, 0)],
         _ => at_exits(PointKind::Exit)
             .chain([point(found.entry, PointKind::Entry, 0)])
@@ -344,6 +345,7 @@ fn point(file_offset: u64, kind: PointKind, condition: u8) -> ProbePoint {
         cookie: Cookie {
             region: 0,
             sp: ReturnSp::HERE,
+            result: ResultAt::RAX,
             kind: kind.wire(),
             condition,
             generation: 0,

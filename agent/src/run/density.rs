@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 
-use hotspan_common::{Target, TargetFlags};
+use hotspan_common::{Account, Target, TargetFlags};
 
-use super::engine::Engine;
+use super::{engine::Engine, purse::Purse};
 
 /// Stacks a second beyond the usual frequency, while requests are new.
 pub const WHILE_NEW: u32 = 600;
@@ -29,6 +29,7 @@ const NEW: u32 = 16;
 pub struct Densities {
     /// A bit for each, the latest lowest; 1: its kind was known.
     known: HashMap<u32, u64>,
+    purses: HashMap<u32, Purse>,
     once_known: u32,
     savings_ns: u64,
     /// The savings were used up, and are not back yet.
@@ -41,6 +42,7 @@ impl Default for Densities {
     fn default() -> Self {
         Self {
             known: HashMap::new(),
+            purses: HashMap::new(),
             once_known: ONCE_KNOWN,
             savings_ns: SAVINGS_NS,
             is_saving: false,
@@ -88,6 +90,20 @@ impl Densities {
         self.is_saving || self.knows(target)
     }
 
+    /// What a target can spare of its own time.
+    pub(super) fn pays(&mut self, target: u32, account: Account, now_ns: u64) {
+        self.purses.entry(target).or_default().read(account, now_ns);
+    }
+
+    /// Whether ticks beyond the usual frequency show something of a target: as long as there is something new to see, or
+    /// where it takes next to nothing.
+    pub(super) fn is_dense(&self, target: u32) -> bool {
+        let Some(purse) = self.purses.get(&target) else {
+            return true;
+        };
+        !purse.is_spent() && (purse.is_quiet() || !self.spares(target))
+    }
+
     /// Stacks a second that young requests of a target may take.
     fn per_s(&self, target: u32) -> u32 {
         if self.spares(target) {
@@ -117,6 +133,7 @@ impl Densities {
     /// A target has ended.
     pub fn forget(&mut self, target: u32) {
         self.known.remove(&target);
+        self.purses.remove(&target);
     }
 }
 

@@ -185,7 +185,7 @@ impl Engine {
             Woken::Crossings => {}
             // What they tell waits for the turn.
             Woken::Samples => {
-                self.sampling.take_in(&mut self.kernel);
+                self.sampling.make_room(&mut self.kernel);
                 return Ok(());
             }
         }
@@ -205,7 +205,9 @@ impl Engine {
         if self.turns.is_multiple_of(TURNS_PER_CLOCK) {
             self.pipeline.feed(Event::Clock(clock::anchor()))?;
             self.read_counters()?;
-            self.densities.spent(clock::cpu_ns(), clock::now().0);
+            let now = clock::now().0;
+            self.densities.spent(clock::cpu_ns(), now);
+            self.keep_time(now)?;
         }
         Ok(())
     }

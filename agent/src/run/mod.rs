@@ -14,12 +14,14 @@ mod pace;
 mod pipeline;
 mod promoting;
 mod promotion;
+mod purse;
 mod resolver;
 mod sampling;
 pub mod say;
 mod session;
 mod surveyor;
 mod targets;
+mod tempo;
 mod translate;
 
 pub use arming::ArmingRules;

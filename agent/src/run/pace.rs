@@ -9,7 +9,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
+
+use crate::readiness;
 
 /// Ticks, as far apart as was asked for. Those that were missed count as one.
 pub struct Pace(AsyncFd<OwnedFd>);
@@ -31,12 +33,7 @@ impl Pace {
             it_value: period,
         };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &ever)?;
-        #[expect(
-            deprecated,
-            reason = "sound for an OwnedFd, which stays the same; the successor is unsafe"
-        )]
-        let timer = AsyncFd::with_interest(timer, Interest::READABLE)?;
-        Ok(Self(timer))
+        Ok(Self(readiness::watch(timer)?))
     }
 
     /// Waits for the next tick. Nothing is lost if that is given up.

@@ -164,7 +164,7 @@ impl Engine {
             Promoted {
                 hot,
                 label,
-                limit_per_s: found.meaning.limit_per_s,
+                limit_per_s: found.capture.limit_per_s,
                 strays: 0,
                 is_used: false,
             },

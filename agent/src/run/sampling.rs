@@ -11,6 +11,7 @@ use super::{
     intake::CountedBurst,
     resolver::{Outcomes, Resolver},
     say,
+    tempo::Tempo,
 };
 use crate::{
     kernel::{Kernel, Sampler, StackRules},
@@ -47,6 +48,9 @@ pub struct Sampling {
     rules: SamplingRules,
     sampler: Option<Sampler>,
     refused: bool,
+    tempo: Tempo,
+    /// The kernel refused another pace.
+    is_fixed: bool,
     resolver: Option<Resolver>,
     unknown_entries: u64,
 }
@@ -62,6 +66,8 @@ impl Sampling {
             rules,
             sampler: None,
             refused: false,
+            tempo: Tempo::default(),
+            is_fixed: false,
             resolver,
             unknown_entries: 0,
         })
@@ -75,8 +81,7 @@ impl Sampling {
         if self.sampler.is_some() || self.refused {
             return;
         }
-        let ticks = frequency.saturating_mul(self.ticks_per_sample(frequency));
-        match kernel.sample(ticks) {
+        match kernel.sample(self.ticks(frequency, self.tempo)) {
             Ok(sampler) => self.sampler = Some(sampler),
             Err(error) => {
                 self.refused = true;
@@ -86,6 +91,38 @@ impl Sampling {
                 );
             }
         }
+    }
+
+    /// Whether the timer's pace can change.
+    pub fn changes_tempo(&self) -> bool {
+        let most = self.rules.frequency().map(|usual| self.most_ticks(usual));
+        self.sampler.is_some() && !self.is_fixed && most.is_some_and(|most| most.get() > 1)
+    }
+
+    /// How fast the timer is to tick.
+    pub fn tempo(&self) -> Tempo {
+        self.tempo
+    }
+
+    /// What the kernel programs are told is this pace from now on.
+    pub fn set_tempo(&mut self, tempo: Tempo) {
+        self.tempo = tempo;
+    }
+
+    /// Has the timer tick at this pace. `false`: the kernel refuses, which is told of once, and it stays as it was.
+    #[must_use]
+    pub fn tick(&mut self, kernel: &mut Kernel, tempo: Tempo) -> bool {
+        let Some(frequency) = self.rules.frequency() else {
+            return false;
+        };
+        match kernel.sample(self.ticks(frequency, tempo)) {
+            Ok(sampler) => self.sampler = Some(sampler),
+            Err(error) => {
+                self.is_fixed = true;
+                say::error("the kernel refuses to sample at another pace", &error);
+            }
+        }
+        !self.is_fixed
     }
 
     /// Whether stacks are to be taken.
@@ -103,10 +140,8 @@ impl Sampling {
         let Some(frequency) = self.rules.frequency() else {
             return;
         };
-        let each = self.ticks_per_sample(frequency);
-        target.tick_ns = SECOND_NS / u64::from(frequency.saturating_mul(each).get());
-        target.ticks_per_sample = each.get();
-        target.dense_per_s = if each.get() > 1 {
+        self.set_ticks(target);
+        target.dense_per_s = if self.most_ticks(frequency).get() > 1 {
             density::WHILE_NEW
         } else {
             0
@@ -120,8 +155,31 @@ impl Sampling {
         }
     }
 
-    /// Ticks of the kernel's timer for each stack at the usual frequency: those between are for young requests.
-    fn ticks_per_sample(&self, frequency: NonZeroU32) -> NonZeroU32 {
+    /// What the kernel programs are told about the timer's pace.
+    pub fn set_ticks(&self, target: &mut Target) {
+        let Some(frequency) = self.rules.frequency() else {
+            return;
+        };
+        let ticks = self.ticks(frequency, self.tempo).get();
+        target.tick_ns = SECOND_NS / u64::from(ticks);
+        target.ticks_per_sample = ticks / frequency.get();
+        target.late_ns = match self.tempo {
+            Tempo::Slowing => SECOND_NS / u64::from(frequency.get()),
+            Tempo::Dense | Tempo::Usual => 0,
+        };
+    }
+
+    /// Ticks a second and CPU.
+    fn ticks(&self, frequency: NonZeroU32, tempo: Tempo) -> NonZeroU32 {
+        match tempo {
+            Tempo::Dense | Tempo::Slowing => frequency.saturating_mul(self.most_ticks(frequency)),
+            Tempo::Usual => frequency,
+        }
+    }
+
+    /// Ticks of the kernel's timer for each stack at the usual frequency, at the most: those between are for young
+    /// requests.
+    fn most_ticks(&self, frequency: NonZeroU32) -> NonZeroU32 {
         if self.rules.all_threads {
             return NonZeroU32::MIN;
         }
@@ -133,7 +191,7 @@ impl Sampling {
     pub fn label(&self) -> String {
         match (&self.sampler, self.rules.frequency()) {
             (Some(_), Some(frequency)) => {
-                let ticks = frequency.saturating_mul(self.ticks_per_sample(frequency));
+                let ticks = self.ticks(frequency, Tempo::Dense);
                 if ticks == frequency {
                     format!("sampling {frequency} Hz")
                 } else {
@@ -167,13 +225,28 @@ impl Sampling {
 
     /// Takes what is in the ring.
     pub fn take_in(&mut self, kernel: &mut Kernel) {
+        self.gather(kernel);
+        if let Some(resolver) = &mut self.resolver {
+            resolver.submit();
+        }
+    }
+
+    /// Takes what fills the ring up. As a rule it is resolved with what comes until the turn: to be woken, and to find its
+    /// caches cold, costs the resolver more than a stack does.
+    pub fn make_room(&mut self, kernel: &mut Kernel) {
+        self.gather(kernel);
+        if let Some(resolver) = &mut self.resolver {
+            resolver.submit_urgent();
+        }
+    }
+
+    fn gather(&mut self, kernel: &mut Kernel) {
         let Some(resolver) = &mut self.resolver else {
             return;
         };
         for _ in 0..BATCHES_PER_TURN {
             let taken = kernel.samples(|sample| resolver.gather(&sample));
             self.unknown_entries += taken.unknown;
-            resolver.submit();
             if !taken.more {
                 return;
             }

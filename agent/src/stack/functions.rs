@@ -1,11 +1,10 @@
 //! Functions and their numbers.
 
-use std::collections::HashMap;
-
 use hotspan_synth::{
     event::{Function, Language},
     ids::FunctionId,
 };
+use rustc_hash::FxHashMap;
 
 /// Functions of one run. A large service shows some ten thousand.
 const MAX_FUNCTIONS: usize = 65_536;
@@ -27,7 +26,7 @@ pub struct Described {
 
 /// Numbers for functions, given once each and in order, so that a run gives the same ones again.
 pub struct FunctionTable {
-    ids: HashMap<Described, FunctionId>,
+    ids: FxHashMap<Described, FunctionId>,
     announced: Vec<Function>,
     limit: usize,
     unnumbered: u64,
@@ -43,7 +42,7 @@ impl FunctionTable {
     /// A table of at most `limit` functions.
     pub fn with_limit(limit: usize) -> Self {
         Self {
-            ids: HashMap::new(),
+            ids: FxHashMap::default(),
             announced: Vec::new(),
             limit,
             unnumbered: 0,

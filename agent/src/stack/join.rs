@@ -50,7 +50,7 @@ pub fn join(
     python: &[PythonPart],
     python_is_complete: bool,
 ) -> Joined {
-    let runs: Vec<&[PythonPart]> = python.split_inclusive(|part| part.is_entry).collect();
+    let runs = runs(python);
     let loops = native.iter().filter(|part| part.role == Role::Eval).count();
     let fit = Fit::of(loops, runs.len(), native_is_complete, python_is_complete);
     let (mut frames, is_loose) = match fit {
@@ -96,6 +96,15 @@ impl Fit {
     }
 }
 
+/// The frames of each call of the loop.
+fn runs(python: &[PythonPart]) -> Vec<&[PythonPart]> {
+    let entries = python.iter().filter(|part| part.is_entry).count();
+    // What was cut off has no entry.
+    let mut runs = Vec::with_capacity(entries + 1);
+    runs.extend(python.split_inclusive(|part| part.is_entry));
+    runs
+}
+
 fn functions(native: &[NativePart]) -> impl Iterator<Item = Frame> + '_ {
     native
         .iter()
@@ -104,7 +113,8 @@ fn functions(native: &[NativePart]) -> impl Iterator<Item = Frame> + '_ {
 }
 
 fn interleaved(native: &[NativePart], runs: &[&[PythonPart]], idle: usize) -> Vec<Frame> {
-    let mut frames = Vec::with_capacity(native.len() + runs.len());
+    let python: usize = runs.iter().map(|run| run.len()).sum();
+    let mut frames = Vec::with_capacity(native.len() + python);
     let mut runs = runs.iter();
     let mut loops = 0;
     for part in native {

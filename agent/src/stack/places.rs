@@ -1,8 +1,9 @@
 //! Where native functions begin, so that they can be probed.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::path::PathBuf;
 
 use hotspan_synth::ids::FunctionId;
+use rustc_hash::FxHashMap;
 
 use super::native::Frame;
 use crate::{object::FileKey, symbolize::NativeName, unwind::Place};
@@ -62,7 +63,7 @@ struct Known {
 /// The beginnings of functions, by number. No more than there are functions.
 #[derive(Default)]
 pub(super) struct FunctionPlaces {
-    by_id: HashMap<FunctionId, Known>,
+    by_id: FxHashMap<FunctionId, Known>,
 }
 
 impl FunctionPlaces {

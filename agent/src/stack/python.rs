@@ -108,8 +108,10 @@ pub(super) fn unknown_parts(event: &SampleEvent) -> Vec<PythonPart> {
 pub(super) struct Numbered {
     /// `None`: not numbered yet, or there are too many functions.
     function: Option<FunctionId>,
-    /// By the lower half of the instruction, which tells those of one code object apart.
-    lines: Vec<(u32, u32)>,
+    /// By the lower half of the instruction, which tells those of one code object apart; the oldest gives way.
+    lines: [(u32, u32); LINES],
+    /// How many were learned.
+    learned: usize,
 }
 
 impl Numbered {
@@ -129,14 +131,13 @@ impl Numbered {
 
     fn line(&mut self, code: &Code, instruction: u64) -> u32 {
         let key = instruction as u32;
-        if let Some((_, line)) = self.lines.iter().find(|(known, _)| *known == key) {
+        let mut known = self.lines.iter().take(self.learned);
+        if let Some((_, line)) = known.find(|(known, _)| *known == key) {
             return *line;
         }
         let line = code.line(instruction);
-        if self.lines.len() == LINES {
-            self.lines.clear();
-        }
-        self.lines.push((key, line));
+        self.lines[self.learned % LINES] = (key, line);
+        self.learned += 1;
         line
     }
 }

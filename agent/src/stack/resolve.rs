@@ -1,9 +1,10 @@
 //! Raw samples in, events out.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use hotspan_common::{MAX_PYTHON_FRAMES, SampleEvent, SampleFlags, SampleReason};
 use hotspan_synth::{event::Event, ids::FunctionId};
+use rustc_hash::FxHashMap;
 
 use super::{
     functions::FunctionTable,
@@ -79,7 +80,7 @@ pub struct Resolved {
 
 /// Everything that resolving takes.
 pub struct Stacks {
-    targets: HashMap<u32, Target>,
+    targets: FxHashMap<u32, Target>,
     objects: ObjectStore,
     names: FrameNames,
     codes: CodeCache<python::Numbered>,
@@ -104,7 +105,7 @@ struct Counts {
 impl Default for Stacks {
     fn default() -> Self {
         Self {
-            targets: HashMap::new(),
+            targets: FxHashMap::default(),
             objects: ObjectStore::new(UNWIND_BYTES),
             names: FrameNames::new(SYMBOL_BYTES),
             codes: CodeCache::default(),
@@ -143,19 +144,24 @@ impl Stacks {
 
     /// Resolves a sample at `now_ns` of the kernel's clock.
     pub fn resolve(&mut self, raw: &RawSample, now_ns: u64) -> Resolved {
-        self.resolve_view(raw.view(), now_ns)
+        let mut events = Vec::new();
+        let stack_size = self.resolve_into(&mut events, raw.view(), now_ns);
+        Resolved { events, stack_size }
     }
 
-    /// The same of one that lies elsewhere.
-    pub fn resolve_view(&mut self, raw: SampleView<'_>, now_ns: u64) -> Resolved {
+    /// The same of one that lies elsewhere, its events behind others; returns the size of [`Resolved::stack_size`].
+    pub fn resolve_into(
+        &mut self,
+        events: &mut Vec<Event>,
+        raw: SampleView<'_>,
+        now_ns: u64,
+    ) -> Option<u32> {
         let event = raw.event;
         let Some(target) = self.targets.get_mut(&event.tgid) else {
             self.counts.foreign += 1;
-            return Resolved::default();
+            return None;
         };
         target.prepare(event.ip, now_ns);
-        // As a rule, nothing else is new.
-        let mut events = Vec::with_capacity(1);
         let span = target
             .interpreter_for(event)
             .and_then(|interpreter| self.spans.read(event, interpreter));
@@ -175,10 +181,7 @@ impl Stacks {
             Some(event) => events.push(event),
             None => self.counts.unknown_reason += 1,
         }
-        Resolved {
-            events,
-            stack_size: self.appetite(event, end, raw.stack.len()),
-        }
+        self.appetite(event, end, raw.stack.len())
     }
 
     /// Where a native function begins in a target.

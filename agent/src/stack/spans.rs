@@ -46,7 +46,8 @@ impl Spans {
             return None;
         }
         let key = (event.tgid, parent.span_id);
-        let seen = self.seen.get(&key).copied();
+        // In the order in which they came up: to know which was seen last would cost each stack more.
+        let seen = self.seen.peek(&key).copied();
         let is_told = event.span_text.start_ns != 0;
         if seen == Some(true) || (seen.is_some() && !is_told) {
             return None;

@@ -64,7 +64,7 @@ impl Target {
             return self.read_mappings(now_ns);
         }
         let is_due = now_ns.saturating_sub(self.read_ns) >= self.retry_ns;
-        if ip == 0 || !is_due || self.maps(ip) {
+        if ip == 0 || !is_due || self.has_seen(ip) || self.maps(ip) {
             return;
         }
         self.read_mappings(now_ns);
@@ -74,6 +74,11 @@ impl Target {
             // Code made at run time is in no file, ever.
             (2 * self.retry_ns).min(MAX_RETRY_NS)
         };
+    }
+
+    fn has_seen(&self, ip: u64) -> bool {
+        let space = self.space.as_ref();
+        space.is_some_and(|space| space.has_seen(ip))
     }
 
     fn maps(&self, ip: u64) -> bool {

@@ -17,13 +17,13 @@ use rustix::{
     io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
 };
-use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     Bitness, ElfIdentity, Namespace, NamespaceKind, TargetError,
     mapping::{Mapping, ObjectId},
     maps, status_field,
 };
+use crate::readiness;
 
 /// A process that can be a target: it runs a 64-bit program of this processor, and is not hotspan.
 ///
@@ -202,11 +202,7 @@ impl Process {
     /// Errors: the runtime cannot watch the pidfd. Must be called within a tokio runtime with I/O.
     pub async fn ended(&self) -> io::Result<()> {
         // A descriptor of its own for each waiter: epoll takes the same one only once.
-        #[expect(
-            deprecated,
-            reason = "sound for an OwnedFd, which stays the same; the successor is unsafe"
-        )]
-        let pidfd = AsyncFd::with_interest(self.pidfd.try_clone()?, Interest::READABLE)?;
+        let pidfd = readiness::watch(self.pidfd.try_clone()?)?;
         pidfd.readable().await?.retain_ready();
         Ok(())
     }

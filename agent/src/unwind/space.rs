@@ -177,6 +177,12 @@ impl<N: Default> AddressSpace<N> {
         })
     }
 
+    /// Whether a frame was seen at an address of a file, as it is mapped now.
+    pub fn has_seen(&self, address: u64) -> bool {
+        let known = self.frames.get(&address);
+        known.is_some_and(|frame| frame.place.is_some())
+    }
+
     /// The path that the kernel prints for the file at an address.
     pub fn path_at(&self, address: u64) -> Option<&Path> {
         find(&self.code, address).map(|index| self.code[index].path.as_path())

@@ -37,7 +37,7 @@ pub struct Active {
     pub parent: Parent,
     /// The span object that the parent was read from; 0: it came from elsewhere, or there is none.
     pub span: u64,
-    /// The current `PyContext`; 0: none, or it was not looked for.
+    /// The current `PyContext`; 0: none, or it was not looked for. Who has looked for it at this very hit puts it in.
     pub context: u64,
 }
 

@@ -37,7 +37,9 @@ fn find_active<M: Access>(
     thread: &mut PythonThread,
     active: &mut Active,
 ) -> Walk<()> {
-    active.context = context_of::<M>(layout, thread)?;
+    if active.context == 0 {
+        active.context = context_of::<M>(layout, thread)?;
+    }
     let span = active_span::<M>(layout, active.context)?;
     let span_context = attribute::context_of_span::<M>(layout, span)?;
     active.span = span;

@@ -26,7 +26,10 @@ pub fn run(hit: &Hit) {
 #[inline(always)]
 fn complete(hit: &Hit, state: &mut ThreadState) {
     if state.stage_outermost != 0 {
-        let mut active = Active::default();
+        let mut active = Active {
+            context: stack::staged(state).context,
+            ..Active::default()
+        };
         context::read_active(hit.target, &mut state.python, &mut active);
         count_context(active.parent.outcome);
         let is_somebodys = active.parent.source != ParentSource::None.wire();

@@ -22,7 +22,14 @@ pub fn run(hit: &Hit) {
 /// Reads what the region asks for, and closes the crossing.
 #[inline(always)]
 fn complete(hit: &Hit, state: &mut ThreadState) {
-    decode::run(hit, ReadWhen::Exit);
+    if let Some(result) = hit.result() {
+        let frame = stack::staged(state);
+        frame.event.result = result;
+        frame.bases[RESULT] = result;
+        decode::run(hit, ReadWhen::Exit);
+    } else {
+        count(Counter::ReadFailed);
+    }
     region::caller(hit, state);
     emit::close(
         stack::staged_slot(state),
@@ -62,8 +69,6 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
         emit::discard(state, slot);
         return None;
     }
-    frame.event.result = registers.rax;
-    frame.bases[RESULT] = registers.rax;
     Some(state)
 }
 

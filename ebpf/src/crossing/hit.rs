@@ -1,10 +1,11 @@
 //! A hit: the instant, the place, and what is known of them.
 
 use aya_ebpf::{
-    EbpfContext as _, bindings::pt_regs, helpers::bpf_ktime_get_ns,
-    helpers::generated::bpf_get_attach_cookie, programs::ProbeContext,
+    EbpfContext as _,
+    bindings::pt_regs,
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_attach_cookie}, programs::ProbeContext,
 };
-use hotspan_common::{Cookie, RegionSpec, Target};
+use hotspan_common::{Cookie, RegionSpec, ResultAt, Target};
 
 use crate::{
     maps::{REGIONS, TARGETS},
@@ -37,6 +38,22 @@ impl Hit {
     pub fn argument(&self) -> u64 {
         // SAFETY: the context of a uprobe is the registers.
         unsafe { (*self.registers).rdi }
+    }
+
+    /// The function's result, at an exit where it is known; `None` if its register can't be read.
+    #[inline(always)]
+    pub fn result(&self) -> Option<u64> {
+        let at = self.cookie.result;
+        // SAFETY: the context of a uprobe is the registers, and the place is one of them.
+        let register = unsafe {
+            if at == ResultAt::RAX {
+                (*self.registers).rax
+            } else {
+                // The verifier takes no variable offset into the context.
+                bpf_probe_read_kernel(self.registers.cast::<u64>().add(at.word())).ok()?
+            }
+        };
+        Some(at.of(register))
     }
 
     /// `None` if the target or the region is not known (any more), or the probe is being replaced.

@@ -84,8 +84,10 @@ pub fn pick(state: &mut ThreadState, key: impl Fn(&Frame) -> Option<u64>) -> Opt
 /// Calls `with` for each slot that is open.
 #[inline(always)]
 pub fn for_each_open<V: FnMut(&mut ThreadState, u32)>(state: &mut ThreadState, with: V) {
-    if state.open != 0 {
-        repeat(MAX_DEPTH as u32, visit::<V>, &mut Visit { state, with });
+    // Those beyond the last one are not looked at: most threads have one open.
+    let slots = u32::BITS - state.open.leading_zeros();
+    if slots != 0 {
+        repeat(slots, visit::<V>, &mut Visit { state, with });
     }
 }
 

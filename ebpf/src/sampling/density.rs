@@ -2,14 +2,14 @@
 //!
 //! The distance between the stacks of a request grows with its age: so a short one is known as well, for its
 //! length, as a long one. What that takes beyond the usual frequency is bounded by a budget; a request for
-//! which there is none when it begins is sampled as usual. Distances are counted in ticks at which the thread
-//! ran, and each stack says both of its own: how long ago the thread was looked at before, and when it will be
+//! which there is none when it begins is sampled as usual. Distances are the time that the thread ran, by the ticks that
+//! met it, and each stack says both of its own: how long ago the thread was looked at before, and when it will be
 //! again.
 
 use aya_ebpf::helpers::bpf_get_prandom_u32;
 use hotspan_common::{Counter, SampleFlags, Target, TargetFlags};
 
-use super::work::Work;
+use super::{account, work::Work};
 use crate::{
     counters::count,
     crossing::guard::Bucket,
@@ -19,8 +19,10 @@ use crate::{
 
 /// The distance between stacks is this part of the request's age.
 const AGE_PART: u64 = 12;
-/// Dense stacks that the budget must allow for when a request begins.
+/// Dense stacks that the budgets must allow for when a request begins.
 const LEAST_GRANT: u64 = 20;
+/// What one takes of the target's time, more or less.
+const STACK_NS: i64 = 20_000;
 /// In the keys of the guard's buckets, in place of a region's number.
 const DENSE: u64 = u32::MAX as u64 - 2;
 /// A thread that worked for nobody, and waited for so long, is looked at at its next tick.
@@ -35,10 +37,10 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub struct Density {
     /// The request at the last look; 0: none.
     span: u64,
-    /// Since the last look.
-    ticks: u32,
-    /// At so many the next stack is due.
-    gap: u32,
+    /// For how long it ran since the last look, by its ticks. Not their number: the timer's pace changes.
+    ran_ns: u64,
+    /// After so long the next stack is due.
+    gap_ns: u64,
     /// 1 if it may have gone on to another request meanwhile.
     is_fresh: u32,
     /// Zero.
@@ -66,22 +68,19 @@ pub enum Due {
     Not,
 }
 
-/// The distances of a stack to those before and after it, in ticks.
+/// The distances of a stack to those before and after it.
 #[derive(Clone, Copy)]
 pub struct Distances {
-    pub before: u32,
-    pub after: u32,
+    pub before_ns: u64,
+    pub after_ns: u64,
 }
 
 impl Density {
     /// The thread ran at a tick.
     #[inline(always)]
     pub fn tick(&mut self, target: &Target) -> Due {
-        if target.ticks_per_sample <= 1 {
-            return Due::Now;
-        }
-        self.ticks = self.ticks.saturating_add(1);
-        if self.ticks >= self.gap {
+        self.ran_ns = self.ran_ns.saturating_add(target.tick_ns);
+        if target.ticks_per_sample <= 1 || self.ran_ns >= self.gap_ns {
             Due::Now
         } else if self.is_fresh != 0 {
             Due::IfNew
@@ -105,38 +104,32 @@ impl Density {
             self.is_fresh = 0;
             if due == Due::Now {
                 self.span = 0;
-                self.ticks = 0;
-                self.gap = jittered(target.ticks_per_sample);
+                self.ran_ns = 0;
+                self.gap_ns = usual_gap_ns(target);
             }
             return;
         }
-        self.gap = if self.span == 0 {
-            self.gap
-                .saturating_mul(2)
-                .clamp(1, target.ticks_per_sample.max(1))
+        self.gap_ns = if self.span == 0 {
+            let most = target.tick_ns * u64::from(target.ticks_per_sample);
+            self.gap_ns.saturating_mul(2).max(target.tick_ns).min(most)
         } else {
-            1
+            target.tick_ns
         };
         self.span = 0;
-        self.ticks = 0;
+        self.ran_ns = 0;
         self.is_fresh = 0;
     }
 
     /// The thread works for a request: whether a stack is taken at this tick.
     #[inline(always)]
     pub fn takes(&mut self, target: &Target, work: &Work, due: Due, now: u64) -> Option<Distances> {
-        if target.ticks_per_sample <= 1 {
-            return Some(Distances {
-                before: 1,
-                after: 1,
-            });
-        }
         let span = u64::from_ne_bytes(work.active.parent.span_id);
         self.is_fresh = 0;
         if due == Due::IfNew && span == self.span {
             return None;
         }
-        let dense = if work.flags & SampleFlags::BY_LINEAGE != 0 {
+        let is_usual = target.ticks_per_sample <= 1 || work.flags & SampleFlags::BY_LINEAGE != 0;
+        let dense = if is_usual {
             USUAL
         } else {
             sampling_gap(target, span, now)
@@ -144,19 +137,28 @@ impl Density {
         if dense == USUAL && due == Due::IfNew && knows_kinds(target) {
             return None;
         }
-        let before = self.ticks.max(1);
+        let before_ns = self.ran_ns.max(target.tick_ns);
         self.span = span;
-        self.ticks = 0;
-        self.gap = if dense == USUAL {
-            jittered(target.ticks_per_sample)
+        self.ran_ns = 0;
+        self.gap_ns = if dense == USUAL {
+            usual_gap_ns(target)
         } else {
-            dense
+            target.tick_ns * u64::from(dense)
         };
         Some(Distances {
-            before,
-            after: self.gap,
+            before_ns,
+            after_ns: self.gap_ns.saturating_add(target.late_ns),
         })
     }
+}
+
+/// Until the next stack, if it is not to be any sooner.
+#[inline(always)]
+fn usual_gap_ns(target: &Target) -> u64 {
+    if target.ticks_per_sample <= 1 {
+        return target.tick_ns;
+    }
+    target.tick_ns * u64::from(jittered(target.ticks_per_sample))
 }
 
 #[inline(always)]
@@ -193,7 +195,7 @@ extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
         young.is_dense = 0;
         return USUAL;
     }
-    if !allows(target, tgid, now, 1) {
+    if !account::has(tgid, 1) || !allows(target, tgid, now, 1) {
         young.is_dense = 0;
         count(Counter::NotDense);
         return USUAL;
@@ -205,7 +207,9 @@ extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
 /// A request is met for the first time.
 #[inline(always)]
 fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
-    let is_dense = target.dense_per_s != 0 && allows(target, tgid, now, LEAST_GRANT);
+    let is_dense = target.dense_per_s != 0
+        && account::has(tgid, LEAST_GRANT as i64 * STACK_NS)
+        && allows(target, tgid, now, LEAST_GRANT);
     let young = Young {
         first_ns: now,
         is_dense: u64::from(is_dense),

@@ -4,6 +4,7 @@
 //! Nothing here writes to a [`ThreadState`](hotspan_common::ThreadState) but its cache of the
 //! interpreter's thread: a tick may come while the crossing program is at work on the same thread.
 
+mod account;
 pub mod awaits;
 pub mod budget;
 pub mod density;

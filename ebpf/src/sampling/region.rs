@@ -26,11 +26,11 @@ const SAMPLED: u8 = 1;
 /// Tells who called the staged crossing, which ends by this hit.
 #[inline(always)]
 pub fn caller(hit: &Hit, state: &mut ThreadState) {
-    let (python, ns_tid) = (state.python, state.ns_tid);
+    let (python_state, ns_tid) = (state.python.state, state.ns_tid);
     if !super::is_on()
         || hit.target.tick_ns == 0
         || hit.target.frames.enabled == 0
-        || python.state == 0
+        || python_state == 0
     {
         return;
     }
@@ -89,7 +89,7 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
     if !send::is_described(sample) {
         sampling_parent(hit.target, &raw mut state.python, sample);
     }
-    frames::read_now(&hit.target.frames, python.state, sample);
+    frames::read_now(&hit.target.frames, python_state, sample);
     let flags = sample.flags;
     entry.submit(send::wake_flags(flags));
     count(Counter::Samples);

@@ -33,7 +33,7 @@ pub struct Tick<'a> {
     pub target: &'a Target,
     pub worker: &'a mut Worker,
     pub registers: Registers,
-    pub work: Work,
+    pub work: &'a Work,
     pub tid: u32,
     pub now: u64,
     /// `IN_KERNEL`, or nothing.
@@ -100,27 +100,23 @@ fn without_stack(tick: &mut Tick<'_>) {
 
 #[inline(always)]
 fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
-    let python = tick.worker.python;
+    let (state, ns_tid) = (tick.worker.python.state, tick.worker.python.ns_tid);
     let reason = SampleReason::Timer;
-    describe(
-        event,
-        reason,
-        tick.worker.tgid,
-        tick.tid,
-        python.ns_tid,
-        tick.now,
-    );
-    note(event, &tick.registers, &tick.work);
+    describe(event, reason, tick.worker.tgid, tick.tid, ns_tid, tick.now);
+    note(event, &tick.registers, tick.work);
     event.flags |= tick.flags;
-    let tick_ns = tick.target.tick_ns;
-    event.period_or_end_ns = tick_ns * u64::from(tick.distances.before);
-    event.next_ns = tick_ns * u64::from(tick.distances.after);
+    event.period_or_end_ns = tick.distances.before_ns;
+    event.next_ns = tick.distances.after_ns;
     // What is not sent stays for the next one.
     event.queued_ns = core::mem::take(&mut tick.worker.queued_ns);
     event.idle_until_ns = tick.worker.idle_until_ns;
-    span_text(event, tick.target);
+    // Most stacks are of the span that the one before was of.
+    if event.span_object != 0 && tick.worker.described != u64::from_ne_bytes(event.parent.span_id) {
+        span_text(event, tick.target);
+        tick.worker.described = u64::from_ne_bytes(event.parent.span_id);
+    }
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
-        frames::read_now(&tick.target.frames, python.state, event);
+        frames::read_now(&tick.target.frames, state, event);
     }
     if tick.flags & SampleFlags::IN_KERNEL != 0 {
         kernel_frames(event, tick.program);

@@ -6,7 +6,7 @@ use aya_ebpf::{
 use hotspan_common::{SampleFlags, Target, TargetFlags};
 
 use super::{
-    awaits,
+    account, awaits,
     density::Due,
     registers,
     send::{self, Tick},
@@ -36,6 +36,7 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
     awaits::thread_leaves(target, worker, now);
+    account::ran(tgid, target.tick_ns, now);
     let due = worker.density.tick(target);
     if due == Due::Not {
         return;
@@ -49,10 +50,12 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         count(reason);
         worker.density.is_nobodys(target, due);
         if target.flags & TargetFlags::SAMPLES_ALL == 0 {
+            account::spend(tgid, now);
             return;
         }
     }
     let Some(distances) = worker.density.takes(target, &work, due, now) else {
+        account::spend(tgid, now);
         return;
     };
     // SAFETY: the context of a perf event has the registers that it interrupted.
@@ -62,11 +65,12 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         target,
         worker,
         registers,
-        work,
+        work: &work,
         tid,
         now,
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
         distances,
         program: ctx.as_ptr(),
     });
+    account::spend(tgid, now);
 }

@@ -164,10 +164,11 @@ fn fill(
     work: &Work,
     now: u64,
 ) {
-    let (tgid, python, is_python) = (worker.tgid, worker.python, worker.is_python(now));
+    let (tgid, is_python) = (worker.tgid, worker.is_python(now));
+    let (state, ns_tid) = (worker.python.state, worker.python.ns_tid);
     let idle_until_ns = worker.idle_until_ns;
     let event = &mut worker.wait;
-    send::describe(event, SampleReason::Off, tgid, tid, python.ns_tid, now);
+    send::describe(event, SampleReason::Off, tgid, tid, ns_tid, now);
     send::note(event, registers, work);
     event.idle_until_ns = idle_until_ns;
     event.flags = work.flags | SampleFlags::IN_KERNEL;
@@ -179,7 +180,7 @@ fn fill(
         event.flags |= SampleFlags::GIL;
     }
     if target.frames.enabled != 0 && is_python {
-        frames::read_now(&target.frames, python.state, event);
+        frames::read_now(&target.frames, state, event);
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Worker {
     pub density: Density,
     /// The span in whose service it was when it was last looked at; 0: none.
     pub serves: u64,
+    /// The span that its last stack said what it is, or found it said; 0: none.
+    pub described: u64,
     /// Who made it, if that thread worked for a request then.
     pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].

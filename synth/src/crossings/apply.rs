@@ -56,7 +56,7 @@ impl Synth {
                         inference.opened(thread, draft.parent, key, self.now);
                     }
                 }
-                let (key, on_device) = (draft.item.key, draft.region.region.on_device);
+                let (key, on_device) = (draft.item.key, draft.region.meaning().on_device);
                 self.making.insert(draft);
                 if on_device {
                     self.making.on_device(key);

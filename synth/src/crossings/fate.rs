@@ -46,17 +46,17 @@ impl Item {
     /// Whether it meets its region's condition. What is only announced has no slots yet, and cannot
     /// be promised to become a span, or one of its own.
     fn counts(&self, region: &KnownRegion) -> bool {
-        if self.end.is_none() && region.region.fold.is_some() {
+        if self.end.is_none() && region.meaning().fold.is_some() {
             return false;
         }
         let slots = self.end.as_ref().map(End::slots);
-        let condition = region.region.only_if.as_ref();
+        let condition = region.meaning().only_if.as_ref();
         condition.is_none_or(|condition| slots.is_some_and(|slots| slots.meets(condition)))
     }
 
     /// Whether it was sent for what it did to a device's memory alone.
     fn is_brief(&self, region: &KnownRegion) -> bool {
-        let memory = region.region.memory.as_ref();
+        let memory = region.meaning().memory.as_ref();
         self.end.is_some() && memory.is_some_and(|memory| self.duration_ns() < memory.min_ns)
     }
 }
@@ -113,7 +113,7 @@ impl Synth {
 
     fn event_fate(&self, region: Arc<KnownRegion>, nearest: Option<Anchor>, time: Instant) -> Fate {
         let nearest = nearest.map(|around| around.key);
-        let around = match &region.region.event_of {
+        let around = match &region.meaning().event_of {
             Some(name) => nearest.and_then(|key| self.making.nearest_named(key, name)),
             None => nearest,
         };

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::{event::Function, ids::RegionId, region::Region};
+use crate::{
+    event::Function,
+    ids::RegionId,
+    region::{Meaning, Region},
+};
 
 /// A region and its name, shared by all its spans.
 #[derive(Debug)]
@@ -27,6 +31,11 @@ impl KnownRegion {
         }
     }
 
+    /// What becomes of its crossings.
+    pub fn meaning(&self) -> &Meaning {
+        &self.region.meaning
+    }
+
     /// Whether a function that stacks show is the one whose entries are its crossings.
     pub fn is_function(&self, shown: &Function) -> bool {
         let own = &self.region.function;
@@ -35,11 +44,14 @@ impl KnownRegion {
 }
 
 fn opening(region: &Region) -> Option<KnownRegion> {
-    let opening = region.fold.as_ref()?.opening.as_ref()?;
+    let opening = region.meaning.fold.as_ref()?.opening.as_ref()?;
     let face = Region {
         name: opening.name.clone(),
-        numbered: opening.numbered,
-        attributes: opening.attributes.clone(),
+        meaning: Meaning {
+            numbered: opening.numbered,
+            attributes: opening.attributes.clone(),
+            ..region.meaning.clone()
+        },
         ..region.clone()
     };
     Some(KnownRegion {
@@ -51,7 +63,7 @@ fn opening(region: &Region) -> Option<KnownRegion> {
 }
 
 fn batch(region: &Region) -> Option<KnownRegion> {
-    let name = region.batch.as_deref()?;
+    let name = region.meaning.batch.as_deref()?;
     Some(KnownRegion {
         name: Arc::from(name),
         region: Region {

@@ -231,7 +231,7 @@ impl Calls {
 
 /// The engine's own context, where that tells calls apart.
 fn context(draft: &Draft) -> Option<u64> {
-    let by = draft.region.region.fold.as_ref()?.by?;
+    let by = draft.region.meaning().fold.as_ref()?.by?;
     draft.item.end.as_ref()?.slots().bits(by)
 }
 
@@ -245,7 +245,7 @@ fn add(span: &mut Span, key: &'static str, number: u64) {
 impl Synth {
     /// Numbers a call that begins, if it is an engine's outermost.
     pub(crate) fn number(&mut self, draft: &mut Draft) {
-        if !draft.region.region.numbered || Within::of(draft.around).numbered {
+        if !draft.region.meaning().numbered || Within::of(draft.around).numbered {
             return;
         }
         // The root of a trace is made once.

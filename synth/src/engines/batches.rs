@@ -166,7 +166,7 @@ impl Synth {
 fn describe(list: &mut AttributeList<'_>, batch: &Batch, face: &KnownRegion) {
     describe_steps(list, &batch.steps);
     list.add_number("hotspan.sequences", batch.sequences.len() as u64);
-    let fold = face.region.fold.as_ref();
+    let fold = face.meaning().fold.as_ref();
     let Some(opening) = fold.and_then(|fold| fold.opening.as_ref()) else {
         return;
     };
@@ -175,7 +175,7 @@ fn describe(list: &mut AttributeList<'_>, batch: &Batch, face: &KnownRegion) {
         values: &own,
         text: None,
     };
-    list.add_decoded(&face.region.attributes, slots);
+    list.add_decoded(&face.meaning().attributes, slots);
 }
 
 /// How many steps, and how long they took.

@@ -31,17 +31,17 @@ impl Within {
 
     /// The same for children of this region's span.
     pub fn enter(self, region: &Region, key: Key) -> Self {
-        let arrives = region.stage == Some(Stage::Request);
+        let arrives = region.meaning.stage == Some(Stage::Request);
         Self {
-            numbered: self.numbered || region.numbered,
+            numbered: self.numbered || region.meaning.numbered,
             request: self.request.or(arrives.then_some(key)),
-            forward: self.forward || region.stage == Some(Stage::Forward),
+            forward: self.forward || region.meaning.stage == Some(Stage::Forward),
         }
     }
 
     /// The request that a pass of this region was made for, unless it is part of another pass.
     fn passes_for(self, region: &Region) -> Option<Key> {
-        let is_pass = region.stage == Some(Stage::Forward) && !self.forward;
+        let is_pass = region.meaning.stage == Some(Stage::Forward) && !self.forward;
         self.request.filter(|_| is_pass)
     }
 }
@@ -104,7 +104,7 @@ impl Synth {
 /// The engine's queue, from the arrival to the first forward pass, and the passes together. Both or
 /// neither: half of the evidence says nothing about which of them was longer.
 pub(crate) fn describe(list: &mut AttributeList<'_>, draft: &Draft, end: &End) {
-    let is_request = draft.region.region.stage == Some(Stage::Request)
+    let is_request = draft.region.meaning().stage == Some(Stage::Request)
         && Within::of(draft.around).request.is_none();
     let passes = draft.passes;
     let Some(first) = passes.first.filter(|_| is_request && !passes.has_gap) else {

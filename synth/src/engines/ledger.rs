@@ -97,7 +97,7 @@ impl Synth {
         let (Some(end), Some(region)) = (&item.end, self.regions.get(item.region)) else {
             return;
         };
-        let Some(rule) = &region.region.memory else {
+        let Some(rule) = &region.meaning().memory else {
             return;
         };
         let ledger = self.ledgers.by_target.entry(item.key.target).or_default();
@@ -116,7 +116,7 @@ impl Synth {
         let Some(region) = self.regions.get(region) else {
             return;
         };
-        if region.region.memory.is_some() {
+        if region.meaning().memory.is_some() {
             self.void_ledger(target);
         }
         if region.opening.is_some() {

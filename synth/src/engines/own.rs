@@ -78,6 +78,6 @@ impl Synth {
 fn is_engines(region: &KnownRegion) -> bool {
     let region = &region.region;
     region.role == Role::Span
-        && region.fold.is_none()
-        && (region.numbered || region.stage.is_some())
+        && region.meaning.fold.is_none()
+        && (region.meaning.numbered || region.meaning.stage.is_some())
 }

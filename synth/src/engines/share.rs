@@ -149,7 +149,9 @@ impl Synth {
 fn describe(list: &mut AttributeList<'_>, share: &Share, face: &Region, results: Option<u64>) {
     batches::describe_steps(list, &share.steps);
     list.add_number("hotspan.shared_with", share.others.len() as u64);
-    let Some(fold) = &face.fold else { return };
+    let Some(fold) = &face.meaning.fold else {
+        return;
+    };
     let Some(opening) = &fold.opening else { return };
     // Of what is read in a step, its length alone is known for each of the sequences.
     let own = [(opening.length, share.tokens)];
@@ -157,7 +159,7 @@ fn describe(list: &mut AttributeList<'_>, share: &Share, face: &Region, results:
         values: &own,
         text: None,
     };
-    list.add_decoded(&face.attributes, slots);
+    list.add_decoded(&face.meaning.attributes, slots);
     let (Some(key), Some(results)) = (&opening.until_count, results) else {
         return;
     };

@@ -150,7 +150,7 @@ impl Synth {
         let region = self.regions.get(item.region);
         let fold = region
             .as_ref()
-            .and_then(|region| region.region.fold.as_ref());
+            .and_then(|region| region.meaning().fold.as_ref());
         let by = fold.and_then(|fold| fold.by);
         let idle_ns = fold.map_or(0, |fold| fold.idle_ns);
         let limit = self.settings.limits.shared_steps as usize;
@@ -182,7 +182,7 @@ impl Synth {
 
     /// The request of a crossing that held a sequence is over: its share of the steps becomes spans.
     pub(crate) fn share_steps(&mut self, draft: &Draft, end: &End, out: &mut impl Sink) {
-        let Some(slot) = draft.region.region.sequence else {
+        let Some(slot) = draft.region.meaning().sequence else {
             return;
         };
         let (Some(sequence), true) = (end.slots().bits(slot), end.is_exact()) else {
@@ -193,7 +193,7 @@ impl Synth {
             return;
         };
         let (entry, exit) = (draft.item.entry, end.exit);
-        let said = draft.region.region.engine;
+        let said = draft.region.meaning().engine;
         let context = match said {
             Some(slot) => end.slots().bits(slot),
             None => engine.contexts(entry, exit).into_iter().next().flatten(),

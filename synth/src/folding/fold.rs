@@ -105,7 +105,7 @@ impl Synth {
         around: Option<Anchor>,
         complete: &mut Vec<Key>,
     ) -> Option<Placement> {
-        let rule = region.region.fold.as_ref()?;
+        let rule = region.meaning().fold.as_ref()?;
         let slots = item.end.as_ref()?.slots();
         let key = SequenceKey {
             around: around.map(|around| around.key),
@@ -146,7 +146,7 @@ impl Synth {
         let (item, region) = (&draft.item, &draft.region);
         let mut folded = Folded::new(item);
         let (Some(rule), Some(sequence)) =
-            (&region.region.fold, self.folding.sequences.get_mut(&key))
+            (&region.meaning().fold, self.folding.sequences.get_mut(&key))
         else {
             return folded;
         };

@@ -36,7 +36,7 @@ impl Folded {
     /// Takes in one more crossing; `end` becomes the end of all of them.
     pub fn join(&mut self, region: &Region, end: &mut End, item: &Item, joined: &End) {
         self.steps.add(item.duration_ns());
-        if let Some(rule) = &region.fold {
+        if let Some(rule) = &region.meaning.fold {
             add_values(rule, end, joined, region);
         }
         if joined.exit >= end.exit {
@@ -121,7 +121,7 @@ fn seconds(ns: u64) -> f64 {
 
 /// Sums what is to be summed. A failure's result stays, whatever came after it.
 fn add_values(rule: &FoldRule, end: &mut End, joined: &End, region: &Region) {
-    let failure = region.failure.as_ref();
+    let failure = region.meaning.failure.as_ref();
     let has_failed = end.slots().failure(failure).is_some();
     let failed_now = joined.slots().failure(failure).is_some() && !has_failed;
     for &(slot, bits) in &joined.values {

@@ -209,8 +209,8 @@ impl Chooser<'_> {
     fn named<'n>(&self, chain: &[&'n Node], place: Place) -> Option<&'n Node> {
         let is_in = |layer: Layer| {
             move |node: &&&'n Node| {
-                let known = self.functions.get(node.function);
-                known.is_some_and(|known| known.has_name)
+                let traits = self.functions.traits(node.function);
+                traits.is_some_and(|traits| traits.has_name)
                     && self.functions.layer(node.function, self.application) == layer
             }
         };
@@ -235,7 +235,7 @@ impl Chooser<'_> {
     /// Whether a function is more than the runtime's part in what a native one does: Python asks for what it calls.
     fn is_asked_for(&self, node: &Node) -> bool {
         let is_pythons = |frame: &Frame| self.functions.is_python(frame.function);
-        !self.functions.is_runtimes(node.function) || self.stack(node).iter().any(is_pythons)
+        !self.functions.is_runtimes(node.function) || self.shown(node).iter().any(is_pythons)
     }
 
     fn span(&self, named: &Node, last: &Node, place: Place) -> Vec<Finding> {
@@ -268,7 +268,7 @@ impl Chooser<'_> {
             children.extend(rest);
             children.sort_by_key(|child| child.start);
         }
-        span.stack = self.stack(last);
+        span.stack = self.shown(last).to_vec();
         span.stack.extend(self.in_kernel(last));
         let native = self.native(named);
         if !native.is_empty() {

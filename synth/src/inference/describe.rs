@@ -75,8 +75,7 @@ impl Chooser<'_> {
         finding.origin = Origin::Wait;
         finding.error_ns = piece.early_ns;
         finding.frame = self.caller(&piece.frames);
-        finding.stack.clone_from(&piece.frames);
-        finding.stack.extend(&piece.kernel);
+        finding.stack = [&*piece.frames, &*piece.kernel].concat();
         Some(finding)
     }
 
@@ -92,13 +91,12 @@ impl Chooser<'_> {
         known.map_or_else(String::new, |known| known.function.name.clone())
     }
 
-    pub(super) fn stack(&self, node: &Node) -> Vec<Frame> {
+    /// The stack of a function, outermost first.
+    pub(super) fn shown(&self, node: &Node) -> &[Frame] {
         let first = self.pieces.get(node.pieces.start);
-        let frames = first.map(|piece| piece.frames.as_slice());
-        frames
-            .and_then(|frames| frames.get(..=node.depth))
+        first
+            .and_then(|piece| piece.frames.get(..=node.depth))
             .unwrap_or_default()
-            .to_vec()
     }
 }
 

@@ -30,7 +30,7 @@ impl FoldedStacks {
                 .take_while(|exact| exact.entry <= evidence.start);
             let region = around.filter(|exact| exact.exit > evidence.start).last();
             let region = region.map(|exact| &*exact.region.name);
-            let mut stack = evidence.stack.clone();
+            let mut stack = evidence.stack.to_vec();
             stack.extend(&evidence.kernel);
             self.add(request, region, &stack, before_ns, functions);
         }

@@ -1,30 +1,36 @@
 //! Which frames of a stack are evidence of what.
 
+use std::sync::Arc;
+
 use super::functions::Functions;
 use crate::event::Frame;
+
+/// Frames, outermost first: shared by all that is made of them.
+pub(super) type Stack = Arc<[Frame]>;
 
 /// Frames of a stack that are looked at; what lies deeper is no span of its own.
 const MAX_FRAMES: usize = 192;
 
 /// Drops frames of the kernel, and those above the handler.
-pub(super) fn handler_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
+pub(super) fn handler_frames(stack: &[Frame], functions: &Functions) -> Stack {
     frames_from(functions.handler(stack), stack, functions)
 }
 
 /// The same, if it is known where the handler begins.
-pub(super) fn frames_from(from: usize, stack: &[Frame], functions: &Functions) -> Vec<Frame> {
-    let inside = stack.get(from..).unwrap_or_default();
-    let is_user = |frame: &&Frame| !functions.is_kernel(frame.function);
-    inside
-        .iter()
-        .filter(is_user)
-        .take(MAX_FRAMES)
-        .copied()
-        .collect()
+pub(super) fn frames_from(from: usize, stack: &[Frame], functions: &Functions) -> Stack {
+    let (of_user, _) = apart(stack, functions);
+    let inside = of_user.get(from..).unwrap_or_default();
+    inside[..inside.len().min(MAX_FRAMES)].into()
 }
 
-/// Those of the kernel, which stand below all others.
+/// Those of the kernel.
 pub(super) fn kernel_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
-    let of_kernel = |frame: &&Frame| functions.is_kernel(frame.function);
-    stack.iter().filter(of_kernel).copied().collect()
+    apart(stack, functions).1.to_vec()
+}
+
+/// A stack's frames and those of the kernel, which stand below all others.
+fn apart<'a>(stack: &'a [Frame], functions: &Functions) -> (&'a [Frame], &'a [Frame]) {
+    let is_users = |frame: &Frame| !functions.is_kernel(frame.function);
+    let end = stack.iter().rposition(is_users).map_or(0, |last| last + 1);
+    stack.split_at(end)
 }

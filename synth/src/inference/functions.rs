@@ -1,9 +1,5 @@
 //! What is known of the functions in stacks, and which of them a person would name.
 
-use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
-
 use super::probeable;
 use crate::{
     event::{Frame, Function, Language},
@@ -26,9 +22,16 @@ pub(crate) enum Layer {
 #[derive(Debug)]
 pub(crate) struct KnownFunction {
     pub function: Function,
-    pub layer: Layer,
+    pub traits: Traits,
     /// The installed package or the object that it is part of.
     package: Option<String>,
+}
+
+/// What is asked of each frame of each stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traits {
+    language: Language,
+    pub layer: Layer,
     /// Whether its name says something to a person.
     pub has_name: bool,
     /// Whether it is part of asyncio.
@@ -37,11 +40,10 @@ pub(crate) struct KnownFunction {
     is_runtimes: bool,
 }
 
-/// All functions announced so far, up to a number.
+/// All functions announced so far, up to a number, by theirs: those of one stack, which were seen together first, lie
+/// together. Their traits lie beside each other, as there is a look at them for each frame.
 #[derive(Debug, Default)]
-pub(crate) struct Functions {
-    by_id: FxHashMap<FunctionId, Arc<KnownFunction>>,
-}
+pub(crate) struct Functions(Vec<Option<(Traits, Box<KnownFunction>)>>);
 
 /// Installed packages that call handlers, or wrap them.
 const FRAMEWORKS: &[&str] = &[
@@ -126,17 +128,29 @@ const STARTS: &[&str] = &[
 ];
 
 impl Functions {
-    /// Takes a function in; false if there are `limit` already.
+    /// Takes a function in; false if it is beyond the first `limit`.
     pub fn announce(&mut self, function: Function, limit: u32) -> bool {
-        if self.by_id.len() >= limit as usize && !self.by_id.contains_key(&function.id) {
+        if function.id.0 > limit {
             return false;
         }
-        self.by_id.insert(function.id, Arc::new(function.into()));
+        let place = function.id.0 as usize;
+        if place >= self.0.len() {
+            self.0.resize_with(place + 1, || None);
+        }
+        let known = Box::new(KnownFunction::from(function));
+        self.0[place] = Some((known.traits, known));
         true
     }
 
     pub fn get(&self, id: FunctionId) -> Option<&KnownFunction> {
-        self.by_id.get(&id).map(Arc::as_ref)
+        let (_, known) = self.0.get(id.0 as usize)?.as_ref()?;
+        Some(known)
+    }
+
+    /// What is asked most often.
+    pub fn traits(&self, id: FunctionId) -> Option<Traits> {
+        let (traits, _) = self.0.get(id.0 as usize)?.as_ref()?;
+        Some(*traits)
     }
 
     /// Where the frames begin that are not the chain above a handler.
@@ -144,12 +158,12 @@ impl Functions {
         let mut has_python = false;
         let mut first_native = None;
         for (index, frame) in stack.iter().enumerate() {
-            let Some(known) = self.get(frame.function) else {
+            let Some(traits) = self.traits(frame.function) else {
                 continue;
             };
-            let is_python = known.function.language == Language::Python;
+            let is_python = traits.language == Language::Python;
             has_python |= is_python;
-            match (known.layer, is_python) {
+            match (traits.layer, is_python) {
                 (Layer::Framework, _) => {}
                 (_, true) => return index,
                 (_, false) => first_native = first_native.or(Some(index)),
@@ -167,23 +181,21 @@ impl Functions {
 
     /// Whose code a function is, if `application` is the application's package.
     pub fn layer(&self, id: FunctionId, application: Option<&str>) -> Layer {
-        let Some(known) = self.get(id) else {
+        let Some(Traits { layer, .. }) = self.traits(id) else {
             return Layer::Library;
         };
-        if known.layer == Layer::Library
-            && application.is_some()
-            && known.package.as_deref() == application
-        {
+        let package = || self.get(id).and_then(|known| known.package.as_deref());
+        if layer == Layer::Library && application.is_some() && package() == application {
             return Layer::User;
         }
-        known.layer
+        layer
     }
 
     /// Whether a stack runs on an event loop, where tasks take turns.
     pub fn is_on_loop(&self, stack: &[Frame]) -> bool {
         let is_loops = |frame: &Frame| {
-            self.get(frame.function)
-                .is_some_and(|known| known.is_event_loops)
+            self.traits(frame.function)
+                .is_some_and(|traits| traits.is_event_loops)
         };
         stack.iter().any(is_loops)
     }
@@ -193,7 +205,7 @@ impl Functions {
         let is_inner = |known: &KnownFunction| {
             let is_clone = CLONES.contains(&known.function.name.as_str());
             known.function.language != Language::Python
-                && (known.layer != Layer::Framework || is_clone)
+                && (known.traits.layer != Layer::Framework || is_clone)
         };
         let mut known = stack.iter().filter_map(|frame| self.get(frame.function));
         known.all(is_inner)
@@ -201,19 +213,19 @@ impl Functions {
 
     /// Whether it is native and part of the language's own runtime.
     pub fn is_runtimes(&self, id: FunctionId) -> bool {
-        self.get(id).is_some_and(|known| known.is_runtimes)
+        self.traits(id).is_some_and(|traits| traits.is_runtimes)
     }
 
     /// Whether it is Python's.
     pub fn is_python(&self, id: FunctionId) -> bool {
-        self.get(id)
-            .is_some_and(|known| known.function.language == Language::Python)
+        self.traits(id)
+            .is_some_and(|traits| traits.language == Language::Python)
     }
 
     /// Whether it is the kernel's.
     pub fn is_kernel(&self, id: FunctionId) -> bool {
-        self.get(id)
-            .is_some_and(|known| known.function.language == Language::Kernel)
+        self.traits(id)
+            .is_some_and(|traits| traits.language == Language::Kernel)
     }
 }
 
@@ -239,13 +251,17 @@ impl From<Function> for KnownFunction {
             Language::Python | Language::Native => is_name(&function.name),
             Language::Unnamed | Language::Kernel => false,
         };
-        Self {
-            is_runtimes: is_native(&function) && probeable::is_runtimes(&function.object),
-            is_event_loops: layer == Layer::Framework && function.file.contains("/asyncio/"),
-            function,
+        let traits = Traits {
+            language: function.language,
             layer,
-            package,
             has_name,
+            is_event_loops: layer == Layer::Framework && function.file.contains("/asyncio/"),
+            is_runtimes: is_native(&function) && probeable::is_runtimes(&function.object),
+        };
+        Self {
+            function,
+            traits,
+            package,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Inference,
     frames::{frames_from, handler_frames, kernel_frames},
-    functions,
+    functions::{Layer, Traits},
     lane::Exact,
     timeline::{Evidence, Kind},
     waits::Cause,
@@ -101,7 +101,7 @@ impl Inference {
             return tally.sampled(SampleUse::TooLate);
         }
         let stack = handler_frames(&sample.stack, &self.functions);
-        let stack = workers::frames(stack, &self.functions);
+        let stack = workers::frames(&stack, &self.functions);
         let parent = Parent {
             by_lineage: false,
             ..parent
@@ -220,7 +220,7 @@ impl Inference {
         if let (Some(folded), SampleReason::Timer(period_ns)) = (&mut self.folded, sample.reason) {
             let span = self.requests.span((sample.target, parent.context()));
             let name = span.map(|span| span.name.as_str());
-            let mut stack = handler_frames(&sample.stack, &self.functions);
+            let mut stack = handler_frames(&sample.stack, &self.functions).to_vec();
             stack.extend(kernel_frames(&sample.stack, &self.functions));
             folded.add(name, Some("(workers)"), &stack, period_ns, &self.functions);
         }
@@ -230,7 +230,10 @@ impl Inference {
     fn nobodys(&self, sample: &Sample, tally: &mut Tally) {
         let mut names = sample.stack.iter().filter_map(|frame| {
             let known = self.functions.get(frame.function)?;
-            let is_own = known.has_name && known.layer != functions::Layer::Framework;
+            let Traits {
+                has_name, layer, ..
+            } = known.traits;
+            let is_own = has_name && layer != Layer::Framework;
             is_own.then_some(&known.function)
         });
         let outermost = names.next();

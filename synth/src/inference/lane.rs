@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{thinning, timeline::Evidence};
+use super::{frames::Stack, thinning, timeline::Evidence};
 use crate::{
     crossings::{item::Key, regions::KnownRegion},
-    event::Frame,
     ids::SpanId,
     time::{KernelTime, UnixTime},
 };
@@ -35,7 +34,7 @@ pub(crate) struct Lane {
     pub evidence: Vec<Evidence>,
     pub exact: Vec<Exact>,
     /// Stacks at the entries of crossings.
-    pub entries: Vec<(Key, Vec<Frame>)>,
+    pub entries: Vec<(Key, Stack)>,
     /// Crossings that samples were taken in.
     pub inside: BTreeSet<Key>,
     /// When its thread ran again before it, having waited for work.

@@ -17,6 +17,7 @@ mod folded;
 mod frames;
 mod functions;
 mod gather;
+mod instants;
 mod kernel;
 mod lane;
 mod longest;
@@ -73,6 +74,9 @@ pub(crate) struct Inference {
     /// Only if asked for.
     folded: Option<FoldedStacks>,
 }
+
+/// A request is quiet for so many times as long as others until it ends, if a crossing that was seen in it has not come.
+const SETTLES_PER_CROSSING: u64 = 2;
 
 impl Inference {
     /// Nothing has been seen yet.
@@ -151,8 +155,11 @@ impl Inference {
         if request.open.iter().any(|(_, key)| is_open(key)) {
             return true;
         }
-        // Samples inside of a crossing may come before it, and it may never come.
-        let wait_ns = means.settings.limits.child_wait_ns;
+        // Samples inside of a crossing may come before it, and it may never come: a short one is not sent.
+        let wait_ns = means
+            .settings
+            .settle_ns
+            .saturating_mul(SETTLES_PER_CROSSING);
         let waits = means.now.since(request.last().unwrap_or_default()) <= wait_ns;
         let has_ended = |key: &Key| request.exact.iter().any(|(_, exact)| exact.key == *key);
         let mut inside = request.inside().map(|(_, key)| key);

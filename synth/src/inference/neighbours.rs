@@ -1,8 +1,8 @@
 //! What else a thread did: instants at which it provably served another request.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
-use super::timeline::Evidence;
+use super::{instants::Instants, timeline::Evidence};
 use crate::{crossings::parents::RequestKey, ids::TargetId, latest::Latest, time::KernelTime};
 
 /// Instants that are remembered of a thread; of more, the latest.
@@ -15,7 +15,7 @@ const LOOKED_AT: usize = 64;
 /// All threads at work.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
-    by_thread: Latest<(TargetId, u32), BTreeMap<KernelTime, RequestKey>>,
+    by_thread: Latest<(TargetId, u32), Instants<RequestKey>>,
 }
 
 impl Neighbours {
@@ -23,13 +23,12 @@ impl Neighbours {
     pub fn saw(&mut self, thread: u32, key: RequestKey, at: KernelTime) {
         let thread = (key.0, thread);
         let instants = self.by_thread.entry(thread, THREADS);
-        let mut latest = instants.iter().rev();
         // Of a row of one request, its ends are enough.
-        if let (Some((&last, last_key)), Some((_, before))) = (latest.next(), latest.next())
-            && last < at
-            && (*last_key, *before) == (key, key)
+        if let Some([(_, before), (last, last_key)]) = instants.last_two()
+            && *last < at
+            && (*before, *last_key) == (key, key)
         {
-            instants.remove(&last);
+            instants.pop_last();
         }
         instants.insert(at, key);
         if instants.len() > INSTANTS {
@@ -45,8 +44,8 @@ impl Neighbours {
         at: KernelTime,
     ) -> Option<KernelTime> {
         let instants = self.by_thread.get((key.0, thread))?;
-        let before = instants.range(..at).rev().take(LOOKED_AT);
-        let mut others = before.filter(|(_, other)| **other != key);
+        let before = instants.before(at).take(LOOKED_AT);
+        let mut others = before.filter(|(_, other)| *other != key);
         others.next().map(|(at, _)| *at)
     }
 
@@ -60,16 +59,12 @@ impl Neighbours {
         let Some(instants) = self.by_thread.get((key.0, thread)) else {
             return Vec::new();
         };
-        let instant = |(at, key): (&KernelTime, &RequestKey)| (*at, *key);
         let (first, last) = during.into_inner();
-        let before = instants.range(..first).rev();
-        let after = instants.range(last..);
-        let during = instants.range(first..last);
         of_trace(
             key,
-            before.map(instant),
-            during.map(instant),
-            after.map(instant),
+            instants.before(first).copied(),
+            instants.between(first, last).copied(),
+            instants.from(last).copied(),
         )
     }
 
@@ -79,11 +74,11 @@ impl Neighbours {
         let Some(instants) = self.by_thread.get((key.0, thread)) else {
             return;
         };
-        let is_other = |entry: &(&KernelTime, &RequestKey)| *entry.1 != key;
-        let before = instants.range(..=evidence.start).rev().take(LOOKED_AT);
-        let after = instants.range(evidence.end..).take(LOOKED_AT);
-        evidence.earliest = before.into_iter().find(is_other).map(|(at, _)| *at);
-        evidence.latest = after.into_iter().find(is_other).map(|(at, _)| *at);
+        let is_other = |entry: &&(KernelTime, RequestKey)| entry.1 != key;
+        let mut before = instants.up_to(evidence.start).take(LOOKED_AT);
+        let mut after = instants.from(evidence.end).take(LOOKED_AT);
+        evidence.earliest = before.find(is_other).map(|(at, _)| *at);
+        evidence.latest = after.find(is_other).map(|(at, _)| *at);
     }
 }
 

@@ -6,14 +6,14 @@
 //! and later, have in common with its stacks did not end meanwhile: down to the function that was at another
 //! line, which holds both.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::RangeInclusive,
-    sync::Arc,
-};
+use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
+
+use rustc_hash::FxHashMap;
 
 use super::{
+    frames::Stack,
     functions::Functions,
+    instants::Instants,
     lane::Lane,
     neighbours,
     requests::{LaneKey, Requests},
@@ -34,12 +34,14 @@ const FRAMES: usize = 64;
 /// Stacks that are looked at on either side of a span for one of a span around it.
 const LOOKED_AT: usize = 64;
 
-type Place = (TargetId, LaneKey, KernelTime);
+type Place = ((TargetId, LaneKey), KernelTime);
 
 /// What may lie around a span.
 #[derive(Debug, Default)]
 pub(super) struct Nested {
-    stacks: BTreeMap<Place, Seen>,
+    by_lane: FxHashMap<(TargetId, LaneKey), Instants<Seen>>,
+    /// Stacks in all.
+    stacks: usize,
     order: VecDeque<Place>,
     crossings: Latest<Key, Crossed>,
 }
@@ -47,7 +49,7 @@ pub(super) struct Nested {
 #[derive(Debug)]
 struct Seen {
     key: RequestKey,
-    stack: Vec<Frame>,
+    stack: Stack,
 }
 
 #[derive(Debug, Default)]
@@ -55,47 +57,60 @@ struct Crossed {
     /// `None`: not known yet.
     region: Option<Arc<KnownRegion>>,
     /// At its entry.
-    stack: Vec<Frame>,
+    stack: Stack,
 }
 
 impl Nested {
     /// A thread worked for a request at this instant, with this stack.
-    pub fn saw(&mut self, lane: LaneKey, key: RequestKey, at: KernelTime, stack: &[Frame]) {
+    pub fn saw(&mut self, lane: LaneKey, key: RequestKey, at: KernelTime, stack: &Stack) {
         if stack.is_empty() {
             return;
         }
-        let all = (key.0, lane, KernelTime(0))..=(key.0, lane, KernelTime(u64::MAX));
-        let mut latest = self.stacks.range(all).rev();
-        let row = match (latest.next(), latest.next()) {
-            (Some((last, seen)), Some((_, before))) => {
-                (last.2 < at && (seen.key, before.key) == (key, key)).then_some(*last)
-            }
-            _ => None,
-        };
+        let lane = (key.0, lane);
+        let seen = self.by_lane.entry(lane).or_default();
         // Of a row of one request, its ends are enough.
-        if let Some(last) = row {
-            self.stacks.remove(&last);
-        }
-        let place = (key.0, lane, at);
-        let stack = stack.iter().take(FRAMES).copied().collect();
-        if self.stacks.insert(place, Seen { key, stack }).is_none() {
-            self.order.push_back(place);
-        }
-        while self.stacks.len() > STACKS
-            && let Some(oldest) = self.order.pop_front()
+        if let Some([(_, before), (last, latest)]) = seen.last_two()
+            && *last < at
+            && (before.key, latest.key) == (key, key)
         {
-            self.stacks.remove(&oldest);
+            seen.pop_last();
+            self.stacks -= 1;
+        }
+        let stack = outermost(stack);
+        if seen.insert(at, Seen { key, stack }) {
+            self.stacks += 1;
+            self.order.push_back((lane, at));
+        }
+        self.forget();
+    }
+
+    /// Lets the oldest go.
+    fn forget(&mut self) {
+        while self.stacks > STACKS
+            && let Some((lane, at)) = self.order.pop_front()
+        {
+            let Some(seen) = self.by_lane.get_mut(&lane) else {
+                continue;
+            };
+            self.stacks -= usize::from(seen.remove(at));
+            if seen.is_empty() {
+                self.by_lane.remove(&lane);
+            }
         }
         // What went from the middle of rows is let go all at once.
         if self.order.len() > 2 * STACKS {
-            let stacks = &self.stacks;
-            self.order.retain(|place| stacks.contains_key(place));
+            let by_lane = &self.by_lane;
+            let is_there = |(lane, at): &Place| {
+                let seen = by_lane.get(lane);
+                seen.is_some_and(|seen| seen.contains(*at))
+            };
+            self.order.retain(is_there);
         }
     }
 
     /// The stack at the entry of a crossing.
-    pub fn entered(&mut self, crossing: Key, stack: &[Frame]) {
-        self.crossings.entry(crossing, CROSSINGS).stack = stack.to_vec();
+    pub fn entered(&mut self, crossing: Key, stack: &Stack) {
+        self.crossings.entry(crossing, CROSSINGS).stack = Stack::clone(stack);
     }
 
     /// A crossing's region.
@@ -131,7 +146,10 @@ impl Nested {
         let of_evidence = lane.evidence.iter_mut().map(|evidence| &mut evidence.stack);
         let of_entries = lane.entries.iter_mut().map(|(_, stack)| stack);
         for stack in of_evidence.chain(of_entries) {
-            stack.drain(..above(stack));
+            let above = above(stack);
+            if above > 0 {
+                *stack = stack[above..].into();
+            }
         }
     }
 
@@ -142,17 +160,16 @@ impl Nested {
         key: RequestKey,
         during: RangeInclusive<KernelTime>,
     ) -> Vec<KernelTime> {
-        let at = |time| (key.0, place, time);
-        let instant = |(place, seen): (&Place, &Seen)| (place.2, seen.key);
-        let (first, last) = (at(*during.start()), at(*during.end()));
-        let before = self.stacks.range(at(KernelTime(0))..first).rev();
-        let after = self.stacks.range(last..at(KernelTime(u64::MAX)));
-        let during = self.stacks.range(first..last);
+        let Some(seen) = self.by_lane.get(&(key.0, place)) else {
+            return Vec::new();
+        };
+        let instant = |(at, seen): &(KernelTime, Seen)| (*at, seen.key);
+        let (first, last) = during.into_inner();
         neighbours::of_trace(
             key,
-            before.map(instant),
-            during.map(instant),
-            after.map(instant),
+            seen.before(first).map(instant),
+            seen.between(first, last).map(instant),
+            seen.from(last).map(instant),
         )
     }
 
@@ -168,13 +185,14 @@ impl Nested {
         let (Some(first), Some(last)) = (lane.first(), lane.ended()) else {
             return Vec::new();
         };
-        let at = |time| (key.0, place, time);
-        let is_same_trace =
-            |(_, seen): &(&Place, &Seen)| seen.key != key && seen.key.1.trace_id == key.1.trace_id;
-        let earlier = self.stacks.range(at(KernelTime(0))..at(first)).rev();
-        let earlier = earlier.take(LOOKED_AT).filter(is_same_trace);
-        let later = self.stacks.range(at(last)..at(KernelTime(u64::MAX)));
-        let mut later = later.take(LOOKED_AT).filter(is_same_trace);
+        let Some(seen) = self.by_lane.get(&(key.0, place)) else {
+            return Vec::new();
+        };
+        let is_same_trace = |(_, seen): &&(KernelTime, Seen)| {
+            seen.key != key && seen.key.1.trace_id == key.1.trace_id
+        };
+        let earlier = seen.before(first).take(LOOKED_AT).filter(is_same_trace);
+        let mut later = seen.from(last).take(LOOKED_AT).filter(is_same_trace);
         let begun = |key: RequestKey| requests.span(key).map(|span| span.start);
         let is_around = |other: RequestKey| {
             let was_begun = begun(other).zip(begun(key)).is_some_and(|(a, b)| a < b);
@@ -185,15 +203,15 @@ impl Nested {
         };
         let mut earlier = earlier.clone();
         let before = earlier.find(|(_, seen)| seen.key == after.key);
-        let before = before.map(|(_, seen)| seen.stack.as_slice());
-        before.into_iter().chain([after.stack.as_slice()]).collect()
+        let before = before.map(|(_, seen)| &*seen.stack);
+        before.into_iter().chain([&*after.stack]).collect()
     }
 }
 
 impl Crossed {
     /// Frames of a stack in the crossing that are its callers' and its own.
     fn frames(&self, stack: &[Frame], functions: &Functions) -> usize {
-        let same = stack.iter().zip(&self.stack);
+        let same = stack.iter().zip(&*self.stack);
         let shown = same.take_while(|(a, b)| a.function == b.function).count();
         let is_it = |frame: &Frame| {
             let function = functions.get(frame.function).map(|known| &known.function);
@@ -202,6 +220,14 @@ impl Crossed {
         };
         let own = stack.iter().position(is_it).map_or(0, |own| own + 1);
         shown.max(own)
+    }
+}
+
+/// What is kept of a stack.
+fn outermost(stack: &Stack) -> Stack {
+    match stack.get(..FRAMES) {
+        Some(outermost) if outermost.len() < stack.len() => outermost.into(),
+        _ => Stack::clone(stack),
     }
 }
 

@@ -227,8 +227,8 @@ impl Chooser<'_> {
     }
 
     pub fn is_named(&self, frame: Frame, layer: Layer) -> bool {
-        let known = self.functions.get(frame.function);
-        known.is_some_and(|known| known.has_name)
+        let traits = self.functions.traits(frame.function);
+        traits.is_some_and(|traits| traits.has_name)
             && self.functions.layer(frame.function, self.application) == layer
     }
 }

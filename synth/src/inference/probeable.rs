@@ -88,8 +88,8 @@ impl Functions {
         let begins =
             |text: &str, starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
         function.language == Language::Native
-            && known.has_name
-            && known.layer == Layer::Library
+            && known.traits.has_name
+            && known.traits.layer == Layer::Library
             && !is_runtimes(&function.object)
             && !begins(&function.qualified, GLUE)
             && !begins(&function.name, WRAPPERS)

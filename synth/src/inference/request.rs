@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     lane::{Exact, Lane},
-    requests::LaneKey,
+    requests::{Ended, LaneKey},
     segments::Between,
     timeline::{Bound, Edge},
 };
@@ -41,11 +41,32 @@ pub(crate) struct Request {
     pub resumed: Option<KernelTime>,
     pub(super) begun: KernelTime,
     pub(super) touched: KernelTime,
+    /// When it was touched last as far as the order of all goes.
+    pub(super) ordered: KernelTime,
     pub(super) held: usize,
     pub(super) samples: usize,
 }
 
 impl Request {
+    /// One that begins at `now`, or goes on after it had `ended`.
+    pub fn new(parent: Parent, now: KernelTime, ended: Option<&mut Ended>) -> Self {
+        Self {
+            parent,
+            lanes: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            exact: Vec::new(),
+            workers_exact: Vec::new(),
+            resumed: ended.as_ref().map(|ended| ended.until),
+            open: ended.map_or_else(BTreeSet::new, |ended| std::mem::take(&mut ended.open)),
+            handed: Vec::new(),
+            begun: now,
+            touched: now,
+            ordered: now,
+            held: 0,
+            samples: 0,
+        }
+    }
+
     /// The lane of a piece of evidence.
     pub fn lane(&mut self, key: LaneKey) -> &mut Lane {
         self.lanes.entry(key).or_default()

@@ -1,6 +1,6 @@
 //! Requests under way: what was seen of each, by the target's span that it was seen under.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
@@ -22,17 +22,18 @@ pub(crate) type LaneKey = (u32, u64);
 
 /// What is remembered of a request that has ended, or of a part of it.
 #[derive(Debug, Default)]
-struct Ended {
+pub(super) struct Ended {
     /// Until when spans were made of it.
-    until: KernelTime,
+    pub until: KernelTime,
     /// Crossings that had not ended: what comes of it later lies beside or in them.
-    open: BTreeSet<(u32, Key)>,
+    pub open: BTreeSet<(u32, Key)>,
 }
 
 /// All requests under way, and what is known of their spans.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     by_key: FxHashMap<RequestKey, Request>,
+    /// Each with an instant up to which it was not quiet: put right when it comes first.
     order: BTreeSet<(KernelTime, TargetId, SpanContext)>,
     held: usize,
     spans: Latest<RequestKey, TargetSpan>,
@@ -42,33 +43,27 @@ pub(crate) struct Requests {
 impl Requests {
     /// The request of a span, begun if it is new; it is alive at `now`.
     pub fn touch(&mut self, key: RequestKey, parent: Parent, now: KernelTime) -> &mut Request {
-        let ended = &mut self.ended;
-        let request = self.by_key.entry(key).or_insert_with(|| Request {
-            parent,
-            lanes: BTreeMap::new(),
-            workers: BTreeMap::new(),
-            exact: Vec::new(),
-            workers_exact: Vec::new(),
-            resumed: ended.get(key).map(|ended| ended.until),
-            open: ended
-                .get_mut(key)
-                .map(|ended| std::mem::take(&mut ended.open))
-                .unwrap_or_default(),
-            handed: Vec::new(),
-            begun: now,
-            touched: now,
-            held: 0,
-            samples: 0,
+        let Self {
+            by_key,
+            order,
+            ended,
+            ..
+        } = self;
+        let request = by_key.entry(key).or_insert_with(|| {
+            order.insert((now, key.0, key.1));
+            let ended = ended.get_mut(key);
+            Request::new(parent, now, ended)
         });
-        self.order.remove(&(request.touched, key.0, key.1));
         request.touched = request.touched.max(now);
-        self.order.insert((request.touched, key.0, key.1));
         request
     }
 
     /// Until when spans have been made of a request that has ended.
     pub fn ended(&self, key: RequestKey) -> Option<KernelTime> {
-        self.ended.get(key).map(|ended| ended.until)
+        match self.by_key.get(&key) {
+            Some(request) => request.resumed,
+            None => self.ended.get(key).map(|ended| ended.until),
+        }
     }
 
     /// Counts evidence that was added to a request.
@@ -111,9 +106,19 @@ impl Requests {
     }
 
     /// The request that has been quiet longest, and since when.
-    pub fn quietest(&self) -> Option<(KernelTime, RequestKey)> {
-        let (touched, target, context) = *self.order.first()?;
-        Some((touched, (target, context)))
+    pub fn quietest(&mut self) -> Option<(KernelTime, RequestKey)> {
+        loop {
+            let (since, target, context) = self.order.pop_first()?;
+            let key = (target, context);
+            let Some(request) = self.by_key.get_mut(&key) else {
+                continue;
+            };
+            request.ordered = request.touched;
+            self.order.insert((request.touched, target, context));
+            if request.touched == since {
+                return Some((since, key));
+            }
+        }
     }
 
     pub fn get(&self, key: RequestKey) -> Option<&Request> {
@@ -131,7 +136,7 @@ impl Requests {
         let mut request = self.by_key.remove(&key)?;
         let is_open = |key: Key| known.get(key).is_some_and(|known| known.exit.is_none());
         request.open.retain(|(_, key)| is_open(*key));
-        self.order.remove(&(request.touched, key.0, key.1));
+        self.order.remove(&(request.ordered, key.0, key.1));
         self.held -= request.held;
         request.sort();
         let last = request.over(is_early).or_else(|| request.last());

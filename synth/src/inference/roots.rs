@@ -59,11 +59,11 @@ fn place(
     let cut: Vec<usize> = (0..row.len()).filter(|at| !is_whole[*at]).collect();
     for at in cut {
         let next = whole.partition_point(|whole| *whole < at);
-        let stack = |index: Option<&usize>| Some(row.get(*index?)?.stack.as_slice());
+        let stack = |index: Option<&usize>| Some(&*row.get(*index?)?.stack);
         let before = stack(next.checked_sub(1).and_then(|before| whole.get(before)));
         let above = above(&row[at].stack, before, stack(whole.get(next)));
         if let Some(above) = above {
-            row[at].stack.splice(..0, above);
+            row[at].stack = [&above, &*row[at].stack].concat().into();
             is_whole[at] = true;
         }
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{
     choose::Chooser,
     findings::{Finding, Origin},
+    frames::Stack,
     functions::{Functions, Layer},
     lane::{Exact, Lane},
     roots,
-    timeline::{Bound, Edge, Evidence, lay_out},
+    timeline::{Bound, Edge, Evidence, Within, lay_out},
 };
 use crate::{event::Frame, settings::Inference, time::KernelTime};
 
@@ -147,6 +148,12 @@ impl Sorted<'_> {
     fn found(&self, host: Option<usize>, between: &Between) -> Found {
         let exact = host.and_then(|host| self.lane.exact.get(host));
         let own = exact.map_or_else(Vec::new, |exact| self.own(exact));
+        let seen = self.lane.first().zip(self.lane.ended());
+        let lane_ns = seen.map_or(0, |(first, ended)| ended.since(first));
+        let within = Within {
+            host_ns: exact.map_or(lane_ns, |exact| exact.exit.since(exact.entry)),
+            lane_ns,
+        };
         let mut findings = Vec::new();
         for (left, right) in self.segments(host, between) {
             let mut evidence = self.evidence_in(&left, &right);
@@ -154,7 +161,7 @@ impl Sorted<'_> {
             for evidence in &mut evidence {
                 rebase(&mut evidence.stack, &own);
             }
-            let pieces = lay_out(&evidence, &left, &right, self.rules);
+            let pieces = lay_out(&evidence, &left, &right, within, self.rules);
             let chooser = Chooser {
                 pieces: &pieces,
                 functions: self.functions,
@@ -261,7 +268,7 @@ impl Sorted<'_> {
     fn callers(&self, exact: &Exact) -> Vec<Frame> {
         let entry = self.lane.entries.iter().find(|(key, _)| *key == exact.key);
         let common = match entry {
-            Some((_, stack)) => stack.clone(),
+            Some((_, stack)) => stack.to_vec(),
             None => self.common(exact),
         };
         let is_own =
@@ -275,9 +282,9 @@ impl Sorted<'_> {
         let mut inside = self.lane.evidence_of(exact).iter();
         let first = inside
             .next()
-            .map_or_else(Vec::new, |first| first.stack.clone());
+            .map_or_else(Vec::new, |first| first.stack.to_vec());
         inside.fold(first, |mut common, evidence| {
-            let same = common.iter().zip(&evidence.stack);
+            let same = common.iter().zip(&*evidence.stack);
             let len = same.take_while(|(a, b)| a.function == b.function).count();
             common.truncate(len);
             common
@@ -302,11 +309,11 @@ impl Sorted<'_> {
 
 /// Puts a stack that was taken in a crossing below the crossing's own: one that was cut short, as those of
 /// waits often are, lacks some of it.
-fn rebase(stack: &mut Vec<Frame>, own: &[Frame]) {
+fn rebase(stack: &mut Stack, own: &[Frame]) {
     let same = stack.iter().zip(own);
     let same = same.take_while(|(a, b)| a.function == b.function).count();
     if same < own.len() {
-        stack.splice(..same, own.iter().copied());
+        *stack = [own, &stack[same..]].concat().into();
     }
 }
 

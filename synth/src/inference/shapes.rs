@@ -9,7 +9,7 @@ use super::{findings::Origin, segments::Found};
 use crate::{ids::TargetId, latest::Latest};
 
 /// Requests of one kind after which it is known.
-const KNOWN_AFTER: u32 = 48;
+const KNOWN_AFTER: u32 = 16;
 /// Kinds that are remembered; of more, the latest that came up.
 const KINDS: usize = 4_096;
 

@@ -39,6 +39,7 @@ pub(super) fn thin(evidence: &mut Vec<Evidence>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::frames::Stack;
     use crate::time::KernelTime;
 
     fn sample(before_ns: u64, after_ns: u64) -> Evidence {
@@ -48,7 +49,7 @@ mod tests {
             kind: Kind::sample(before_ns, after_ns),
             queued_ns: before_ns,
             early_ns: 0,
-            stack: Vec::new(),
+            stack: Stack::default(),
             kernel: Vec::new(),
             is_cut: false,
             earliest: None,

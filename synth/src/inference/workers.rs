@@ -9,6 +9,7 @@ use super::{
     choose::{Chooser, EXPLAINS_PERCENT, Place},
     end::Part,
     findings::{Finding, Summed},
+    frames::Stack,
     functions::{Functions, Layer},
     lane::Lane,
     segments::Between,
@@ -82,13 +83,16 @@ impl Lives {
 
 /// The frames of a worker's stack, from the outermost function that a person would name: above it are those that
 /// start threads, run pools and call what they are given.
-pub(super) fn frames(stack: Vec<Frame>, functions: &Functions) -> Vec<Frame> {
+pub(super) fn frames(stack: &Stack, functions: &Functions) -> Stack {
     let is_own = |frame: &Frame| {
         functions.is_probeable(frame.function)
             || functions.layer(frame.function, None) == Layer::User
     };
     let from = stack.iter().position(is_own).unwrap_or(stack.len());
-    stack.into_iter().skip(from).collect()
+    if from == 0 {
+        return Stack::clone(stack);
+    }
+    stack[from..].into()
 }
 
 /// What all of a worker's time has in common.
@@ -157,8 +161,8 @@ impl Chooser<'_> {
         let is_own = self.functions.layer(function, None) == Layer::User
             && self
                 .functions
-                .get(function)
-                .is_some_and(|known| known.has_name);
+                .traits(function)
+                .is_some_and(|traits| traits.has_name);
         is_own || self.functions.is_probeable(function)
     }
 

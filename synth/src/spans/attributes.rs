@@ -116,17 +116,17 @@ pub(crate) fn of_span(list: &mut AttributeList<'_>, draft: &Draft, end: &End, er
     of_time(list, draft, end);
     resources::describe(list, draft, end);
     of_pool(list, draft.pool);
-    if region.cold_start {
+    if region.meaning.cold_start {
         list.add("hotspan.cold_start", true);
     }
     engine::describe(list, draft, end);
-    if let (Some(folded), Some(rule)) = (&draft.folded, &region.fold) {
+    if let (Some(folded), Some(rule)) = (&draft.folded, &region.meaning.fold) {
         let is_opening = rule.opening.is_some() && draft.region.opening.is_none();
         folded.describe(list, rule, is_opening);
         folded::add_rate(list, rule, end, end.exit.since(draft.item.entry));
     }
-    list.add_decoded(&region.attributes, end.slots());
-    if let (Some(key), Some(called)) = (&region.called, &end.called) {
+    list.add_decoded(&region.meaning.attributes, end.slots());
+    if let (Some(key), Some(called)) = (&region.meaning.called, &end.called) {
         called::describe(list, key, called);
     }
     ledger::describe(list, draft);

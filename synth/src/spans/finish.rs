@@ -147,7 +147,7 @@ impl Surroundings<'_> {
             list.add("exception.escaped", true);
             EXCEPTION
         } else if end.ending == Ending::Returned
-            && let Some(error) = end.slots().failure(draft.region.region.failure.as_ref())
+            && let Some(error) = end.slots().failure(draft.region.meaning().failure.as_ref())
         {
             list.add("exception.type", error);
             list.add(
@@ -179,7 +179,7 @@ pub(crate) fn event(
     tally: &mut Tally,
 ) -> SpanEvent {
     let mut list = AttributeList::new(limits);
-    list.add_decoded(&region.attributes, end.slots());
+    list.add_decoded(&region.meaning.attributes, end.slots());
     let (attributes, _) = list.finish(tally);
     SpanEvent {
         name: region.name.clone(),

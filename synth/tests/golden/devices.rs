@@ -4,7 +4,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Called, Crossing, Event},
     ids::{CrossingId, RegionId, TargetId},
-    region::{MemoryEffect, MemoryRule, Region},
+    region::{Meaning, MemoryEffect, MemoryRule, Region},
     time::KernelTime,
 };
 
@@ -24,14 +24,16 @@ const SHOWN: &[&str] = &["ml.gpu.memory_allocated_mb", "kernels"];
 
 fn regions() -> [Region; 5] {
     let span = |id, name: &str| Region::span(id, name, name, "libdevice.so");
-    let memory = |id, name, effect| Region {
-        on_device: true,
-        memory: Some(MemoryRule {
-            effect,
-            result: RESULT,
-            min_ns: 5 * MS,
-        }),
-        ..span(id, name)
+    let memory = |id, name, effect| {
+        span(id, name).with_meaning(Meaning {
+            on_device: true,
+            memory: Some(MemoryRule {
+                effect,
+                result: RESULT,
+                min_ns: 5 * MS,
+            }),
+            ..Meaning::default()
+        })
     };
     [
         span(PASS, "app.pass"),
@@ -49,11 +51,11 @@ fn regions() -> [Region; 5] {
             MemoryEffect::Frees { address: ADDRESS },
         ),
         memory(RESET, "device.reset", MemoryEffect::Resets),
-        Region {
+        span(LAUNCH, "device.launch").with_meaning(Meaning {
             on_device: true,
             called: Some("kernels".to_owned()),
-            ..span(LAUNCH, "device.launch")
-        },
+            ..Meaning::default()
+        }),
     ]
 }
 

@@ -4,7 +4,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Crossing, Ending, Event, Parent, ParentRead, ParentSource, TargetSpan},
     ids::{CrossingId, RegionId, SpanId, TargetId, TraceId},
-    region::{AttributeRule, FailureRule, FoldRule, Opening, Rate, Region, ValueRule},
+    region::{AttributeRule, FailureRule, FoldRule, Meaning, Opening, Rate, Region, ValueRule},
     time::{ClockAnchor, KernelTime, UnixTime},
 };
 
@@ -65,7 +65,7 @@ fn regions() -> [Region; 3] {
         until_count: Some("sampled".to_owned()),
         first_result: Some("first".to_owned()),
     };
-    let decode = Region {
+    let decode = region(DECODE, "engine.decode").with_meaning(Meaning {
         attributes: vec![attribute("tokens")],
         failure: Some(FailureRule {
             slot: RESULT,
@@ -80,12 +80,12 @@ fn regions() -> [Region; 3] {
             opening: Some(opening),
             ..by()
         })),
-        ..region(DECODE, "engine.decode")
-    };
-    let sample = Region {
+        ..Meaning::default()
+    });
+    let sample = region(SAMPLE, "engine.sample").with_meaning(Meaning {
         fold: Some(Box::new(by())),
-        ..region(SAMPLE, "engine.sample")
-    };
+        ..Meaning::default()
+    });
     [decode, sample, region(OUTER, "engine.outer")]
 }
 

@@ -25,7 +25,7 @@ use hotspan_synth::{
     Inference, Limits, Settings, Synth,
     event::Event,
     ids::RegionId,
-    region::{AttributeRule, Condition, FailureRule, Region, Role, Stage, ValueRule},
+    region::{AttributeRule, Condition, FailureRule, Meaning, Region, Role, Stage, ValueRule},
 };
 
 use crate::drawing::MS;
@@ -46,8 +46,7 @@ const REGIONS: &[(char, &str, Role)] = &[
 
 fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
     let function = format!("ns::{letter}()");
-    Event::Region(Region {
-        role,
+    let meaning = Meaning {
         numbered: matches!(letter, 'S' | 'H'),
         stage: match letter {
             'Q' => Some(Stage::Request),
@@ -72,6 +71,11 @@ fn region(&(letter, name, role): &(char, &str, Role)) -> Event {
             slot: 0,
             errors: [(13_002, "highs.error".to_owned())].into(),
         }),
+        ..Meaning::default()
+    };
+    Event::Region(Region {
+        role,
+        meaning,
         ..Region::span(RegionId(u32::from(letter)), name, &function, "libtest.so")
     })
 }

@@ -4,7 +4,7 @@ use hotspan_synth::{
     Limits, Settings, Synth,
     event::{Crossing, Event, Member, ParentRead},
     ids::{CrossingId, RegionId, TraceId},
-    region::{AttributeRule, FoldRule, Opening, Rate, Region, ValueRule},
+    region::{AttributeRule, FoldRule, Meaning, Opening, Rate, Region, ValueRule},
     span::Span,
     time::KernelTime,
 };
@@ -45,12 +45,12 @@ fn regions() -> [Region; 3] {
         first_result: None,
     };
     [
-        Region {
+        span(GENERATE, "engine.generate").with_meaning(Meaning {
             sequence: Some(SEQUENCE),
             engine: Some(ENGINE),
-            ..span(GENERATE, "engine.generate")
-        },
-        Region {
+            ..Meaning::default()
+        }),
+        span(STEP, "engine.decode").with_meaning(Meaning {
             attributes: vec![tokens()],
             batch: Some("engine.batch".to_owned()),
             fold: Some(Box::new(FoldRule {
@@ -64,12 +64,12 @@ fn regions() -> [Region; 3] {
                 opening: Some(opening),
                 ..FoldRule::default()
             })),
-            ..span(STEP, "engine.decode")
-        },
-        Region {
+            ..Meaning::default()
+        }),
+        span(ANYWHERE, "engine.anywhere").with_meaning(Meaning {
             sequence: Some(SEQUENCE),
-            ..span(ANYWHERE, "engine.anywhere")
-        },
+            ..Meaning::default()
+        }),
     ]
 }
 

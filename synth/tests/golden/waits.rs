@@ -222,6 +222,31 @@ fn brief_contention_is_summed_where_it_is_rare() {
     );
 }
 
+/// With more work than CPUs, a thread waits after each of its time slices.
+#[test]
+fn time_slices_do_not_cut_a_function_in_pieces() {
+    crate::Case::showing(&["hotspan.runqueue_ns"]).check(
+        "
+        h            = fw:run handler
+        1/a @        | hhhh  hhhh  hhhh  hhhh  hhhh  hhhh  hhhh  hhhh  hhhh  hhhh  hhhh
+        1/a runqueue |     hh    hh    hh    hh    hh    hh    hh    hh    hh    hh
+        2/b @        | hhhh      hhhh      hhhh
+        2/b runqueue |     hhhhhh    hhhhhh
+        ",
+        "
+        a
+          handler 0..64 runqueue_ns=20000000
+        b
+          handler 0..24
+            handler.before_wait.runqueue 0..4
+            wait.runqueue 4..10
+            handler.after_wait.runqueue 10..14
+            wait.runqueue 14..20
+            handler.after_wait.runqueue 20..24
+        ",
+    );
+}
+
 #[test]
 fn a_function_that_is_first_seen_waiting_began_before_that() {
     Case::showing(&["hotspan.error_ns"]).check(

@@ -50,14 +50,5 @@ static void coroutines() {
 }
 
 int main() {
-    printf("ready %d\n", getpid());
-    fflush(stdout);
-    char line[64];
-    while (fgets(line, sizeof line, stdin)) {
-        for (int left = atoi(line); left > 0; left--)
-            coroutines();
-        printf("done\n");
-        fflush(stdout);
-    }
-    return 0;
+    return serve([](int) { coroutines(); });
 }

@@ -204,20 +204,12 @@ int main(int argc, char **argv) {
     for (const Mode &mode : MODES) {
         if (argc < 2 || strcmp(argv[1], mode.name))
             continue;
-        printf("ready %d\n", getpid());
-        fflush(stdout);
-        char line[64];
-        while (fgets(line, sizeof line, stdin)) {
-            for (int left = atoi(line); left > 0; left--) {
-                Span span;
-                request = &span.record;
-                asked = now_ns();
-                mode.run();
-            }
-            printf("done\n");
-            fflush(stdout);
-        }
-        return 0;
+        return serve([&mode](int) {
+            Span span;
+            request = &span.record;
+            asked = now_ns();
+            mode.run();
+        });
     }
     fprintf(stderr, "usage: hardship MODE\n");
     return 2;

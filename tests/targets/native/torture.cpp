@@ -250,17 +250,7 @@ int main(int argc, char **argv) {
     for (const Mode &mode : MODES) {
         if (argc < 2 || strcmp(argv[1], mode.name))
             continue;
-        printf("ready %d\n", getpid());
-        fflush(stdout);
-        char line[64];
-        int done = 0;
-        while (fgets(line, sizeof line, stdin)) {
-            for (int left = atoi(line); left > 0; left--)
-                mode.run(done++);
-            printf("done\n");
-            fflush(stdout);
-        }
-        return 0;
+        return serve(mode.run);
     }
     fprintf(stderr, "usage: torture MODE\n");
     return 2;

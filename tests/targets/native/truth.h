@@ -91,3 +91,18 @@ inline void truth(const char *region, const char *route, const ThreadRecord &rec
     if (write(fd, line, length) != length)
         abort();
 }
+
+/// Says that it is ready, and for each line makes as many calls of `once` as that says, numbered on from 0; then "done".
+template <typename Once> int serve(Once once) {
+    printf("ready %d\n", getpid());
+    fflush(stdout);
+    char line[64];
+    int done = 0;
+    while (fgets(line, sizeof line, stdin)) {
+        for (int left = atoi(line); left > 0; left--)
+            once(done++);
+        printf("done\n");
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -57,20 +57,12 @@ NAMED int hs_solve(int threads, const ThreadRecord &record) {
 
 int main(int argc, char **argv) {
     int threads = argc > 1 ? atoi(argv[1]) : 1;
-    printf("ready %d\n", getpid());
-    fflush(stdout);
-    char line[64];
-    while (fgets(line, sizeof line, stdin)) {
-        for (int i = 0; i < atoi(line); i++) {
-            Span span;
-            uint64_t begun = now_ns();
-            int solved = hs_solve(threads, span.record);
-            truth("native.solve", "workers", span.record, begun, now_ns());
-            if (solved != threads)
-                abort();
-        }
-        printf("done\n");
-        fflush(stdout);
-    }
-    return 0;
+    return serve([threads](int) {
+        Span span;
+        uint64_t begun = now_ns();
+        int solved = hs_solve(threads, span.record);
+        truth("native.solve", "workers", span.record, begun, now_ns());
+        if (solved != threads)
+            abort();
+    });
 }

@@ -11,6 +11,8 @@ use crate::scene::{self, Scene};
 const REACHED_NS: f64 = 1e6;
 /// Requests of each kind.
 const COUNT: usize = 12;
+/// The target's function around each request.
+const SERVE: &str = "serve";
 
 fn run(program: &str, mode: &str) -> Scene {
     let mut command = Command::new(native::program(program).unwrap());
@@ -55,7 +57,7 @@ fn check_those(mode: &str, also: &[&str], can_be_asked: fn(&Call) -> bool) {
     };
     let scene = run("hardship", mode);
     let work = format!("work_in_{mode}");
-    check_names(&scene, &[&[work.as_str()], also].concat());
+    check_names(&scene, &[&[work.as_str(), SERVE], also].concat());
     let has_span = |call: &&Call| {
         let mut spans = scene.outcome.spans.iter();
         spans.any(|span| function(span) == work && span.trace_id == call.trace_id)

@@ -1,6 +1,6 @@
 //! Functions whose exits are probed before their `ret`.
 
-use std::{ffi::OsString, process::Command, time::Duration};
+use std::{collections::BTreeSet, ffi::OsString, process::Command, time::Duration};
 
 use hotspan::{
     catalogue::Catalogue,
@@ -13,9 +13,9 @@ use hotspan_tests::{
 use crate::scene;
 
 const COUNT: usize = 50;
-/// Calls of each function, and four of the one that calls itself, among those that are counted.
+/// Calls of each of three functions, and four of the one that calls itself, among those that are counted.
 const MANY: usize = 200_000;
-const CALLS_OF_EACH: u64 = 6;
+const CALLS_OF_EACH: u64 = 7;
 /// Widest distance of an end from the target's own clock; one in ten may have more, as it may lose its CPU.
 const BOUND_NS: u64 = 1_000_000;
 
@@ -42,7 +42,7 @@ fn check_exits() {
     let catalogue = Catalogue::load(&[native::catalogue("leaves")]).unwrap();
     let program = native::program("leaves").unwrap();
     let analysis = catalogue.analyse(&program, &program).unwrap();
-    assert_eq!(analysis.regions.len(), 4, "{:?}", analysis.refused);
+    assert_eq!(analysis.regions.len(), 5, "{:?}", analysis.refused);
     for region in &analysis.regions {
         let mut exits = region.exits.iter();
         let is_stepped = exits.any(|exit| exit.execution == Execution::Stepped);
@@ -57,8 +57,8 @@ fn each_call_ends_when_its_function_says() {
     };
     check_exits();
     let scene = scene::batch(&mut command("each"), attach, COUNT);
-    assert!(scene.calls.len() >= 2 * COUNT, "{}", scene.calls.len());
-    let mut far = Vec::new();
+    assert!(scene.calls.len() >= 3 * COUNT, "{}", scene.calls.len());
+    let (mut far, mut results) = (Vec::new(), BTreeSet::new());
     for call in &scene.calls {
         let span = span_for(&scene.outcome.spans, call)
             .unwrap_or_else(|| panic!("no span for {call:?}\n{}", scene.outcome.stderr));
@@ -67,10 +67,14 @@ fn each_call_ends_when_its_function_says() {
             (&call.trace_id, &call.span_id)
         );
         assert_eq!(span.text("hotspan.exit"), None, "{span:?}");
+        let result = call.facts["result"].as_i64().unwrap();
+        assert_eq!(span.int("leaves.result"), Some(result), "{span:?}");
+        results.insert(result);
         if span.end_ns.abs_diff(call.end_ns) >= BOUND_NS {
             far.push((span, call));
         }
     }
+    assert!(results.len() > COUNT, "{results:?}");
     assert!(far.len() * 10 <= scene.calls.len(), "{far:#?}");
     assert!(scene.judge().wrong.is_empty(), "{:?}", scene.judge().wrong);
     check_nesting(&scene);
@@ -80,6 +84,10 @@ fn each_call_ends_when_its_function_says() {
 fn check_nesting(scene: &scene::Scene) {
     let deepest: Vec<&Span> = scene.named("leaves.deepens").collect();
     assert_eq!(deepest.len(), 4 * COUNT, "{}", scene.outcome.stderr);
+    for level in 1..=4 {
+        let results = (deepest.iter()).filter(|span| span.int("leaves.result") == Some(level));
+        assert_eq!(results.count(), COUNT, "level {level}");
+    }
     let inner = deepest.iter().filter_map(|span| {
         let mut others = deepest.iter();
         Some((span, others.find(|outer| outer.span_id == span.parent)?))

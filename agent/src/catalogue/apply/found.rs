@@ -1,15 +1,15 @@
 //! A region of the catalogue in an object: what to arm, and what it means.
 
-use hotspan_common::{Base, MAX_READS, ReadSpec, ReadWhen, RegionSpec};
+use hotspan_common::{MAX_READS, ReadSpec, ReadWhen, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
-    region::{Region, Role},
+    region::{Meaning, Region, Role},
 };
 
 use super::anchored::BrokenAnchor;
 use crate::{
-    catalogue::meaning::{Meaning, RegionRole},
-    object::exits::{ExitPoint, Exits, Refusal, shadow_stacks},
+    catalogue::capture::{Capture, RegionRole},
+    object::exits::{ExitPoint, Exits, Kept, Refusal, shadow_stacks},
 };
 
 /// A region that can be armed. Offsets are file offsets, as uprobes want them.
@@ -31,11 +31,15 @@ pub struct FoundRegion {
     pub exits: Vec<ExitPoint>,
     /// What is probed in their place if they turn out to be passed too often without an exit; empty if it is the same.
     pub stepped_exits: Vec<ExitPoint>,
+    /// Why exits are single-stepped.
+    pub kept: Vec<Kept>,
     /// What to read, for this very build.
     pub reads: Vec<ReadSpec>,
     /// Slots, by name, that no read is known for in this build: what depends on them is left out.
     pub unread: Vec<String>,
-    /// What becomes of it.
+    /// How its crossings are taken.
+    pub capture: Capture,
+    /// What becomes of them.
     pub meaning: Meaning,
     /// Bytes of its object's code before it, and from it on.
     pub code_around: (u32, u32),
@@ -76,43 +80,42 @@ pub enum RefusedBecause {
 }
 
 impl FoundRegion {
-    /// Gives it its exits: those before the `ret` do not show the result.
+    /// Gives it its exits; a note is taken at the `ret`.
     pub(super) fn exit_by(&mut self, exits: Exits) {
-        let wants_result = self.meaning.notes_result
-            || (self.reads.iter()).any(|read| read.base == Base::Result.wire());
-        (self.exits, self.stepped_exits) = if wants_result {
-            (exits.points, Vec::new())
+        if self.capture.notes_result {
+            self.exits = exits.points;
         } else {
-            exits.cheapest(shadow_stacks::are_possible())
-        };
+            self.kept.clone_from(&exits.kept);
+            (self.exits, self.stepped_exits) = exits.cheapest(shadow_stacks::are_possible());
+        }
     }
 
     /// For the kernel programs' map.
     pub fn spec(&self) -> RegionSpec {
-        let meaning = &self.meaning;
+        let capture = &self.capture;
         let mut reads = [ReadSpec::default(); MAX_READS];
         for (to, read) in reads.iter_mut().zip(&self.reads) {
             *to = *read;
-            if meaning.notes_result {
+            if capture.notes_result {
                 // The programs take every note alike.
                 to.when = ReadWhen::Entry.wire();
             }
         }
         RegionSpec {
-            min_ns: meaning.min_ns,
-            limit_per_s: meaning.limit_per_s,
-            flags: meaning.flags,
-            group: meaning.group,
+            min_ns: capture.min_ns,
+            limit_per_s: capture.limit_per_s,
+            flags: capture.flags,
+            group: capture.group,
             n_reads: self.reads.len().min(MAX_READS) as u32,
             epoch: 0,
             generation: 0,
-            count_by: (meaning.count_by.as_ref()).map_or(0, |by| 1 + u32::from(by.from.wire())),
+            count_by: (capture.count_by).map_or(0, |from| 1 + u32::from(from.wire())),
             code_before: self.code_around.0,
             code_after: self.code_around.1,
-            burst: meaning.burst,
-            members_count: meaning.members.map_or(0, |members| members.count),
-            members_list: meaning.members.map_or(0, |members| members.list),
-            members_wanted: meaning.members.map_or(0, |members| members.wanted),
+            burst: capture.burst,
+            members_count: capture.members.map_or(0, |members| members.count),
+            members_list: capture.members.map_or(0, |members| members.list),
+            members_wanted: capture.members.map_or(0, |members| members.wanted),
             reserved: 0,
             reads,
         }
@@ -120,8 +123,7 @@ impl FoundRegion {
 
     /// For the core; `None` for a note, which has no crossings.
     pub fn describe(&self, id: RegionId) -> Option<Region> {
-        let meaning = &self.meaning;
-        let role = match meaning.role {
+        let role = match self.capture.role {
             RegionRole::Span | RegionRole::Tally => Role::Span,
             RegionRole::Worker => Role::Worker,
             RegionRole::SpanEvent => Role::SpanEvent,
@@ -133,20 +135,7 @@ impl FoundRegion {
             role,
             function: self.function.clone(),
             object: self.object.clone(),
-            attributes: meaning.attributes.clone(),
-            failure: meaning.failure.clone(),
-            only_if: meaning.only_if.clone(),
-            event_of: meaning.event_of.clone(),
-            cold_start: meaning.cold_start,
-            numbered: meaning.numbered,
-            stage: meaning.stage,
-            fold: meaning.fold.clone().map(Box::new),
-            called: meaning.count_by.as_ref().map(|by| by.key.clone()),
-            on_device: meaning.on_device,
-            memory: meaning.memory.clone(),
-            sequence: meaning.sequence,
-            engine: meaning.engine,
-            batch: meaning.batch.clone(),
+            meaning: self.meaning.clone(),
         })
     }
 }

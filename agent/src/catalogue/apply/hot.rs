@@ -2,9 +2,11 @@
 
 use std::{io, path::Path};
 
+use hotspan_synth::region::Meaning;
+
 use super::found::FoundRegion;
 use crate::{
-    catalogue::meaning::Meaning,
+    catalogue::capture::Capture,
     object::{
         Image, Links, OpenError, SymbolTable, Unwind,
         exits::{self, Function, Refusal, Searched, shadow_stacks},
@@ -81,6 +83,7 @@ impl HotFunction {
         let exits = exits::find(&searched, &self.bounds(table))?;
         let object = name.file_name().unwrap_or_default().to_string_lossy();
         let entry = exits.entry_offset;
+        let kept = exits.kept.clone();
         let (exits, stepped_exits) = exits.cheapest(shadow_stacks::are_possible());
         Ok(FoundRegion {
             name: self.name.clone(),
@@ -91,9 +94,11 @@ impl HotFunction {
             entry,
             exits,
             stepped_exits,
+            kept,
             reads: Vec::new(),
             unread: Vec::new(),
-            meaning: Meaning::span(MIN_NS, LIMIT_PER_S),
+            capture: Capture::span(MIN_NS, LIMIT_PER_S),
+            meaning: Meaning::default(),
             code_around: (0, 0),
         })
     }
@@ -112,6 +117,7 @@ impl HotFunction {
             entry: self.address,
             size: symbol.map_or(0, |symbol| symbol.size),
             fragments,
+            ..Function::default()
         }
     }
 }

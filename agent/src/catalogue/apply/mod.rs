@@ -4,13 +4,13 @@ mod anchored;
 mod cache;
 mod found;
 mod hot;
+mod reads;
 mod report;
 mod scan;
 mod stacks;
 
 use std::{collections::HashMap, io, path::Path};
 
-use hotspan_common::MAX_READS;
 use semver::Version;
 
 pub use self::{
@@ -22,15 +22,16 @@ pub use self::{
 };
 use self::{
     anchored::Found,
+    reads::Reads,
     scan::{Hit, Scan},
 };
 use super::{
+    capture::RegionRole,
     check::{BEGIN_CATCH, Catalogue, LOADED, Rule},
-    meaning::RegionRole,
 };
 use crate::object::{
-    BuildId, Image, Links, OpenError, SymbolTable, Unwind, constant,
-    exits::{self, Exits, Function, Refusal, Searched},
+    BuildId, Image, Links, OpenError, SymbolTable, Unwind,
+    exits::{self, Exits, Function, LastCalls, Refusal, Searched},
 };
 
 /// What the catalogue finds in an object.
@@ -195,11 +196,9 @@ impl Object<'_> {
             links: &links,
         };
         for hit in hits {
-            match self.place(&searched, hit, &analysis.regions) {
-                Ok(exits) => {
-                    let region = self.region(hit, exits, analysis.build_id.as_ref());
-                    analysis.regions.push(region);
-                }
+            let reads = self.reads(hit, analysis.build_id.as_ref());
+            match self.place(&searched, hit, &reads, &analysis.regions) {
+                Ok(exits) => analysis.regions.push(self.region(hit, reads, exits)),
                 Err(reason) => analysis.refused.push(RefusedRegion {
                     name: hit.name.clone(),
                     symbol: hit.symbol.clone(),
@@ -215,6 +214,7 @@ impl Object<'_> {
         &self,
         searched: &Searched<'_>,
         hit: &Hit,
+        reads: &Reads,
         armed: &[FoundRegion],
     ) -> Result<Exits, RefusedBecause> {
         if hit.indirect {
@@ -223,22 +223,34 @@ impl Object<'_> {
         if let Some(other) = armed.iter().find(|other| other.address == hit.address) {
             return Err(RefusedBecause::SameFunction(other.name.clone()));
         }
+        let rule = &self.catalogue.rules[hit.rule];
         let function = Function {
             entry: hit.address,
             size: hit.size,
             fragments: hit.fragments.clone(),
+            reads_result: reads.of_result(),
+            ends_before: self.ends_before(rule),
         };
-        let meaning = &self.catalogue.rules[hit.rule].meaning;
-        match meaning.role {
-            RegionRole::Note if meaning.notes_result => own_exits(searched, &function),
+        match rule.capture.role {
+            RegionRole::Note if rule.capture.notes_result => own_exits(searched, &function),
             RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
             _ => Ok(exits::find(searched, &function)?),
         }
     }
 
-    fn region(&self, hit: &Hit, exits: Exits, build_id: Option<&BuildId>) -> FoundRegion {
+    fn ends_before(&self, rule: &Rule) -> LastCalls {
+        let symbols = rule.ends_before.iter();
+        LastCalls {
+            addresses: symbols
+                .clone()
+                .filter_map(|symbol| self.named.get(symbol).copied())
+                .collect(),
+            names: symbols.cloned().collect(),
+        }
+    }
+
+    fn region(&self, hit: &Hit, reads: Reads, exits: Exits) -> FoundRegion {
         let rule = &self.catalogue.rules[hit.rule];
-        let version = self.versions[rule.library].as_ref();
         let mut region = FoundRegion {
             name: hit.name.clone(),
             symbol: hit.symbol.clone(),
@@ -248,27 +260,13 @@ impl Object<'_> {
             entry: exits.entry_offset,
             exits: Vec::new(),
             stepped_exits: Vec::new(),
-            reads: Vec::with_capacity(MAX_READS),
-            unread: Vec::new(),
+            kept: Vec::new(),
+            reads: reads.done,
+            unread: reads.unknown,
+            capture: rule.capture.clone(),
             meaning: rule.meaning.clone(),
             code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
-        let getter_offset =
-            |symbol: &str| constant::getter_offset(self.image, *self.named.get(symbol)?);
-        for read in &rule.reads {
-            let is_filled = |slot: u32| region.reads.iter().any(|read| read.slot == slot);
-            if !is_filled(read.number())
-                && let Some(spec) = read.resolve(version, build_id, getter_offset)
-            {
-                region.reads.push(spec);
-            }
-        }
-        for read in &rule.reads {
-            let filled = region.reads.iter().any(|done| done.slot == read.number());
-            if !filled && !region.unread.contains(&read.slot) {
-                region.unread.push(read.slot.clone());
-            }
-        }
         region.exit_by(exits);
         region
     }

@@ -56,6 +56,8 @@ pub struct RegionLine {
     pub exits: usize,
     /// Those of them that the kernel single-steps, which costs the target some microseconds each time.
     pub stepped_exits: usize,
+    /// Why they are.
+    pub stepped_because: Vec<String>,
     /// Whether it can be armed.
     pub state: State,
     /// Values that can't be read in this build.
@@ -120,12 +122,13 @@ fn stepped(exits: &[ExitPoint]) -> usize {
 fn armed_line(region: &FoundRegion) -> RegionLine {
     RegionLine {
         name: region.name.clone(),
-        role: Some(region.meaning.role),
+        role: Some(region.capture.role),
         symbol: region.symbol.clone(),
         function: region.function.clone(),
         address: region.address,
         exits: region.exits.len(),
         stepped_exits: stepped(&region.exits),
+        stepped_because: region.kept.iter().map(ToString::to_string).collect(),
         state: State::Armed,
         left_out: region.unread.clone(),
     }
@@ -140,6 +143,7 @@ fn refused_line(region: &RefusedRegion) -> RegionLine {
         address: region.address,
         exits: 0,
         stepped_exits: 0,
+        stepped_because: Vec::new(),
         state: State::Refused(region.reason.to_string()),
         left_out: Vec::new(),
     }
@@ -199,6 +203,9 @@ impl fmt::Display for ObjectReport {
             )?;
             if let State::Refused(reason) = &line.state {
                 writeln!(f, "  {:name_width$}  can't be armed: {reason}", "")?;
+            }
+            for reason in &line.stepped_because {
+                writeln!(f, "  {:name_width$}  single-stepped: {reason}", "")?;
             }
             if !line.left_out.is_empty() {
                 let values = line.left_out.join(", ");

@@ -12,7 +12,7 @@ use super::{
     schema::{self, Region, Role},
     slots::{Class, Slots},
 };
-use crate::catalogue::meaning::{CountBy, Members};
+use crate::catalogue::capture::Members;
 
 /// Checks where a step says whom it serves.
 pub(super) fn members(source: &Source, region: &Region) -> Result<Option<Members>, CatalogueError> {
@@ -78,10 +78,7 @@ pub(super) fn batch(source: &Source, region: &Region) -> Result<Option<String>, 
 }
 
 /// Checks by what a tally's entries are counted besides.
-pub(super) fn count_by(
-    source: &Source,
-    region: &Region,
-) -> Result<Option<CountBy>, CatalogueError> {
+pub(super) fn count_by(source: &Source, region: &Region) -> Result<Option<Base>, CatalogueError> {
     let Some(written) = &region.count_by else {
         return Ok(None);
     };
@@ -93,10 +90,7 @@ pub(super) fn count_by(
     if !matches!(from, Base::Arg0 | Base::Arg1) {
         return fail("count_by: `from` is arg0 or arg1");
     }
-    Ok(Some(CountBy {
-        from,
-        key: written.key.get_ref().clone(),
-    }))
+    Ok(Some(from))
 }
 
 /// Checks what a region's calls do to a device's memory.

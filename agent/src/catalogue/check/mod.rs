@@ -137,6 +137,9 @@ fn check_regions(
     {
         matcher.add_named(getter);
     }
+    for symbol in rules.iter().flat_map(|rule| &rule.ends_before) {
+        matcher.add_named(symbol);
+    }
     matcher.add_named(BEGIN_CATCH);
     matcher.add_named(LOADED);
     for library in &libraries {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hotspan_common::{RegionFlags, TALLY_SLOT};
-use hotspan_synth::region::{AttributeRule, Stage, ValueRule};
+use hotspan_synth::region::{AttributeRule, Meaning, Stage, ValueRule};
 use toml::Spanned;
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     schema::{self, Region, Role},
     slots::Slots,
 };
-use crate::catalogue::meaning::{Meaning, RegionRole};
+use crate::catalogue::capture::{Capture, RegionRole};
 
 /// Crossings shorter than this are counted, not emitted, unless the region says otherwise.
 const DEFAULT_MIN_NS: u64 = 100_000;
@@ -31,6 +31,9 @@ pub(in crate::catalogue) struct Rule {
     pub name: String,
     pub reads: Vec<ReadRule>,
     pub anchor: Option<Anchor>,
+    /// Symbols of functions that end it where they are called last.
+    pub ends_before: Vec<String>,
+    pub capture: Capture,
     pub meaning: Meaning,
 }
 
@@ -43,34 +46,48 @@ pub(super) fn check(
     numbering: &mut Numbering,
 ) -> Result<Rule, CatalogueError> {
     check_name(source, &region.name)?;
+    let capture = capture(source, region, &reads, numbering)?;
+    let slots = numbering.slots(region);
+    check_tally(source, region, slots)?;
     Ok(Rule {
         library,
         name: region.name.get_ref().clone(),
         anchor: Anchor::check(source, region, has_objects)?,
-        meaning: meaning(source, region, &reads, numbering)?,
+        ends_before: ends_before(source, region)?,
+        meaning: meaning(source, region, slots, capture.min_ns)?,
+        capture,
         reads,
+    })
+}
+
+fn capture(
+    source: &Source,
+    region: &Region,
+    reads: &[ReadRule],
+    numbering: &mut Numbering,
+) -> Result<Capture, CatalogueError> {
+    let (group, burst) = (numbering.group(region), numbering.burst(region));
+    Ok(Capture {
+        role: RegionRole::from(region.role),
+        min_ns: min_ns(source, region)?,
+        limit_per_s: region.max_rate.unwrap_or(DEFAULT_MAX_RATE),
+        flags: flags(source, region)?,
+        group,
+        notes_result: notes_result(source, region, reads, group)?,
+        burst,
+        count_by: devices::count_by(source, region)?,
+        members: devices::members(source, region)?,
     })
 }
 
 fn meaning(
     source: &Source,
     region: &Region,
-    reads: &[ReadRule],
-    numbering: &mut Numbering,
+    slots: &Slots,
+    min_ns: u64,
 ) -> Result<Meaning, CatalogueError> {
-    let (group, burst) = (numbering.group(region), numbering.burst(region));
-    let notes_result = notes_result(source, region, reads, group)?;
-    let slots = numbering.slots(region);
-    check_tally(source, region, slots)?;
-    let min_ns = min_ns(source, region)?;
     let (failure, only_if) = (&region.failure, &region.only_if);
     Ok(Meaning {
-        role: RegionRole::from(region.role),
-        min_ns,
-        limit_per_s: region.max_rate.unwrap_or(DEFAULT_MAX_RATE),
-        flags: flags(source, region)?,
-        group,
-        notes_result,
         attributes: attributes_of(source, region, slots)?,
         failure: failure
             .as_ref()
@@ -84,16 +101,24 @@ fn meaning(
         cold_start: region.cold_start,
         numbered: numbered(source, region)?,
         stage: stage(source, region)?,
-        fold: folds::fold(source, region, slots)?,
-        burst,
-        count_by: devices::count_by(source, region)?,
+        fold: folds::fold(source, region, slots)?.map(Box::new),
+        called: (region.count_by.as_ref()).map(|by| by.key.get_ref().clone()),
         on_device: region.on_device,
         memory: devices::memory(source, region, slots, min_ns)?,
-        members: devices::members(source, region)?,
         sequence: devices::sequence(source, region, slots)?,
         engine: devices::engine(source, region, slots)?,
         batch: devices::batch(source, region)?,
     })
+}
+
+fn ends_before(source: &Source, region: &Region) -> Result<Vec<String>, CatalogueError> {
+    let has_exits = !matches!(region.role, Role::Note | Role::Tally);
+    if let (Some(first), false) = (region.ends_before.first(), has_exits) {
+        let reason = "ends_before: a note and a tally have no end";
+        return Err(CatalogueError::at(source, first, reason));
+    }
+    let symbols = region.ends_before.iter();
+    Ok(symbols.map(|symbol| symbol.get_ref().clone()).collect())
 }
 
 /// Whether it is a note of its function's result.

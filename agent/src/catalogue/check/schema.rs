@@ -55,6 +55,9 @@ pub(super) struct Region {
     pub vtable: Option<Vtable>,
     #[serde(default)]
     pub fragments: bool,
+    /// Symbols of functions that end it where they are called last.
+    #[serde(default)]
+    pub ends_before: Vec<Spanned<String>>,
     #[serde(default)]
     pub role: Role,
     pub min_duration: Option<Spanned<String>>,

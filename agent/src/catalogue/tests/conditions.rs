@@ -56,8 +56,7 @@ fn a_crossing_can_depend_on_a_slot() {
         values: vec![1, 2],
         among: true,
     };
-    let region = analysis.regions[0].describe(hotspan_synth::ids::RegionId(1));
-    assert_eq!(region.unwrap().only_if, Some(expected));
+    assert_eq!(analysis.regions[0].meaning.only_if, Some(expected));
 }
 
 #[test]

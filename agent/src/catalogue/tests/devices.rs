@@ -25,7 +25,7 @@ fn memory_is_sent_whatever_its_parent() {
     assert_eq!((memory.effect, memory.result), (expected, 2));
     assert_eq!(memory.min_ns, 2_000_000);
     assert_eq!(
-        found.meaning.flags & RegionFlags::LEDGER,
+        found.capture.flags & RegionFlags::LEDGER,
         RegionFlags::LEDGER
     );
 }
@@ -46,7 +46,7 @@ fn bursts_of_one_name_are_one() {
     assert_ne!(take.spec().burst, lend.spec().burst);
     assert_eq!(take.spec().count_by, 1 + u32::from(Base::Arg1.wire()));
     assert_eq!(
-        give.meaning.flags & RegionFlags::OUTERMOST,
+        give.capture.flags & RegionFlags::OUTERMOST,
         RegionFlags::OUTERMOST
     );
     // Both lie in the one segment of code.

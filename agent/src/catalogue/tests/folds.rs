@@ -23,7 +23,7 @@ fn a_rule_names_its_slots() {
     let opening = fold.opening.as_ref().unwrap();
     assert_eq!((opening.name.as_str(), opening.length), ("shop.first", 0));
     assert_eq!(
-        found.meaning.flags & RegionFlags::KEEP_ALL,
+        found.capture.flags & RegionFlags::KEEP_ALL,
         RegionFlags::KEEP_ALL
     );
 }
@@ -38,7 +38,7 @@ fn a_stage_is_kept_however_brief() {
         (Some(Stage::Forward), true)
     );
     assert_eq!(
-        found.meaning.flags & RegionFlags::KEEP_ALL,
+        found.capture.flags & RegionFlags::KEEP_ALL,
         RegionFlags::KEEP_ALL
     );
 }
@@ -48,9 +48,9 @@ fn a_tally_has_no_exits_and_a_count() {
     let text = "library = \"shop\"\n[[region]]\nname = \"shop.step\"\nrole = \"tally\"\nsymbols = [\"step\"]";
     let analysis = analyse(&catalogue(text), "c", SHOP);
     let found = &analysis.regions[0];
-    assert_eq!(found.meaning.role, RegionRole::Tally);
+    assert_eq!(found.capture.role, RegionRole::Tally);
     assert!(found.exits.is_empty());
-    assert_eq!(found.meaning.flags & RegionFlags::TALLY, RegionFlags::TALLY);
+    assert_eq!(found.capture.flags & RegionFlags::TALLY, RegionFlags::TALLY);
     let count = &found.meaning.attributes[0];
     assert_eq!(count.key, "hotspan.count");
     assert_eq!(count.value, ValueRule::Int { slot: TALLY_SLOT });

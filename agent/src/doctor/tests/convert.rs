@@ -21,6 +21,7 @@ fn what_the_catalogue_finds_becomes_facts() {
             address: 0,
             exits: 0,
             stepped_exits: 0,
+            stepped_because: vec![],
             state: refused.map_or(State::Armed, |why| State::Refused(why.into())),
             left_out: vec![],
         };

@@ -78,7 +78,7 @@ fn headline(tree: &Tree) -> String {
     let above = match (tree.parent.is_valid(), tree.complete) {
         (false, _) => "of its own".to_owned(),
         (true, true) => format!("under span {}", tree.parent),
-        (true, false) => format!("under open span {}", tree.parent),
+        (true, false) => format!("in span {}, still open or shown before", tree.parent),
     };
     let source = source(&tree.spans)
         .filter(|_| tree.parent.is_valid())

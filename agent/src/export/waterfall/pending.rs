@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 use super::super::{queue::Queued, targets::TargetSlot};
 
-/// Quiet time after which a tree with an outermost span is drawn.
-const SETTLE: Duration = Duration::from_millis(200);
+/// Quiet time after which a tree with an outermost span is drawn. What the core infers of a request comes after the
+/// request's last crossing, by up to twice its `Settings::settle_ns`, and belongs into the same picture.
+pub(super) const SETTLE: Duration = Duration::from_millis(2_500);
 /// Longest wait of a tree with an outermost span.
-const MAX_SETTLE: Duration = Duration::from_secs(1);
+const MAX_SETTLE: Duration = Duration::from_secs(10);
 /// Longest wait of spans whose outermost span is not there.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Spans that may wait; beyond, all are drawn as they are.
@@ -31,7 +32,7 @@ const MAX_SPANS: usize = 8192;
 #[derive(Debug)]
 pub(super) struct Tree {
     pub(super) target: Arc<TargetSlot>,
-    /// What stands above it: the target's span, or a synthetic one that is still open.
+    /// What stands above it: the target's span, or a synthetic one that is still open or was drawn before.
     pub(super) parent: SpanId,
     /// Whether the outermost span is there.
     pub(super) complete: bool,

@@ -2,6 +2,8 @@
 
 use hotspan_synth::span::{Span, Status, Value};
 
+use crate::terminal::units;
+
 /// Attributes that are shown, in this order, with the word before their value. A `*` stands for any
 /// library.
 const SHOWN: [(&str, &str); 8] = [
@@ -14,6 +16,14 @@ const SHOWN: [(&str, &str); 8] = [
     ("error.type", ""),
     ("hotspan.exit", "exit "),
 ];
+
+/// Waits on others that run, which hit any function, with the words before how long they were in all. Those that are
+/// less than this part of the span are not shown.
+const CONTENTION: [(&str, &str); 2] = [
+    ("hotspan.runqueue_ns", "run queue "),
+    ("hotspan.gil_wait_ns", "GIL "),
+];
+const CONTENTION_PART: u64 = 10;
 
 /// A span's status and what people look for first among its attributes, such as
 /// `OPTIMAL, objective 42, 3 events`.
@@ -28,12 +38,27 @@ pub fn tags(span: &Span) -> String {
             words.push(format!("{before}{}", shown(value)));
         }
     }
+    words.extend(CONTENTION.iter().filter_map(|(key, before)| {
+        let waited = waited_ns(span, key)?;
+        Some(format!("{before}{}", units::duration(waited)))
+    }));
     match span.events.len() {
         0 => {}
         1 => words.push("1 event".to_owned()),
         events => words.push(format!("{events} events")),
     }
     words.join(", ")
+}
+
+/// How long a span waited, by this attribute, if it is much of its time.
+fn waited_ns(span: &Span, key: &str) -> Option<u64> {
+    let (_, value) = span.attributes.iter().find(|(name, _)| *name == key)?;
+    let Value::Int(waited) = value else {
+        return None;
+    };
+    let waited = u64::try_from(*waited).ok()?;
+    let whole = span.end.0.saturating_sub(span.start.0);
+    (waited >= 1_000_000 && waited.saturating_mul(CONTENTION_PART) >= whole).then_some(waited)
 }
 
 fn matches(pattern: &str, key: &str) -> bool {

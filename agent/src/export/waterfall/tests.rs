@@ -20,7 +20,7 @@ use super::{
     },
     Row, Style,
     live::{draw, start_on},
-    pending::Pending,
+    pending::{Pending, SETTLE},
     render, tags,
 };
 use crate::terminal::{text, units::duration};
@@ -329,6 +329,12 @@ impl Live {
 }
 
 #[test]
+fn what_is_inferred_of_a_request_is_drawn_with_its_crossings() {
+    let core = Duration::from_nanos(hotspan_synth::Settings::default().settle_ns);
+    assert!(SETTLE > 2 * core);
+}
+
+#[test]
 fn a_tree_waits_for_its_outermost_span() {
     let mut live = Live::new();
     live.check_next(None);
@@ -336,9 +342,9 @@ fn a_tree_waits_for_its_outermost_span() {
     live.check_next(Some(10_000));
     live.add(100, 1, 2, 1);
     live.add(500, 1, 1, 101);
-    live.check_next(Some(700));
-    live.check(699, &[]);
-    live.check(700, &[(101, true, &[3, 2, 1])]);
+    live.check_next(Some(3_000));
+    live.check(2_999, &[]);
+    live.check(3_000, &[(101, true, &[3, 2, 1])]);
     live.check_next(None);
 }
 
@@ -346,11 +352,11 @@ fn a_tree_waits_for_its_outermost_span() {
 fn what_follows_soon_is_drawn_together_but_not_for_ever() {
     let mut live = Live::new();
     for step in 0..10 {
-        live.add(step * 100, 1, step + 1, if step < 5 { 101 } else { 102 });
+        live.add(step * 1_000, 1, step + 1, if step < 5 { 101 } else { 102 });
     }
-    live.check_next(Some(1000));
+    live.check_next(Some(10_000));
     live.check(
-        1000,
+        10_000,
         &[
             (101, true, &[1, 2, 3, 4, 5]),
             (102, true, &[6, 7, 8, 9, 10]),
@@ -364,18 +370,18 @@ fn under_a_span_that_is_long_open() {
     live.add(0, 1, 3, 2);
     // Another tree of the same trace does not take it along.
     live.add(10, 1, 7, 101);
-    live.check(210, &[(101, true, &[7])]);
+    live.check(2_510, &[(101, true, &[7])]);
     live.check_next(Some(10_000));
     live.check(10_000, &[(2, false, &[3])]);
     live.add(11_000, 1, 2, 101);
-    live.check(11_200, &[(101, true, &[2])]);
+    live.check(13_500, &[(101, true, &[2])]);
 }
 
 #[test]
 fn headline() {
     let mut live = Live::new();
     live.add(0, 0xab, 1, 101);
-    let tree = live.pending.take_due(live.at(200), false).remove(0);
+    let tree = live.pending.take_due(live.at(2_500), false).remove(0);
     let drawn = draw(&tree, 120, PLAIN);
     let expected =
         "trace abababababababababababababababab under span 0000000000000065 (otel.python)  shop";
@@ -426,7 +432,7 @@ async fn the_end_draws_what_waits() {
     assert_eq!(
         heads,
         [
-            format!("{trace} under open span 0909090909090909  shop"),
+            format!("{trace} in span 0909090909090909, still open or shown before  shop"),
             format!("{trace} under span 0909090909090909  shop"),
         ]
     );

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use iced_x86::{FlowControl, Instruction};
 
-use super::Searched;
+use super::{LastCalls, Searched};
 use crate::object::links::{self, Link};
 
 /// Functions of other objects that take well under a microsecond: a jump to one ends the crossing.
@@ -65,6 +65,8 @@ pub(super) enum Call {
     Quiet,
     /// It returns as soon.
     Short,
+    /// What the region leaves out, if it comes last.
+    Last,
     /// It does not return.
     Endless,
     /// It may take long.
@@ -72,30 +74,46 @@ pub(super) enum Call {
 }
 
 /// Calls, each looked up once: that is a search through the relocations.
-#[derive(Default)]
-pub(super) struct Calls {
+pub(super) struct Calls<'a> {
+    last: &'a LastCalls,
     known: HashMap<u64, Call>,
 }
 
-impl Calls {
+impl<'a> Calls<'a> {
+    pub(super) fn new(last: &'a LastCalls) -> Self {
+        Self {
+            last,
+            known: HashMap::new(),
+        }
+    }
+
     pub(super) fn of(&mut self, searched: &Searched<'_>, instruction: &Instruction) -> Call {
         let slot = match instruction.flow_control() {
-            FlowControl::Call => links::stub_slot(searched.image, instruction.near_branch_target()),
+            FlowControl::Call => {
+                let target = instruction.near_branch_target();
+                if self.last.addresses.contains(&target) {
+                    return Call::Last;
+                }
+                links::stub_slot(searched.image, target)
+            }
             FlowControl::IndirectCall => links::called_slot(instruction),
             _ => None,
         };
         let Some(slot) = slot else {
             return Call::Unknown;
         };
+        let last = self.last;
         *self
             .known
             .entry(slot)
-            .or_insert_with(|| look_up(searched, slot))
+            .or_insert_with(|| look_up(searched, slot, last))
     }
 }
 
-fn look_up(searched: &Searched<'_>, slot: u64) -> Call {
+fn look_up(searched: &Searched<'_>, slot: u64, last: &LastCalls) -> Call {
     match searched.links.target(slot, searched.dynamic) {
+        Some(Link::Local(address)) if last.addresses.contains(&address) => Call::Last,
+        Some(Link::Import(name)) if last.names.contains(&name) => Call::Last,
         Some(Link::Import(name)) if is_endless(&name) => Call::Endless,
         Some(Link::Import(name)) if MEDDLING.contains(&name.as_str()) => Call::Short,
         Some(Link::Import(name)) if is_short(&name) => Call::Quiet,

@@ -12,15 +12,15 @@ use super::{
 };
 
 /// The ways through a function from one instruction to the next.
-pub(super) struct Graph<'a> {
+pub(super) struct Graph<'a, 'c> {
     pub searched: &'a Searched<'a>,
     pub listing: &'a Listing,
     /// What jumps out of the listing may lead to.
     pub callees: &'a BTreeSet<u64>,
-    pub calls: &'a mut Calls,
+    pub calls: &'a mut Calls<'c>,
 }
 
-impl Graph<'_> {
+impl Graph<'_, '_> {
     /// Whether the conditional jump at index `point` can come again after it stayed in the function, without a call in
     /// between that may take long. A loop with such a call in it may turn often, too; the rate guard sees to that.
     pub(super) fn returns_to(&mut self, point: usize, stays: Stays) -> bool {
@@ -48,7 +48,7 @@ impl Graph<'_> {
             FlowControl::ConditionalBranch => self.targets(index).into_iter().chain(on).collect(),
             FlowControl::Call | FlowControl::IndirectCall => {
                 match self.calls.of(self.searched, instruction) {
-                    Call::Quiet | Call::Short => on.into_iter().collect(),
+                    Call::Quiet | Call::Short | Call::Last => on.into_iter().collect(),
                     Call::Endless | Call::Unknown => Vec::new(),
                 }
             }

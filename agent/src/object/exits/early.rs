@@ -9,21 +9,28 @@
 //! - a call to a function that is known to be short, and that falls into it;
 //! - what never falls into it is no way there.
 //!
-//! Anything else keeps the `ret`: other code or another call that runs on into it, an entry or a landing pad in it, a
-//! stack pointer that does not follow from `rsp` or `rbp` at the point. So does a function with an indirect jump in it,
-//! which may lead anywhere, and a point that a loop without a call passes again and again.
+//! Other ways there are single-stepped: other code or another call that runs on into it, an entry or a landing pad in it, a
+//! stack pointer that does not follow from `rsp` or `rbp` at the point, a result that is read and is not yet there. If they
+//! come in before the others do, an instruction that they alone pass takes the place of the `ret`; else it stays. So does
+//! that of a function with an indirect jump in it, which may lead anywhere, and of a point that a loop without a call passes
+//! again and again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use hotspan_common::ReturnSp;
-use iced_x86::{FlowControl, Mnemonic};
+use hotspan_common::ResultAt;
+use iced_x86::FlowControl;
 
 use super::{
-    callees::{Call, Calls},
-    cycles, epilogue,
+    LastCalls, cycles, epilogue,
+    kept::Kept,
+    leads::{Leads, Way},
     listing::{self, Listing},
+    result,
     sweep::{self, Condition},
-    ways::{Kept, Point, Stays, Ways},
+    ways::{Left, Point, Stays, Ways},
 };
 use crate::object::exits::Searched;
 
@@ -39,6 +46,10 @@ pub(super) struct Known<'a> {
     pub entries: BTreeSet<u64>,
     /// What jumps out of the listing lead to.
     pub callees: &'a BTreeSet<u64>,
+    /// Whether its result is read at its exits.
+    pub reads_result: bool,
+    /// Where it may end before its `ret`.
+    pub ends_before: &'a LastCalls,
 }
 
 /// Whether all ways through the instructions are known, but for what `Known` tells.
@@ -50,8 +61,15 @@ pub(super) fn is_followable(listing: &Listing) -> bool {
     })
 }
 
-/// Points by address, and which `ret`s are kept among them, and why.
+/// Points by address, and which of them are single-stepped, and why.
 pub(super) type Replaced = (BTreeMap<u64, Point>, Vec<(u64, Kept)>);
+
+/// What stands for a `ret`.
+struct Instead {
+    more: BTreeMap<u64, Ways>,
+    /// An instruction on its own ways to it, and why those have no better one.
+    cut: Option<(u64, Left, Kept)>,
+}
 
 /// The points that serve in place of `known.points`.
 pub(super) fn find(searched: &Searched<'_>, listing: &Listing, known: &Known<'_>) -> Replaced {
@@ -59,8 +77,7 @@ pub(super) fn find(searched: &Searched<'_>, listing: &Listing, known: &Known<'_>
         searched,
         listing,
         known,
-        calls: Calls::default(),
-        sources: sources(listing),
+        leads: Leads::new(searched, listing, &known.entries, known.ends_before),
     };
     search.run()
 }
@@ -69,19 +86,7 @@ struct Search<'a> {
     searched: &'a Searched<'a>,
     listing: &'a Listing,
     known: &'a Known<'a>,
-    calls: Calls,
-    /// Indices of the jumps to each address.
-    sources: BTreeMap<u64, Vec<usize>>,
-}
-
-fn sources(listing: &Listing) -> BTreeMap<u64, Vec<usize>> {
-    let mut sources: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    for (index, instruction) in listing.all().iter().enumerate() {
-        if let Some(target) = listing::jump_target(instruction) {
-            sources.entry(target).or_default().push(index);
-        }
-    }
-    sources
+    leads: Leads<'a>,
 }
 
 impl Search<'_> {
@@ -94,10 +99,16 @@ impl Search<'_> {
                 continue;
             };
             match self.instead_of(ret, &ways) {
-                Ok(more) => ways.extend(more),
+                Ok(Instead { more, cut }) => {
+                    ways.extend(more);
+                    if let Some((at, left, why)) = cut {
+                        points.insert(at, Point { condition: 0, left });
+                        kept.push((at, why));
+                    }
+                }
                 Err(why) => {
-                    let sp = ReturnSp::HERE;
-                    points.insert(at, Point { condition, sp });
+                    let left = Left::HERE;
+                    points.insert(at, Point { condition, left });
                     kept.push((at, why));
                 }
             }
@@ -119,7 +130,7 @@ impl Search<'_> {
         let points = self.known.points.keys();
         let jumps = points.filter(|&&at| !self.listing.index(at).is_some_and(|i| self.is_ret(i)));
         let ways = Ways {
-            jumping: Some(ReturnSp::HERE),
+            jumping: Some(Left::HERE),
             going_on: None,
         };
         jumps.map(|&at| (at, ways)).collect()
@@ -132,130 +143,108 @@ impl Search<'_> {
             (Condition::Flags(code), Some(Stays::Jumping)) => 1 + (code ^ 1),
             _ => 0,
         };
-        let sp = ways.sp()?;
-        Some(Point { condition, sp })
+        let left = ways.left()?;
+        Some(Point { condition, left })
     }
 
-    /// What can stand for the `ret` at index `ret`, joined with what is a point already.
-    fn instead_of(
-        &mut self,
-        ret: usize,
-        so_far: &BTreeMap<u64, Ways>,
-    ) -> Result<BTreeMap<u64, Ways>, Kept> {
+    /// What can stand for the `ret` at index `ret`, joined with what is a point already. Ways for which nothing can, or
+    /// that come into the straight code before such a one, are left to one of its instructions that none of the others passes.
+    fn instead_of(&mut self, ret: usize, so_far: &BTreeMap<u64, Ways>) -> Result<Instead, Kept> {
         let run = epilogue::straight(self.listing, ret);
-        let mut found: BTreeMap<u64, Ways> = BTreeMap::new();
-        let mut add = |at: u64, ways: Ways| {
-            let before = found.get(&at).or_else(|| so_far.get(&at));
-            let joined = before.copied().unwrap_or_default().and(ways);
-            found.insert(at, joined.ok_or(Kept::Conflict(at))?);
-            Ok(())
-        };
-        for index in run.clone() {
-            self.check_entries(index)?;
-            for &source in self.sources.get(&self.at(index)).into_iter().flatten() {
-                let jumping = Some(self.sp(index, ret)?);
-                self.check_jump(source)?;
-                add(
-                    self.at(source),
-                    Ways {
-                        jumping,
-                        ..Ways::default()
-                    },
-                )?;
+        let all = self.leads.ways_into(&run);
+        let mut first = *run.start();
+        let mut barred = None;
+        loop {
+            let ways: Vec<&Way> = all.iter().filter(|way| way.into >= first).collect();
+            match (self.join(&ways, ret, so_far), barred) {
+                (Ok(more), None) => return Ok(Instead { more, cut: None }),
+                (Ok(more), Some(why)) => {
+                    let next = ways.iter().map(|way| way.into).min().ok_or(why)?;
+                    let at = self.cut(first - 1..next).ok_or(why)?;
+                    let cut = Some((self.at(at), self.left(at, ret)?, why));
+                    return Ok(Instead { more, cut });
+                }
+                (Err((into, why)), _) => {
+                    barred = Some(why);
+                    first = into + 1;
+                }
             }
         }
-        if let Some(at) = self.falls_into(*run.start())? {
-            let going_on = Some(self.sp(*run.start(), ret)?);
-            add(
-                at,
-                Ways {
-                    going_on,
-                    ..Ways::default()
-                },
-            )?;
-        }
-        let others = so_far.iter().filter(|(at, _)| !found.contains_key(at));
-        let conditional = others
-            .chain(&found)
-            .filter(|(_, ways)| ways.staying().is_some());
-        let conditional = conditional.filter(|(at, _)| self.is_conditional(**at));
-        if conditional.count() > MAX_CONDITIONAL {
-            return Err(Kept::TooMany);
-        }
-        for (&at, ways) in &found {
-            self.check_loop(at, *ways)?;
-        }
-        Ok(found)
     }
 
     fn at(&self, index: usize) -> u64 {
         self.listing.all()[index].ip()
     }
 
-    fn sp(&self, from: usize, ret: usize) -> Result<ReturnSp, Kept> {
-        epilogue::return_sp(&self.listing.all()[from..=ret]).ok_or(Kept::UnknownSp(self.at(from)))
+    /// The last of these instructions that can be probed.
+    fn cut(&self, between: Range<usize>) -> Option<usize> {
+        let mut between = between.rev();
+        between.find(|&index| {
+            let instruction = &self.listing.all()[index];
+            !self.known.entries.contains(&instruction.ip()) && epilogue::is_plain(instruction)
+        })
     }
 
-    /// Nothing but jumps leads to the instruction.
-    fn check_entries(&self, index: usize) -> Result<(), Kept> {
-        let at = self.at(index);
-        if self.known.entries.contains(&at) {
-            return Err(Kept::Entered(at));
-        }
-        Ok(())
-    }
-
-    fn check_jump(&self, index: usize) -> Result<(), Kept> {
-        let jump = &self.listing.all()[index];
-        if listing::is_emulated(jump) {
-            Ok(())
+    /// What is known of the `ret` before the instruction at `from`.
+    fn left(&self, from: usize, ret: usize) -> Result<Left, Kept> {
+        let run = &self.listing.all()[from..=ret];
+        let sp = epilogue::return_sp(run).ok_or(Kept::UnknownSp(self.at(from)))?;
+        let result = if self.known.reads_result {
+            result::before(run).ok_or(Kept::UnknownResult(self.at(from)))?
         } else {
-            Err(Kept::Stepped(jump.ip()))
-        }
-    }
-
-    /// What falls into the run that begins at index `start`, if anything does.
-    fn falls_into(&mut self, start: usize) -> Result<Option<u64>, Kept> {
-        let Some(before) = self.listing.before(start) else {
-            return self.nothing_falls_into(start);
+            ResultAt::RAX
         };
-        let at = before.ip();
-        match before.flow_control() {
-            FlowControl::ConditionalBranch => {
-                self.check_jump(start - 1)?;
-                Ok(Some(at))
-            }
-            FlowControl::Call | FlowControl::IndirectCall => {
-                match self.calls.of(self.searched, before) {
-                    Call::Endless => self.nothing_falls_into(start),
-                    Call::Quiet if listing::is_emulated(before) => Ok(Some(at)),
-                    Call::Quiet => Err(Kept::Stepped(at)),
-                    Call::Short | Call::Unknown => Err(Kept::LongCall(at)),
-                }
-            }
-            FlowControl::UnconditionalBranch
-            | FlowControl::IndirectBranch
-            | FlowControl::Return
-            | FlowControl::Exception => self.nothing_falls_into(start),
-            _ if before.mnemonic() == Mnemonic::Int3 => self.nothing_falls_into(start),
-            _ => Err(Kept::Continued(at)),
-        }
+        Ok(Left { sp, result })
     }
 
-    /// Then something must jump to the first instruction that does anything: what else is it for?
-    fn nothing_falls_into(&self, start: usize) -> Result<Option<u64>, Kept> {
-        let rest = self.listing.all()[start..].iter();
-        let first = rest.map_while(|padding| {
-            let is_padding = padding.mnemonic() == Mnemonic::Nop;
-            let is_target = self.sources.contains_key(&padding.ip());
-            (is_padding && !is_target).then_some(())
-        });
-        let first = &self.listing.all()[start + first.count()];
-        if self.sources.contains_key(&first.ip()) {
-            Ok(None)
-        } else {
-            Err(Kept::Entered(first.ip()))
+    /// The points of these ways, joined with what is a point already; else where a way comes in that has none, and why.
+    fn join(
+        &mut self,
+        ways: &[&Way],
+        ret: usize,
+        so_far: &BTreeMap<u64, Ways>,
+    ) -> Result<BTreeMap<u64, Ways>, (usize, Kept)> {
+        let mut found: BTreeMap<u64, Ways> = BTreeMap::new();
+        for way in ways {
+            let barred = |why| (way.into, why);
+            let more = self.leaving(way, ret).map_err(barred)?;
+            let before = found.get(&way.at).or_else(|| so_far.get(&way.at));
+            let joined = before.copied().unwrap_or_default().and(more);
+            found.insert(way.at, joined.ok_or(barred(Kept::Conflict(way.at)))?);
         }
+        for way in ways {
+            let joined = found[&way.at];
+            self.check_loop(way.at, joined)
+                .map_err(|why| (way.into, why))?;
+        }
+        let others = so_far.iter().filter(|(at, _)| !found.contains_key(at));
+        let staying = others
+            .chain(&found)
+            .filter(|(at, ways)| ways.staying().is_some() && self.is_conditional(**at));
+        if staying.count() > MAX_CONDITIONAL {
+            return Err((ret, Kept::TooMany));
+        }
+        Ok(found)
+    }
+
+    /// What one way leaves with.
+    fn leaving(&self, way: &Way, ret: usize) -> Result<Ways, Kept> {
+        way.barred.map_or(Ok(()), Err)?;
+        let left = self.left(way.into, ret)?;
+        if way.jumps {
+            return Ok(Ways {
+                jumping: Some(left),
+                going_on: None,
+            });
+        }
+        let is_call = !self.is_conditional(way.at);
+        if is_call && self.known.reads_result && !result::survives_calls(left.result) {
+            return Err(Kept::UnknownResult(way.at));
+        }
+        Ok(Ways {
+            jumping: None,
+            going_on: Some(left),
+        })
     }
 
     fn check_loop(&mut self, at: u64, ways: Ways) -> Result<(), Kept> {
@@ -269,7 +258,7 @@ impl Search<'_> {
             searched: self.searched,
             listing: self.listing,
             callees: self.known.callees,
-            calls: &mut self.calls,
+            calls: self.leads.calls(),
         };
         if graph.returns_to(index, stays) {
             return Err(Kept::Loop(at));

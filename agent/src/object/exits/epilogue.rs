@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use hotspan_common::ReturnSp;
 use iced_x86::{
-    FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    EncodingKind, FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, Mnemonic,
+    OpAccess, OpKind, Register,
 };
 
 use super::listing::Listing;
@@ -20,7 +21,7 @@ pub(super) fn straight(listing: &Listing, ret: usize) -> RangeInclusive<usize> {
     while ret - start < MAX_LENGTH
         && listing
             .before(start)
-            .is_some_and(|before| is_quiet(before, &mut info))
+            .is_some_and(|before| is_quiet(before, info.info(before)))
     {
         start -= 1;
     }
@@ -28,16 +29,22 @@ pub(super) fn straight(listing: &Listing, ret: usize) -> RangeInclusive<usize> {
 }
 
 /// Whether an instruction does nothing but load, compute and move registers.
-fn is_quiet(instruction: &Instruction, info: &mut InstructionInfoFactory) -> bool {
+pub(super) fn is_quiet(instruction: &Instruction, used: &InstructionInfo) -> bool {
     let leads_on = instruction.flow_control() == FlowControl::Next
         && !matches!(instruction.mnemonic(), Mnemonic::Endbr64 | Mnemonic::Hlt)
         && !instruction.is_string_instruction()
         && !instruction.is_privileged();
-    let used = info.info(instruction).used_memory();
-    leads_on && !used.iter().any(|memory| writes(memory.access()))
+    let mut memory = used.used_memory().iter();
+    leads_on && !memory.any(|memory| writes(memory.access()))
 }
 
-fn writes(access: OpAccess) -> bool {
+/// Whether the kernel surely takes a probe on it: it refuses some encodings and prefixes (`arch/x86/kernel/uprobes.c`).
+pub(super) fn is_plain(instruction: &Instruction) -> bool {
+    let is_legacy = instruction.code().encoding() == EncodingKind::Legacy;
+    is_legacy && !instruction.has_segment_prefix() && instruction.mnemonic() != Mnemonic::Nop
+}
+
+pub(super) fn writes(access: OpAccess) -> bool {
     matches!(
         access,
         OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite

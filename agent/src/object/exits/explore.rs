@@ -5,15 +5,14 @@ use std::{
     ops::Range,
 };
 
-use hotspan_common::ReturnSp;
-
 use super::{
     Execution, ExitPoint, Exits, Function, Searched, callees, early,
+    kept::Kept,
     listing::{self, Listing},
-    probes::{entry_probe, instruction_at, probeable},
+    probes::{instruction_at, probeable},
     refusal::{MAX_LEVELS, Refusal},
     sweep::{self, Condition, Leave},
-    ways::Point,
+    ways::{Left, Point},
 };
 use crate::object::{
     links::{self, Link},
@@ -41,6 +40,7 @@ enum Destination {
 
 pub(super) struct Explorer<'a> {
     searched: &'a Searched<'a>,
+    function: &'a Function,
     entry: u64,
     /// Address of the entry probe.
     probe: u64,
@@ -53,16 +53,19 @@ pub(super) struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    pub(super) fn new(searched: &'a Searched<'a>, function: &Function) -> Result<Self, Refusal> {
+    /// With the entry probe at address `probe`.
+    pub(super) fn new(
+        searched: &'a Searched<'a>,
+        function: &'a Function,
+        probe: u64,
+    ) -> Result<Self, Refusal> {
         let entry = function.entry;
-        let bounds = match function.size {
-            0 => bounds_at(searched, entry).ok_or(Refusal::NoBounds(entry))?,
-            size => entry..entry.saturating_add(size),
-        };
+        let bounds = function.bounds(searched).ok_or(Refusal::NoBounds(entry))?;
         let mut explorer = Self {
             searched,
+            function,
             entry,
-            probe: entry_probe(searched, entry)?,
+            probe,
             pending: Vec::new(),
             known: Vec::new(),
             points: BTreeMap::new(),
@@ -84,13 +87,19 @@ impl<'a> Explorer<'a> {
             return Err(Refusal::NoExit);
         }
         let points = self.points.iter().map(|(&at, &condition)| {
-            let sp = ReturnSp::HERE;
-            (at, Point { condition, sp })
+            let left = Left::HERE;
+            (at, Point { condition, left })
         });
+        let (early, kept) = match self.replaced() {
+            Some((points, kept)) => (Some(points), kept.into_iter().map(|(_, why)| why).collect()),
+            None => (None, vec![Kept::NotFollowed]),
+        };
+        let early = early.filter(|early| early.keys().ne(self.points.keys()));
         Ok(Exits {
             entry_offset: probeable(self.searched, self.probe)?,
             points: self.placed(points)?,
-            early: self.early().map(|points| self.placed(points)).transpose()?,
+            early: early.map(|points| self.placed(points)).transpose()?,
+            kept,
             tail_callees: self.tail_callees.into_iter().collect(),
         })
     }
@@ -104,27 +113,12 @@ impl<'a> Explorer<'a> {
             Ok(ExitPoint {
                 file_offset: probeable(self.searched, address)?,
                 condition: point.condition,
-                sp: point.sp,
+                sp: point.left.sp,
+                result: point.left.result,
                 execution: instruction.map_or(Execution::Stepped, |at| listing::execution(&at)),
             })
         };
         points.into_iter().map(place).collect()
-    }
-
-    /// The exits that can stand for `ret`s, if there are any.
-    fn early(&self) -> Option<BTreeMap<u64, Point>> {
-        let (points, _) = self.replaced()?;
-        points.keys().ne(self.points.keys()).then_some(points)
-    }
-
-    /// The `ret`s for which nothing can stand, and why; `None` if the function can't be followed so far.
-    #[cfg(test)]
-    pub(super) fn kept(mut self) -> Option<Vec<super::ways::Kept>> {
-        while let Some(piece) = self.pending.pop() {
-            self.search(&piece).ok()?;
-        }
-        let (_, kept) = self.replaced()?;
-        Some(kept.into_iter().map(|(_, why)| why).collect())
     }
 
     fn replaced(&self) -> Option<early::Replaced> {
@@ -139,6 +133,8 @@ impl<'a> Explorer<'a> {
             points: &self.points,
             entries,
             callees: &self.tail_callees,
+            reads_result: self.function.reads_result,
+            ends_before: &self.function.ends_before,
         };
         Some(early::find(self.searched, &listing, &known))
     }
@@ -187,7 +183,7 @@ impl<'a> Explorer<'a> {
     ) -> Result<(), Refusal> {
         match leave {
             Leave::Return => self.exit(at, 0),
-            Leave::Jump { target, .. } if target == self.entry || target == self.probe => {
+            Leave::Jump { target, .. } if (self.entry..=self.probe).contains(&target) => {
                 Err(Refusal::JumpsToItself(at))
             }
             Leave::Jump { target, .. } if self.is_known(target) => Ok(()),
@@ -300,15 +296,6 @@ impl<'a> Explorer<'a> {
     }
 }
 
-pub(super) fn entry_only(searched: &Searched<'_>, entry: u64) -> Result<Exits, Refusal> {
-    Ok(Exits {
-        entry_offset: probeable(searched, entry_probe(searched, entry)?)?,
-        points: Vec::new(),
-        early: None,
-        tail_callees: Vec::new(),
-    })
-}
-
 /// The unwind entry of the piece at hand: looked up once.
 #[derive(Default)]
 struct Rows {
@@ -328,6 +315,6 @@ impl Rows {
     }
 }
 
-fn bounds_at(searched: &Searched<'_>, address: u64) -> Option<Range<u64>> {
+pub(super) fn bounds_at(searched: &Searched<'_>, address: u64) -> Option<Range<u64>> {
     searched.unwind.and_then(|unwind| unwind.bounds_at(address))
 }

@@ -18,24 +18,29 @@
 //! Landing pads in fragments that no jump leads to are found by the fragment's symbol (`X.cold`).
 //!
 //! The kernel single-steps a `ret` that is probed, and emulates a jump or a call. So where it is certain that a `ret` is
-//! reached only through such, these are exits in its place (`early.rs`): with a stack pointer that is computed and not
-//! found, without a result, and early by an epilogue, or by a call that is known to be short.
+//! reached only through such, these are exits in its place (`early.rs`): with a stack pointer and a result that are computed
+//! and not found, and early by an epilogue, or by a call that is known to be short.
 
 mod callees;
 mod cycles;
 mod early;
 mod epilogue;
 mod explore;
+mod kept;
+mod leads;
 mod listing;
 mod probes;
 mod refusal;
+mod result;
+mod search;
 pub mod shadow_stacks;
 mod sweep;
 mod ways;
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
-use hotspan_common::ReturnSp;
+use hotspan_common::{ResultAt, ReturnSp};
+pub use kept::Kept;
 pub use refusal::Refusal;
 
 use super::{image::Image, links::Links, symbols::SymbolTable, unwind::Unwind};
@@ -54,7 +59,7 @@ pub struct Searched<'a> {
 }
 
 /// A function to be searched.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Function {
     /// Its first address.
     pub entry: u64,
@@ -62,19 +67,33 @@ pub struct Function {
     pub size: u64,
     /// Its fragments by the symbol table (`X.cold`).
     pub fragments: Vec<Range<u64>>,
+    /// Whether its result is read at its exits.
+    pub reads_result: bool,
+    /// Calls that are left out where they are the last thing that it does.
+    pub ends_before: LastCalls,
+}
+
+/// Functions whose call may end a region, by their addresses in its object and by their symbols in others.
+#[derive(Clone, Debug, Default)]
+pub struct LastCalls {
+    /// Addresses.
+    pub addresses: BTreeSet<u64>,
+    /// Mangled.
+    pub names: BTreeSet<String>,
 }
 
 /// Where to probe a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exits {
-    /// File offset of the entry probe: the first instruction, or the `push` behind an `endbr64`,
-    /// which the kernel emulates in place of a single step. The stack pointer is the same.
+    /// File offset of the entry probe: the first instruction, or a `push` soon after it, which the kernel emulates in
+    /// place of a single step. The stack pointer and the arguments are the same.
     pub entry_offset: u64,
     /// The exits, by file offset.
     pub points: Vec<ExitPoint>,
-    /// The exits before each `ret` that need not be probed itself, and all others; `None` if that is none. The result
-    /// is not known there.
+    /// The exits before each `ret` that need not be probed itself, and all others; `None` if that is none.
     pub early: Option<Vec<ExitPoint>>,
+    /// Why some of those are single-stepped.
+    pub kept: Vec<Kept>,
     /// Functions that it leaves through by tail jumps and whose exits are among the points.
     pub tail_callees: Vec<u64>,
 }
@@ -88,6 +107,8 @@ pub struct ExitPoint {
     pub condition: u8,
     /// Where the stack pointer is that the function had at its entry.
     pub sp: ReturnSp,
+    /// Where its result is, if that is read.
+    pub result: ResultAt,
     /// How the kernel executes it.
     pub execution: Execution,
 }
@@ -104,7 +125,7 @@ pub enum Execution {
 }
 
 impl Exits {
-    /// The exits to probe where the result is not wanted, and those to fall back on if they are passed too often. Calls
+    /// The exits to probe, and those to fall back on if they are passed too often. Calls
     /// are not probed where programs can have shadow stacks.
     pub fn cheapest(self, shadow_stacks: bool) -> (Vec<ExitPoint>, Vec<ExitPoint>) {
         let harms = |exit: &ExitPoint| shadow_stacks && exit.execution == Execution::EmulatedCall;
@@ -117,12 +138,12 @@ impl Exits {
 
 /// Finds the exits of a function, or says why it can't be followed.
 pub fn find(searched: &Searched<'_>, function: &Function) -> Result<Exits, Refusal> {
-    explore::Explorer::new(searched, function)?.run()
+    search::find(searched, function)
 }
 
 /// The entry probe alone, for a region whose end does not matter.
 pub fn entry_only(searched: &Searched<'_>, function: &Function) -> Result<Exits, Refusal> {
-    explore::entry_only(searched, function.entry)
+    search::entry_only(searched, function)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! On what a C compiler makes, and on hand-written cases that it makes rarely.
 
+mod bytes;
 mod early;
+mod results;
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Exits, Function, Refusal, Searched, find};
+use super::{Exits, Function, Refusal, Searched, entry_only, find};
 use crate::object::{Image, Links, SymbolTable, Unwind};
 
 /// Builds a shared object from sources beside this file.
@@ -20,6 +22,7 @@ fn build(sources: &[&str], flags: &[&str]) -> (TempDir, PathBuf) {
     let status = Command::new("cc")
         .args(["-O2", "-fPIC", "-shared", "-o"])
         .arg(&object)
+        .arg(format!("-Wa,-I{}", here.display()))
         .args(flags)
         .args(sources.iter().map(|source| here.join(source)))
         .status()
@@ -56,7 +59,7 @@ fn with_searched<T>(
     let function = Function {
         entry: symbol.address,
         size: symbol.size,
-        fragments: Vec::new(),
+        ..Function::default()
     };
     with(&searched, &function)
 }
@@ -194,7 +197,7 @@ fn takes_switches_for_what_they_are() {
 }
 
 #[test]
-fn probes_the_push_behind_an_endbr() {
+fn probes_a_push_soon_behind_the_entry() {
     let (_folder, object) = build(&["assembled.s"], &[]);
     let image = Image::open(&object).unwrap();
     let dynamic = SymbolTable::dynamic(&image).unwrap();
@@ -202,13 +205,25 @@ fn probes_the_push_behind_an_endbr() {
         ("with_endbr", 4),
         ("endbr_no_push", 0),
         ("conditional_free", 0),
+        ("moves_before_push", 6),
+        // What is read at the entry is no more what the caller gave.
+        ("argument_before_push", 0),
+        ("stack_before_push", 0),
+        ("load_before_push", 0),
+        // A loop passes the `push`, or what comes before it.
+        ("loop_at_push", 0),
+        // A prefix that the kernel steps.
+        ("long_push", 0),
     ] {
         let symbol = dynamic
             .functions()
             .find(|symbol| symbol.name == name.as_bytes())
             .unwrap();
-        let entry = exits(&object, name).unwrap().entry_offset;
-        assert_eq!(entry, image.code_offset(symbol.address).unwrap() + distance);
+        let entry = image.code_offset(symbol.address).unwrap();
+        let all = exits(&object, name).unwrap();
+        assert_eq!(all.entry_offset, entry + distance, "{name}");
+        let alone = with_searched(&object, name, entry_only).unwrap();
+        assert_eq!(alone.entry_offset, entry + distance, "{name}");
     }
 }
 
@@ -263,7 +278,7 @@ fn every_exit_in_the_c_library_leaves() {
         let function = Function {
             entry: symbol.address,
             size: symbol.size,
-            fragments: Vec::new(),
+            ..Function::default()
         };
         let Ok(exits) = find(&searched, &function) else {
             continue;

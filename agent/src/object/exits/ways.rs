@@ -1,33 +1,28 @@
-//! Points in the making: by which of its ways a jump leaves, and why a `ret` is kept.
+//! Points in the making: by which of its ways a jump leaves, and with what.
 
-use hotspan_common::ReturnSp;
+use hotspan_common::{ResultAt, ReturnSp};
 
-/// Why a `ret` is kept.
+/// What is known of the `ret` at a point before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// Code runs on into the straight code before it.
-    Continued(u64),
-    /// A call that may take long does.
-    LongCall(u64),
-    /// A jump leads there that the kernel single-steps, or whose condition is no flag.
-    Stepped(u64),
-    /// It can be reached in ways that no jump tells of.
-    Entered(u64),
-    /// The stack pointer does not follow from `rsp` or `rbp`.
-    UnknownSp(u64),
-    /// The point is passed again and again.
-    Loop(u64),
-    /// More points than are worth it.
-    TooMany,
-    /// The same point is two exits with different stack pointers.
-    Conflict(u64),
+pub(super) struct Left {
+    pub sp: ReturnSp,
+    /// Where its result is; `rax` where nothing reads that.
+    pub result: ResultAt,
 }
 
-/// A point in the making: the stack pointer where it leaves by jumping, and by going on.
+impl Left {
+    /// At the `ret` itself.
+    pub(super) const HERE: Self = Self {
+        sp: ReturnSp::HERE,
+        result: ResultAt::RAX,
+    };
+}
+
+/// A point in the making: what it leaves with by jumping, and by going on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ways {
-    pub jumping: Option<ReturnSp>,
-    pub going_on: Option<ReturnSp>,
+    pub jumping: Option<Left>,
+    pub going_on: Option<Left>,
 }
 
 impl Ways {
@@ -40,21 +35,21 @@ impl Ways {
         }
     }
 
-    /// The stack pointer that the entry had, if it is one.
-    pub(super) fn sp(self) -> Option<ReturnSp> {
+    /// What it leaves with, if that is one.
+    pub(super) fn left(self) -> Option<Left> {
         match (self.jumping, self.going_on) {
             (Some(one), Some(other)) => (one == other).then_some(one),
             (one, other) => one.or(other),
         }
     }
 
-    /// Both together; `None` if their stack pointers differ.
+    /// Both together; `None` if they differ.
     pub(super) fn and(self, other: Self) -> Option<Self> {
         let ways = Self {
             jumping: self.jumping.or(other.jumping),
             going_on: self.going_on.or(other.going_on),
         };
-        ways.sp().map(|_| ways)
+        ways.left().map(|_| ways)
     }
 }
 
@@ -69,5 +64,5 @@ pub(super) enum Stays {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Point {
     pub condition: u8,
-    pub sp: ReturnSp,
+    pub left: Left,
 }

@@ -15,6 +15,7 @@ use std::{
     thread,
 };
 
+use hotspan_common::SampleFlags;
 use hotspan_synth::{event::Event, ids::FunctionId};
 use tokio::sync::mpsc;
 
@@ -85,6 +86,8 @@ pub struct Resolver {
     under_way: usize,
     /// Samples of this turn.
     gathered: Vec<SampleSlab>,
+    /// What one of them names will soon be gone.
+    is_urgent: bool,
     spare: Vec<SampleSlab>,
     dropped: u64,
     refused: u64,
@@ -120,6 +123,7 @@ impl Resolver {
             waiting,
             under_way: 0,
             gathered: Vec::new(),
+            is_urgent: false,
             spare: Vec::new(),
             dropped: 0,
             refused: 0,
@@ -145,6 +149,7 @@ impl Resolver {
     /// Takes a sample in, to be resolved when [`Self::submit`] is called; dropped and counted if too many
     /// wait.
     pub fn gather(&mut self, sample: &SampleView<'_>) {
+        self.is_urgent |= sample.event.flags & SampleFlags::PYTHON_RUNS_ONCE != 0;
         if (self.gathered.last_mut()).is_some_and(|slab| slab.put(sample)) {
             return;
         }
@@ -161,8 +166,16 @@ impl Resolver {
         self.gathered.push(slab);
     }
 
+    /// Has the gathered samples resolved if one of them can't wait for the others of the turn.
+    pub fn submit_urgent(&mut self) {
+        if self.is_urgent {
+            self.submit();
+        }
+    }
+
     /// Has the gathered samples resolved: all at once, so that the thread is woken once for them.
     pub fn submit(&mut self) {
+        self.is_urgent = false;
         if self.gathered.is_empty() {
             return;
         }

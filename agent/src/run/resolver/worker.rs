@@ -104,14 +104,16 @@ impl Worker {
     }
 
     fn sample(&mut self, sample: SampleView<'_>) {
-        let resolved = self.stacks.resolve_view(sample, clock::now().0);
-        self.outcomes.events.extend(resolved.events);
-        self.outcomes
-            .stack_sizes
-            .extend(resolved.stack_size.map(|bytes| StackSize {
-                target: sample.event.tgid,
-                bytes,
-            }));
+        let Outcomes {
+            events,
+            stack_sizes,
+            ..
+        } = &mut self.outcomes;
+        let size = (self.stacks).resolve_into(events, sample, clock::now().0);
+        stack_sizes.extend(size.map(|bytes| StackSize {
+            target: sample.event.tgid,
+            bytes,
+        }));
     }
 
     fn named(&mut self, burst: CountedBurst) -> Crossing {

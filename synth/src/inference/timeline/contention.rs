@@ -1,4 +1,4 @@
-//! Which waits become spans: those on others that run are many, and mostly short.
+//! Which waits on others that run become spans: they are many, and mostly short.
 
 use super::{
     super::waits::Cause,
@@ -9,19 +9,37 @@ use crate::settings::Inference;
 /// Waits for a CPU and for the interpreter's lock that are shorter than a span and make up no more
 /// than this part of the time are summed and not shown: they hit whoever runs.
 const CONTENTION_PART: u64 = 10;
+/// Nor are those shown that are less than this part of the crossing that they are in, or of the thread's part of the request where
+/// they are in none.
+const HOST_PART: u64 = 20;
+/// Nor those that are less than this part of the thread's part of the request: with more work than CPUs, a thread waits after each of its time
+/// slices, and hundreds of such waits would hide what they interrupt.
+const LANE_PART: u64 = 200;
 
-pub(super) fn is_span(
-    here: &Evidence,
-    cause: Cause,
-    contention_shown: bool,
-    rules: &Inference,
-) -> bool {
-    let ns = here.end.since(here.start);
-    ns >= rules.min_wait_ns
-        && (!cause.is_contention() || contention_shown || ns >= rules.min_span_ns)
+/// Lengths, in nanoseconds, by which it is told whether a wait is worth a span.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Within {
+    /// Of the crossing that is laid out, else of the thread's part of the request.
+    pub host_ns: u64,
+    /// Of the thread's part of the request.
+    pub lane_ns: u64,
 }
 
-pub(super) fn is_contention_shown(evidence: &[Evidence], rules: &Inference) -> bool {
+impl Within {
+    /// From how many nanoseconds on a wait on others that run is a span, beside this evidence.
+    pub(super) fn least_ns(self, evidence: &[Evidence], rules: &Inference) -> u64 {
+        let least = if is_contended(evidence, rules) {
+            rules.min_wait_ns
+        } else {
+            rules.min_span_ns.max(rules.min_wait_ns)
+        };
+        least
+            .max(self.host_ns / HOST_PART)
+            .max(self.lane_ns / LANE_PART)
+    }
+}
+
+fn is_contended(evidence: &[Evidence], rules: &Inference) -> bool {
     let Some((first, last)) = evidence.first().zip(evidence.last()) else {
         return false;
     };
@@ -35,4 +53,16 @@ pub(super) fn is_contention_shown(evidence: &[Evidence], rules: &Inference) -> b
         .map(|here| here.end.since(here.start))
         .fold(0, u64::saturating_add);
     short.saturating_mul(CONTENTION_PART) > last.end.since(first.start)
+}
+
+impl Cause {
+    /// Whether a wait of this length becomes a span, where `contention_ns` are enough for one on others that run.
+    pub(super) fn is_shown(self, wait_ns: u64, contention_ns: u64, rules: &Inference) -> bool {
+        wait_ns
+            >= if self.is_contention() {
+                contention_ns
+            } else {
+                rules.min_wait_ns
+            }
+    }
 }

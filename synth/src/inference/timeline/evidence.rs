@@ -1,6 +1,10 @@
 //! The vocabulary of evidence: what was seen of a thread, and how far around it that reaches.
 
-use crate::inference::{frames::kernel_frames, functions::Functions, waits::Cause};
+use crate::inference::{
+    frames::{Stack, kernel_frames},
+    functions::Functions,
+    waits::Cause,
+};
 use crate::{
     event::{Frame, Sample},
     settings::Inference,
@@ -22,7 +26,7 @@ pub(crate) struct Evidence {
     /// How much earlier a wait may have begun.
     pub early_ns: u64,
     /// Outermost first, from where the chain above the handler ends.
-    pub stack: Vec<Frame>,
+    pub stack: Stack,
     /// Where it was in the kernel, outermost first, if that is known.
     pub kernel: Vec<Frame>,
     /// Whether the stack was taken without what called its outermost function.
@@ -57,7 +61,7 @@ impl Kind {
 
 impl Evidence {
     /// A whole stack that the timer took, so long after the thread was looked at before.
-    pub fn tick(sample: &Sample, before_ns: u64, stack: Vec<Frame>, functions: &Functions) -> Self {
+    pub fn tick(sample: &Sample, before_ns: u64, stack: Stack, functions: &Functions) -> Self {
         Self {
             start: sample.time,
             end: sample.time,

@@ -36,6 +36,6 @@ pub(super) fn merge_waits(evidence: &[Evidence]) -> Vec<Evidence> {
 }
 
 fn is_same_place(first: &[Frame], second: &[Frame]) -> bool {
-    let functions = |stack: &[Frame]| stack.iter().map(|frame| frame.function).collect::<Vec<_>>();
-    functions(first) == functions(second)
+    let is_same = |(a, b): (&Frame, &Frame)| a.function == b.function;
+    first.len() == second.len() && first.iter().zip(second).all(is_same)
 }

@@ -11,12 +11,12 @@ mod merge;
 mod piece;
 mod sides;
 
+pub(crate) use contention::Within;
 pub(crate) use edge::{Bound, Edge};
 pub(crate) use evidence::{Evidence, Kind};
 pub(super) use piece::Piece;
 pub(super) use sides::is_hole;
 
-use contention::{is_contention_shown, is_span};
 use merge::merge_waits;
 use sides::{between, first, last};
 
@@ -27,10 +27,11 @@ pub(super) fn lay_out(
     evidence: &[Evidence],
     left: &Edge,
     right: &Edge,
+    within: Within,
     rules: &Inference,
 ) -> Vec<Piece> {
     let merged = merge_waits(evidence);
-    let shown = is_contention_shown(&merged, rules);
+    let contention_ns = within.least_ns(&merged, rules);
     let mut pieces: Vec<Piece> = Vec::with_capacity(merged.len());
     for (index, here) in merged.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|before| merged.get(before));
@@ -53,7 +54,11 @@ pub(super) fn lay_out(
         let mut piece = Piece::new(here, &start, &end);
         piece.start = piece.start.max(left.time);
         match here.kind {
-            Kind::Wait(cause) if is_span(here, cause, shown, rules) => piece.wait = Some(cause),
+            Kind::Wait(cause)
+                if cause.is_shown(here.end.since(here.start), contention_ns, rules) =>
+            {
+                piece.wait = Some(cause);
+            }
             Kind::Wait(cause) => piece.lost = Some(cause),
             Kind::Sample { .. } if before.is_none() => piece.early_ns = left.early_ns,
             Kind::Sample { .. } => {}

@@ -4,7 +4,12 @@ use super::{
     evidence::Evidence,
     sides::{End, Start},
 };
-use crate::{event::Frame, ids::FunctionId, inference::waits::Cause, time::KernelTime};
+use crate::{
+    event::Frame,
+    ids::FunctionId,
+    inference::{frames::Stack, waits::Cause},
+    time::KernelTime,
+};
 
 /// Evidence with the interval that it stands for.
 #[derive(Clone, Debug)]
@@ -22,7 +27,7 @@ pub(crate) struct Piece {
     pub wait: Option<Cause>,
     /// A wait that does not.
     pub lost: Option<Cause>,
-    pub frames: Vec<Frame>,
+    pub frames: Stack,
     /// Where the thread was in the kernel.
     pub kernel: Vec<Frame>,
     /// The stack was taken without who called its outermost function.
@@ -68,7 +73,7 @@ impl Piece {
 
     /// The time between two waits on a thread, in what their stacks have in common.
     pub(super) fn between(first: &Evidence, second: &Evidence) -> Self {
-        let both = first.stack.iter().zip(&second.stack);
+        let both = first.stack.iter().zip(&*second.stack);
         let common = both.take_while(|(a, b)| a.function == b.function);
         Self {
             start: first.end,

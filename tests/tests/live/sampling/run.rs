@@ -13,7 +13,7 @@ use hotspan::{
     kernel::{Armed, Kernel, ProbePoint, StackRules},
     target::Process,
 };
-use hotspan_common::{Cookie, RegionSpec, ReturnSp, SampleEvent, Target};
+use hotspan_common::{Cookie, RegionSpec, ResultAt, ReturnSp, SampleEvent, Target};
 use hotspan_tests::{
     paths, python,
     service::Batch,
@@ -169,6 +169,7 @@ fn follow_coroutines(kernel: &mut Kernel, process: &Process, steps: &[StepPoint]
             cookie: Cookie {
                 region: 0,
                 sp: ReturnSp::HERE,
+                result: ResultAt::RAX,
                 kind: step.kind.wire(),
                 condition: 0,
                 generation: 0,

@@ -30,11 +30,12 @@ struct Key {
     checksum: u32,
 }
 
+/// What each frame asks for lies together, the rest elsewhere.
 struct Known<T> {
-    code: Code,
+    seen_ns: u64,
     /// What its user made of it.
     note: T,
-    seen_ns: u64,
+    code: Box<Code>,
 }
 
 /// Code objects by target, address and checksum, each with a note of who uses it. With one too many, those go that
@@ -78,7 +79,7 @@ impl<T: Default> CodeCache<T> {
             }
         }
         let known = self.codes.get_mut(&key)?;
-        Some((&known.code, &mut known.note))
+        Some((&*known.code, &mut known.note))
     }
 
     /// Whether it was read, and is there still.
@@ -109,9 +110,9 @@ impl<T: Default> CodeCache<T> {
         }
         self.size += code.size();
         let known = Known {
-            code,
-            note: T::default(),
             seen_ns,
+            note: T::default(),
+            code: Box::new(code),
         };
         if let Some(old) = self.codes.insert(key, known) {
             self.size -= old.code.size();

@@ -1,16 +1,7 @@
 # What compilers make rarely, or never. What is expected of each is in tests.rs.
     .text
 
-.macro begin name
-    .globl \name
-    .type \name, @function
-\name:
-    .cfi_startproc
-.endm
-.macro end name
-    .cfi_endproc
-    .size \name, . - \name
-.endm
+.include "functions.inc"
 
 # A conditional tail jump to a short function of another object.
 begin conditional_free
@@ -52,6 +43,68 @@ begin endbr_no_push
     mov $1, %eax
     ret
 end endbr_no_push
+
+# As compilers interleave them.
+begin moves_before_push
+    mov %rdi, %rax
+    xor %r10d, %r10d
+    push %rbx
+    .cfi_def_cfa_offset 16
+    pop %rbx
+    .cfi_def_cfa_offset 8
+    ret
+end moves_before_push
+
+begin argument_before_push
+    mov %rsi, %rdi
+    push %rbx
+    .cfi_def_cfa_offset 16
+    pop %rbx
+    .cfi_def_cfa_offset 8
+    ret
+end argument_before_push
+
+begin stack_before_push
+    sub $8, %rsp
+    .cfi_def_cfa_offset 16
+    push %rbx
+    .cfi_def_cfa_offset 24
+    pop %rbx
+    .cfi_def_cfa_offset 16
+    add $8, %rsp
+    .cfi_def_cfa_offset 8
+    ret
+end stack_before_push
+
+# It may end there, by a signal.
+begin load_before_push
+    mov (%rdi), %rax
+    push %rbx
+    .cfi_def_cfa_offset 16
+    pop %rbx
+    .cfi_def_cfa_offset 8
+    ret
+end load_before_push
+
+begin loop_at_push
+    mov %rdi, %rax
+1:  push %rbx
+    .cfi_def_cfa_offset 16
+    pop %rbx
+    .cfi_def_cfa_offset 8
+    dec %rdi
+    jne 1b
+    ret
+end loop_at_push
+
+begin long_push
+    mov %rdi, %rax
+    .byte 0x48, 0x53
+    .cfi_def_cfa_offset 16
+    pop %rbx
+    .cfi_def_cfa_offset 8
+    ret
+end long_push
 
 begin counted_by_register
     mov %rdi, %rcx

@@ -4,19 +4,20 @@ use std::path::Path;
 
 use hotspan_common::ReturnSp;
 
-use super::{build, with_searched};
-use crate::object::exits::{Execution, Exits, explore::Explorer, find, ways::Kept};
+use super::{
+    build,
+    bytes::{CALL, IF_EQUAL, JE, JMP, JNE, RET},
+    exits,
+};
+use crate::object::exits::{Execution, Exits, Kept};
 
-fn search(object: &Path, name: &str) -> (Exits, Option<Vec<Kept>>) {
-    with_searched(object, name, |searched, function| {
-        let exits = find(searched, function).unwrap();
-        (exits, Explorer::new(searched, function).unwrap().kept())
-    })
+fn search(object: &Path, name: &str) -> Exits {
+    exits(object, name).unwrap()
 }
 
 /// The bytes at each early exit, its condition, and the stack pointer at the `ret` less `rsp` or `rbp`.
 fn early(object: &Path, name: &str) -> Vec<(u8, u8, ReturnSp)> {
-    let (exits, _) = search(object, name);
+    let exits = search(object, name);
     let bytes = std::fs::read(object).unwrap();
     let early = exits.early.unwrap_or_else(|| panic!("{name}: none"));
     let byte = |offset: u64| bytes[usize::try_from(offset).unwrap()];
@@ -33,14 +34,6 @@ fn early(object: &Path, name: &str) -> Vec<(u8, u8, ReturnSp)> {
         .map(|point| (byte(point.file_offset), point.condition, point.sp))
         .collect()
 }
-
-const JE: u8 = 0x74;
-const JNE: u8 = 0x75;
-const JMP: u8 = 0xeb;
-const CALL: u8 = 0xe8;
-const RET: u8 = 0xc3;
-/// 1 + the x86 condition code.
-const IF_EQUAL: u8 = 5;
 
 fn rsp(offset: i64) -> ReturnSp {
     ReturnSp::new(false, offset).unwrap()
@@ -94,9 +87,9 @@ type Is = fn(Kept) -> bool;
 fn a_return_is_kept_where_anything_is_not_certain() {
     let (_folder, object) = build(&["early.s"], &[]);
     let kept = |name: &str| {
-        let (exits, kept) = search(&object, name);
+        let exits = search(&object, name);
         assert_eq!(exits.early, None, "{name}");
-        kept
+        exits.kept
     };
     let cases: [(&str, Is); 13] = [
         ("tight_loop", |why| matches!(why, Kept::Loop(_))),
@@ -114,13 +107,13 @@ fn a_return_is_kept_where_anything_is_not_certain() {
         ("pad_in_epilogue", |why| matches!(why, Kept::Entered(_))),
     ];
     for (name, is) in cases {
-        let why = kept(name).unwrap_or_else(|| panic!("{name} is not followed"));
+        let why = kept(name);
         assert_eq!(why.len(), 1, "{name}: {why:x?}");
         assert!(is(why[0]), "{name}: {why:x?}");
     }
     // Not all ways through these are known.
     for name in ["switched", "into_an_instruction", "pad_elsewhere"] {
-        assert_eq!(kept(name), None, "{name}");
+        assert_eq!(kept(name), [Kept::NotFollowed], "{name}");
     }
 }
 
@@ -137,7 +130,7 @@ fn each_return_is_judged_by_itself() {
 #[test]
 fn calls_are_not_probed_where_programs_can_have_shadow_stacks() {
     let (_folder, object) = build(&["early.s"], &[]);
-    let cheapest = |name, shadow_stacks| search(&object, name).0.cheapest(shadow_stacks);
+    let cheapest = |name, shadow_stacks| search(&object, name).cheapest(shadow_stacks);
     let (exits, fallback) = cheapest("taken_and_short_call", true);
     assert_eq!((exits.len(), exits[0].execution), (1, Execution::Stepped));
     assert!(fallback.is_empty());

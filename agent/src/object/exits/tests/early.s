@@ -1,27 +1,7 @@
 # Ways into the straight code before a `ret`. What is expected of each is in early.rs.
     .text
 
-.macro begin name
-    .globl \name
-    .type \name, @function
-\name:
-    .cfi_startproc
-.endm
-.macro end name
-    .cfi_endproc
-    .size \name, . - \name
-.endm
-.macro enter_frame
-    push %rbx
-    .cfi_def_cfa_offset 16
-    sub $0x40, %rsp
-    .cfi_def_cfa_offset 80
-.endm
-.macro leave_frame
-    add $0x40, %rsp
-    pop %rbx
-    ret
-.endm
+.include "functions.inc"
 
 # What a destructor at the end comes to: a jump around a call to `delete`.
 begin taken_and_short_call
