@@ -173,7 +173,7 @@ fn a_held_program_goes_on_when_the_agent_is_killed() {
         std::thread::yield_now();
     }
     agent.signal(Signal::KILL).unwrap();
-    agent.wait(Duration::from_secs(5)).unwrap();
+    agent.wait(Duration::from_secs(20)).unwrap();
     while !file.exists() {
         assert!(Instant::now() < deadline, "the program did not run");
         std::thread::sleep(Duration::from_millis(5));

@@ -32,7 +32,7 @@ fn tiny_matrix_products_disarm_their_region() {
     let tripping = seconds();
     agent
         .process()
-        .wait_stderr("hotspan: ", Duration::from_secs(2))
+        .wait_stderr("hotspan: ", Duration::from_secs(20))
         .unwrap();
     let after = seconds();
     let outcome = agent.stop().unwrap();

@@ -16,6 +16,8 @@ const COUNT: usize = 50;
 /// Calls of each of three functions, and four of the one that calls itself, among those that are counted.
 const MANY: usize = 200_000;
 const CALLS_OF_EACH: u64 = 7;
+/// Of one call of the function with the loop, by `leaves.cpp`.
+const TURNS: u64 = 20_000_000;
 /// Widest distance of an end from the target's own clock; one in ten may have more, as it may lose its CPU.
 const BOUND_NS: u64 = 1_000_000;
 
@@ -140,9 +142,6 @@ fn a_loop_around_an_exit_has_its_return_probed() {
     let outcome = agent.stop().unwrap();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     let calls = batch.finish().unwrap();
-    let ms = |index: usize| (calls[index].end_ns - calls[index].start_ns) as f64 / 1e6;
-    let (alone, while_found, after) = (ms(1), ms(2), ms(COUNT / 2));
-    eprintln!("  {alone:.1} ms alone, {while_found:.1} at first, {after:.1} later");
     let stepped = counter(&outcome.stderr, "agent.regions_with_exits_stepped");
     assert_eq!(stepped, 1, "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("disarmed"), "{}", outcome.stderr);
@@ -153,7 +152,9 @@ fn a_loop_around_an_exit_has_its_return_probed() {
             outcome.stderr
         );
     }
-    assert!(while_found < alone + 400.0 && after < alone * 2.0 + 20.0);
+    let passed = counter(&outcome.stderr, "kernel.passed_exits");
+    eprintln!("  {passed} of {} turns were hits", TURNS * COUNT as u64);
+    assert!(0 < passed && passed < TURNS / 4, "{passed}");
 }
 
 /// A counter of the summary; 0 if it is not there.

@@ -45,7 +45,7 @@ fn sigkill_leaves_the_kernel_clean() {
     load::send(service.port, 12, 4, load::mixed).unwrap();
     let killed = Instant::now();
     agent.process().signal(Signal::KILL).unwrap();
-    agent.process().wait(Duration::from_secs(5)).unwrap();
+    agent.process().wait(Duration::from_secs(20)).unwrap();
     // How long it takes is for `cargo xtask bench lifecycle` to say.
     kernel_state::wait_until_clean(&before, Duration::from_secs(20)).unwrap();
     let took = killed.elapsed();

@@ -293,14 +293,14 @@ fn detach_while_a_crossing_is_open() {
     batch.process().tell("1").unwrap();
     batch
         .process()
-        .wait_stdout("open", Duration::from_secs(5))
+        .wait_stdout("open", Duration::from_secs(20))
         .unwrap();
     let outcome = agent.stop().unwrap();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     batch.process().tell("go on").unwrap();
     batch
         .process()
-        .wait_stdout("done", Duration::from_secs(5))
+        .wait_stdout("done", Duration::from_secs(20))
         .unwrap();
     batch.finish().unwrap();
     let open: Vec<&Span> = outcome
@@ -324,7 +324,7 @@ fn a_target_that_dies_in_a_crossing() {
     batch.process().tell("1").unwrap();
     batch
         .process()
-        .wait_stdout("open", Duration::from_secs(5))
+        .wait_stdout("open", Duration::from_secs(20))
         .unwrap();
     batch.process().signal(Signal::KILL).unwrap();
     let outcome = agent.ended().unwrap();
