@@ -21,6 +21,8 @@ use crate::scene::Scene;
 const ROUNDS: u32 = 6;
 /// Regions of a process that has not mapped OR-Tools are fewer.
 const WITHOUT_SOLVER: usize = 20;
+/// How far two clocks that are set alike may be apart.
+const CLOCKS_NS: u64 = 50_000;
 
 /// The service with its engines, driven under an agent that is there before they are, or after.
 fn split(engines_come: When, routes: &[&str]) -> Scene {
@@ -124,11 +126,9 @@ fn check_own_traces(scene: &Scene, route: &str, service: &str) {
         assert!(root.parent.is_empty(), "{root:?}");
         assert_eq!(root.text("hotspan.parent.source"), Some("none"));
         assert_eq!(service_name(root), service);
-        let off = [
-            root.start_ns.abs_diff(call.start_ns),
-            root.end_ns.abs_diff(call.end_ns),
-        ];
-        assert!(off.iter().all(|off| *off < 5_000_000), "{off:?} {root:?}");
+        let lies_in_call = call.start_ns <= root.start_ns + CLOCKS_NS
+            && root.end_ns <= call.end_ns + CLOCKS_NS;
+        assert!(lies_in_call, "{root:?} in {call:?}");
         assert!(!requests.contains(&*root.trace_id), "{root:?}");
         assert!(traces.insert(&root.trace_id), "two calls in a trace");
         let of_trace = |span: &&Span| span.trace_id == root.trace_id;
