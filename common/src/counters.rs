@@ -96,6 +96,8 @@ wire_enum! {
         KernelStacksUnread = 57,
         /// Conditional exit probes that were hit by a call that goes on.
         PassedExits = 58,
+        /// Entries of a moment's function that another one had called than the moment's.
+        OtherCallers = 59,
     }
 }
 

@@ -110,6 +110,9 @@ impl RegionFlags {
     pub const LEDGER: u32 = 64;
     /// Its conditional exits are passed too often by calls that go on: the agent has been told.
     pub const PASSED: u32 = 128;
+    /// A moment: a crossing that is over as it is entered, as its function was called from
+    /// [`RegionSpec::caller`]. It has no exits.
+    pub const MOMENT: u32 = 256;
 }
 
 /// A region as the kernel programs see it.
@@ -149,9 +152,12 @@ pub struct RegionSpec {
     pub members_wanted: u16,
     /// Zero.
     pub reserved: u16,
+    /// Of a moment: the code that its function must be called from, its first byte and the byte after its last, in
+    /// bytes from the probed instruction.
+    pub caller: [i32; 2],
     /// The reads, entry and exit ones in any order.
     pub reads: [ReadSpec; MAX_READS],
 }
 
 const _: () = assert!(size_of::<ReadSpec>() == 32);
-const _: () = assert!(size_of::<RegionSpec>() == 56 + 32 * MAX_READS);
+const _: () = assert!(size_of::<RegionSpec>() == 64 + 32 * MAX_READS);

@@ -47,6 +47,11 @@ pub static BIRTHS: HashMap<u64, u32> =
 pub static RATES: LruHashMap<u64, crate::crossing::guard::Bucket> =
     LruHashMap::with_max_entries(16_384, 0);
 
+/// Token buckets for conditional exits that calls pass, by region, of each CPU.
+#[map]
+pub static PASSES: PerCpuArray<crate::crossing::guard::Bucket> =
+    PerCpuArray::with_max_entries(MAX_REGIONS as u32, 0);
+
 /// Crossings that found the ring full.
 #[map]
 pub static PARKED: HashMap<u64, CrossingEvent> =

@@ -12,7 +12,10 @@ use hotspan_common::{Target, ThreadState};
 use crate::{
     maps::TARGETS,
     resources,
-    sampling::wait::{self, Leave},
+    sampling::{
+        self,
+        wait::{self, Leave},
+    },
     task::Task,
     threads,
 };
@@ -25,19 +28,15 @@ const INTERRUPTIBLE: u64 = 1;
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     let (preempted, next, state): (u64, Task, u64) =
         (ctx.arg(0), Task::argument(&ctx, 2), ctx.arg(3));
-    let (leaving, _) = threads::current();
-    let (from, to) = (target(leaving), target(next.tgid()));
-    if from.is_none() && to.is_none() {
+    let (tgid, tid) = threads::current();
+    let (from, to) = (Party::of(tgid, tid), Party::of(next.tgid(), next.pid()));
+    if !from.is_followed() && !to.is_followed() {
         return 0;
     }
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
-    if let Some(target) = from {
-        leaves(&ctx, target, how(preempted, state), now);
-    }
-    if to.is_some() {
-        returns(next.pid(), now);
-    }
+    leaves(&ctx, from, how(preempted, state), now);
+    returns(to, next.pid(), now);
     0
 }
 
@@ -45,13 +44,14 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint]
 pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
     let woken = Task::argument(&ctx, 0);
-    let Some(target) = target(woken.tgid()) else {
-        return 0;
-    };
     let tid = woken.pid();
+    let party = Party::of(woken.tgid(), tid);
+    if !party.is_followed() {
+        return 0;
+    }
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
-    if let Some(thread) = threads::get(tid)
+    if let Some(thread) = party.thread
         && thread.blocked != 0
         && thread.off_since_ns != 0
     {
@@ -59,18 +59,49 @@ pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
         thread.off_since_ns = now;
         thread.blocked = 0;
     }
-    wait::woken(target, tid, now);
+    if let Some(target) = party.target {
+        wait::woken(target, tid, now);
+    }
     0
 }
 
-#[inline(always)]
-fn target(tgid: u32) -> Option<&'static Target> {
-    if tgid == 0 {
-        // An idle CPU.
-        return None;
+/// Who leaves or takes a CPU, or is woken.
+struct Party {
+    /// Its process, if that is a target; not looked for unless sampling is on.
+    target: Option<&'static Target>,
+    /// What is kept of it, if it has crossed a region.
+    thread: Option<&'static mut ThreadState>,
+}
+
+impl Party {
+    /// Most are nobody that is followed, which is to be known by one look.
+    #[inline(always)]
+    fn of(tgid: u32, tid: u32) -> Self {
+        if tgid == 0 {
+            // An idle CPU.
+            return Self {
+                target: None,
+                thread: None,
+            };
+        }
+        if !sampling::is_on() {
+            return Self {
+                target: None,
+                thread: threads::get(tid),
+            };
+        }
+        // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
+        let target = unsafe { TARGETS.get(&tgid) };
+        Self {
+            target,
+            thread: target.and_then(|_| threads::get(tid)),
+        }
     }
-    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
-    unsafe { TARGETS.get(&tgid) }
+
+    #[inline(always)]
+    fn is_followed(&self) -> bool {
+        self.target.is_some() || self.thread.is_some()
+    }
 }
 
 /// `preempt` is a C `bool`, `state` the `__state` of the thread's `task_struct`, an `unsigned int`.
@@ -87,24 +118,28 @@ fn how(preempted: u64, state: u64) -> Leave {
 
 /// The current thread leaves the CPU.
 #[inline(always)]
-fn leaves(ctx: &BtfTracePointContext, target: &Target, how: Leave, now: u64) {
-    let (tgid, tid) = threads::current();
-    if let Some(thread) = threads::get(tid) {
+fn leaves(ctx: &BtfTracePointContext, party: Party, how: Leave, now: u64) {
+    if let Some(thread) = party.thread {
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
         resources::stops(Task::argument(ctx, 1), thread, now);
     }
-    wait::left(ctx.as_ptr(), target, tgid, tid, how, now);
+    if let Some(target) = party.target {
+        let (tgid, tid) = threads::current();
+        wait::left(ctx.as_ptr(), target, tgid, tid, how, now);
+    }
 }
 
 /// The thread takes the CPU.
 #[inline(always)]
-fn returns(tid: u32, now: u64) {
-    if let Some(thread) = threads::get(tid) {
+fn returns(party: Party, tid: u32, now: u64) {
+    if let Some(thread) = party.thread {
         settle(thread, now);
         thread.off_since_ns = 0;
     }
-    wait::back(tid, now);
+    if party.target.is_some() {
+        wait::back(tid, now);
+    }
 }
 
 /// Books the time since the last switch.

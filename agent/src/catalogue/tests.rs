@@ -354,6 +354,61 @@ extern "C" int pay(int n) { int left = work(n); if (left < 0) report(left); retu
     assert!(error.to_string().contains("ends_before"), "{error}");
 }
 
+/// Who calls is told by the return address, which lies in the caller's code.
+#[test]
+fn a_moment_is_taken_where_one_function_calls_another() {
+    let code = r#"
+extern "C" __attribute__((noinline, noclone)) void tell(int n) { asm volatile("" ::: "memory"); }
+extern "C" int pay(int n) { tell(n); asm volatile("" ::: "memory"); return n + 1; }
+extern "C" int owe(int n) { tell(-n); asm volatile("" ::: "memory"); return n - 1; }
+"#;
+    let text = |callee: &str, more: &str| {
+        format!(
+            "library = \"shop\"\n[[region]]\nname = \"shop.paid\"\nsymbols = [\"pay\"]\nat_call = \"{callee}\"\n{more}"
+        )
+    };
+    let event = "role = \"span_event\"\nread = [{ slot = \"n\", from = \"arg0\", type = \"i32\" }]";
+    let both = format!(
+        "{}\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\", \"tell\"]",
+        text("tell", event)
+    );
+    let analysis = analyse(&catalogue(&both), "c++", code);
+    let by_name = |name: &str| {
+        (analysis.regions.iter())
+            .find(|region| region.name == name)
+            .unwrap()
+    };
+    let (paid, pay) = (by_name("shop.paid"), by_name("shop.pay"));
+    assert!(paid.exits.is_empty() && !pay.exits.is_empty());
+    let [from, to] = paid.spec().caller.map(i64::from);
+    // From the probe to the caller: all of that function, and not the other one that calls.
+    let probe = paid.entry.cast_signed();
+    assert_eq!((probe + from, from < to), (pay.entry.cast_signed(), true));
+    assert!(
+        pay.exits
+            .iter()
+            .all(|exit| (probe + from..probe + to).contains(&exit.file_offset.cast_signed()))
+    );
+    let reasons: Vec<String> = analysis
+        .refused
+        .iter()
+        .map(|refused| refused.reason.to_string())
+        .collect();
+    assert_eq!(
+        reasons,
+        ["shop.paid is armed on the same function"],
+        "shop.pay on tell"
+    );
+    let absent = analyse(&catalogue(&text("absent", event)), "c++", code);
+    assert_eq!(absent.regions.len(), 0);
+    assert!(absent.refused[0].reason.to_string().contains("absent"));
+    let at_exit = event.replace("arg0", "result");
+    for wrong in ["", &at_exit] {
+        let error = Catalogue::from_sources(&[source("t", &text("tell", wrong))]).unwrap_err();
+        assert!(error.to_string().contains("at_call"), "{error}");
+    }
+}
+
 #[test]
 fn later_files_replace_regions_and_take_them_out() {
     let first = "library = \"shop\"\n[[region]]\nname = \"shop.price\"\nsymbols = [\"absent\"]\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]";

@@ -132,7 +132,10 @@ fn cost(summary: &Summary) -> String {
         );
     }
     let count = |name| summary.counters.get(name).copied().unwrap_or(0);
-    let hits = count("kernel.entries") + count("kernel.exits") + count("kernel.passed_exits");
+    let hits = count("kernel.entries")
+        + count("kernel.exits")
+        + count("kernel.passed_exits")
+        + count("kernel.other_callers");
     line(
         &mut text,
         "  probe hits in targets",

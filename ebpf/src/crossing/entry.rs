@@ -5,7 +5,7 @@ use hotspan_common::{
     TALLY_SLOT, ThreadState,
 };
 
-use super::{Hit, counts, decode, members, stack, tally};
+use super::{Hit, counts, decode, members, moment, stack, tally};
 use crate::{
     context::{self, Active},
     counters::{count, count_context},
@@ -19,6 +19,7 @@ use crate::{
 pub fn run(hit: &Hit) {
     if let Some(state) = open(hit) {
         complete(hit, state);
+        moment::pass(hit, state);
     }
 }
 

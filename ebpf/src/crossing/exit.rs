@@ -2,10 +2,10 @@
 
 use aya_ebpf::bindings::pt_regs;
 use hotspan_common::{
-    Base, Counter, Ending, FrameFlags, ReadWhen, RegionFlags, TargetFlags, ThreadState,
+    Base, Cookie, Counter, Ending, FrameFlags, ReadWhen, RegionFlags, TargetFlags, ThreadState,
 };
 
-use super::{Hit, decode, emit, guard, stack};
+use super::{Hit, decode, emit, stack};
 use crate::{context, counters::count, sampling::region, threads};
 
 /// Where the result is among the bases.
@@ -42,13 +42,6 @@ fn complete(hit: &Hit, state: &mut ThreadState) {
 /// The thread, if there is a crossing to close; its slot is staged.
 #[inline(always)]
 fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
-    // SAFETY: the context of a uprobe is the registers.
-    let registers = unsafe { &*hit.registers };
-    let condition = hit.cookie.condition;
-    if condition != 0 && !leaves(registers, condition - 1) {
-        guard::passes(hit);
-        return None;
-    }
     count(Counter::Exits);
     let Some(state) = threads::get(hit.tid) else {
         count(Counter::ExitWithoutEntry);
@@ -65,31 +58,29 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
     let context = context_at_exit(hit, state, slot);
     stack::close_inner(state, hit, slot, context);
     let frame = stack::frame(state, slot);
-    if frame.flags & FrameFlags::AMBIGUOUS != 0 || strays(hit, frame.context, context) {
+    // Another context is that of another coroutine.
+    if frame.flags & FrameFlags::AMBIGUOUS != 0 || frame.context != context {
         emit::discard(state, slot);
         return None;
     }
     Some(state)
 }
 
-/// The context at the exit; 0 where nothing would be learnt from it: a thread that had none at the entry
-/// and whose stack does not switch, as a solver's workers. To look for one there costs a search through
-/// all of the interpreter's threads.
+/// The context at the exit: where stacks are not switched, that of the entry, as a place on the stack is then one
+/// call's for as long as that lasts.
 #[inline(always)]
 fn context_at_exit(hit: &Hit, state: &mut ThreadState, slot: u32) -> u64 {
-    let switches = hit.target.flags & TargetFlags::SWITCHES_STACKS != 0;
-    if !switches && stack::frame(state, slot).context == 0 {
-        return 0;
+    if hit.target.flags & TargetFlags::SWITCHES_STACKS == 0 {
+        return stack::frame(state, slot).context;
     }
     context::context_pointer(hit.target, &mut state.python)
 }
 
-/// Whether the context at the exit says that this is another coroutine's exit. A context that
-/// comes into being during the call says nothing where stacks are not switched.
+/// Whether a call that goes on has hit the exit probe of this cookie: a conditional jump that does not lead out.
 #[inline(always)]
-fn strays(hit: &Hit, at_entry: u64, at_exit: u64) -> bool {
-    let switches = hit.target.flags & TargetFlags::SWITCHES_STACKS != 0;
-    at_entry != at_exit && (switches || (at_entry != 0 && at_exit != 0))
+pub fn is_passed(cookie: Cookie, registers: *const pt_regs) -> bool {
+    // SAFETY: the context of a uprobe is the registers.
+    cookie.condition != 0 && !leaves(unsafe { &*registers }, cookie.condition - 1)
 }
 
 /// Whether a conditional jump with x86 condition code `code` (the low four bits of its opcode)

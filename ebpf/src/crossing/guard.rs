@@ -1,12 +1,12 @@
 //! The rate guard: a token bucket for each thread and region. A probe costs the target microseconds
 //! at each hit, so a region that is hit too often is given up before it can be felt.
 
-use hotspan_common::{ControlKind, Counter, RegionFlags};
+use hotspan_common::{ControlKind, Counter, RegionFlags, RegionSpec};
 
 use super::Hit;
 use crate::{
     counters::count,
-    maps::{RATES, REGIONS},
+    maps::{PASSES, RATES, REGIONS},
     process,
 };
 
@@ -17,10 +17,8 @@ const LEAST_BURST: u64 = 100;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Conditional exits that a call may pass, for each entry that the region may have.
 const PASSES_PER_ENTRY: u64 = 4;
-/// In the keys of the buckets for these, beside the region's number.
-const PASSES: u64 = 1 << 31;
 
-/// Tokens of one thread and region.
+/// Tokens of one thread and region, or of one CPU and region.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Bucket {
@@ -42,31 +40,41 @@ pub fn admits(hit: &Hit) -> bool {
     if limit == 0 || take(key, limit, hit.now) {
         return true;
     }
-    tell(hit, RegionFlags::TRIPPED, ControlKind::Guard);
+    tell(
+        hit.cookie.region,
+        (hit.tgid, hit.tid),
+        RegionFlags::TRIPPED,
+        ControlKind::Guard,
+    );
     count(Counter::OverRate);
     false
 }
 
-/// A conditional exit was hit by a call that goes on. That costs the target as much as an exit, and may be a turn of a
-/// loop: if there are too many of them, the agent probes the function elsewhere.
+/// A conditional exit was hit by a call that goes on. That costs the target as much as any other hit, and may be a turn of a
+/// loop: if there are too many of them on a CPU, the agent probes the function elsewhere.
 #[inline(always)]
-pub fn passes(hit: &Hit) {
+pub fn passed(spec: &RegionSpec, region: u32, tgid: u32, tid: u32, now: u64) {
     count(Counter::PassedExits);
-    let limit = u64::from(hit.spec.limit_per_s) * PASSES_PER_ENTRY;
-    let key = u64::from(hit.tid) << 32 | PASSES | u64::from(hit.cookie.region);
-    let is_known = hit.spec.flags & RegionFlags::PASSED != 0;
-    if limit != 0 && !is_known && !take(key, limit, hit.now) {
-        tell(hit, RegionFlags::PASSED, ControlKind::Passed);
+    let limit = u64::from(spec.limit_per_s) * PASSES_PER_ENTRY;
+    let is_known = spec.flags & RegionFlags::PASSED != 0;
+    if limit == 0 || is_known {
+        return;
+    }
+    let Some(bucket) = PASSES.get_ptr_mut(region) else {
+        return;
+    };
+    // SAFETY: the bucket is this CPU's own; another program in between makes it count one more or less.
+    if !unsafe { (*bucket).take(limit, now) } {
+        tell(region, (tgid, tid), RegionFlags::PASSED, ControlKind::Passed);
     }
 }
 
-/// Takes a token of a bucket that gets `limit` of them a second; whether there was one.
+/// Takes a token of a thread's bucket that gets `limit` of them a second; whether there was one.
 #[inline(always)]
 pub fn take(key: u64, limit: u64, now: u64) -> bool {
-    let burst = (limit / BURST_PER_LIMIT).max(LEAST_BURST) * SECOND_NS;
     let Some(bucket) = RATES.get_ptr_mut(&key) else {
         let full = Bucket {
-            tokens: burst - SECOND_NS,
+            tokens: most(limit) - SECOND_NS,
             since_ns: now,
         };
         // The map forgets its oldest entries by itself; failing that, this thread is unguarded
@@ -75,24 +83,36 @@ pub fn take(key: u64, limit: u64, now: u64) -> bool {
         return true;
     };
     // SAFETY: the bucket is this thread's own.
-    let bucket = unsafe { &mut *bucket };
-    let passed = now.saturating_sub(bucket.since_ns).min(SECOND_NS);
-    let tokens = (bucket.tokens + passed * limit).min(burst);
-    bucket.since_ns = now;
-    if tokens < SECOND_NS {
-        bucket.tokens = tokens;
-        return false;
+    unsafe { (*bucket).take(limit, now) }
+}
+
+/// What a bucket holds at the most.
+#[inline(always)]
+fn most(limit: u64) -> u64 {
+    (limit / BURST_PER_LIMIT).max(LEAST_BURST) * SECOND_NS
+}
+
+impl Bucket {
+    #[inline(always)]
+    fn take(&mut self, limit: u64, now: u64) -> bool {
+        let passed = now.saturating_sub(self.since_ns).min(SECOND_NS);
+        let tokens = (self.tokens + passed * limit).min(most(limit));
+        self.since_ns = now;
+        if tokens < SECOND_NS {
+            self.tokens = tokens;
+            return false;
+        }
+        self.tokens = tokens - SECOND_NS;
+        true
     }
-    bucket.tokens = tokens - SECOND_NS;
-    true
 }
 
 #[inline(always)]
-fn tell(hit: &Hit, flag: u32, kind: ControlKind) {
-    let Some(region) = REGIONS.get_ptr_mut(hit.cookie.region) else {
+fn tell(number: u32, (tgid, tid): (u32, u32), flag: u32, kind: ControlKind) {
+    let Some(region) = REGIONS.get_ptr_mut(number) else {
         return;
     };
     // SAFETY: a live map value; two threads that trip at once write the same flag and tell twice.
     unsafe { (*region).flags |= flag };
-    process::tell(kind, hit.tgid, hit.cookie.region, hit.tid);
+    process::tell(kind, tgid, number, tid);
 }

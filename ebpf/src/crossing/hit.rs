@@ -3,10 +3,12 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::pt_regs,
-    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_attach_cookie}, programs::ProbeContext,
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_attach_cookie},
+    programs::ProbeContext,
 };
 use hotspan_common::{Cookie, RegionSpec, ResultAt, Target};
 
+use super::{exit, guard};
 use crate::{
     maps::{REGIONS, TARGETS},
     threads,
@@ -56,7 +58,8 @@ impl Hit {
         Some(at.of(register))
     }
 
-    /// `None` if the target or the region is not known (any more), or the probe is being replaced.
+    /// `None` if the target or the region is not known (any more), or the probe is being replaced, or a call that goes
+    /// on has passed it: which happens so often that it is asked first.
     #[inline(always)]
     pub fn of(ctx: &ProbeContext) -> Option<Self> {
         // SAFETY: plain helpers.
@@ -68,6 +71,10 @@ impl Hit {
         }
         let (tgid, tid) = threads::current();
         let registers = ctx.regs.cast_const();
+        if exit::is_passed(cookie, registers) {
+            guard::passed(spec, cookie.region, tgid, tid, now);
+            return None;
+        }
         // SAFETY: the context of a uprobe is the registers. Volatile, as the compiler would choose between their addresses
         // first and read once, which the verifier does not allow.
         let (rsp, rbp) = unsafe {

@@ -10,6 +10,7 @@ mod exit;
 pub mod guard;
 mod hit;
 mod members;
+mod moment;
 mod note;
 mod part;
 pub mod stack;
@@ -33,7 +34,7 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
     if kind != Some(PointKind::Exit) && !guard::admits(&hit) {
         return 0;
     }
-    if kind == Some(PointKind::Entry) && part::of_another(&hit) {
+    if kind == Some(PointKind::Entry) && (part::of_another(&hit) || moment::is_of_others(&hit)) {
         return 0;
     }
     match kind {

@@ -126,8 +126,8 @@ fn check_own_traces(scene: &Scene, route: &str, service: &str) {
         assert!(root.parent.is_empty(), "{root:?}");
         assert_eq!(root.text("hotspan.parent.source"), Some("none"));
         assert_eq!(service_name(root), service);
-        let lies_in_call = call.start_ns <= root.start_ns + CLOCKS_NS
-            && root.end_ns <= call.end_ns + CLOCKS_NS;
+        let lies_in_call =
+            call.start_ns <= root.start_ns + CLOCKS_NS && root.end_ns <= call.end_ns + CLOCKS_NS;
         assert!(lies_in_call, "{root:?} in {call:?}");
         assert!(!requests.contains(&*root.trace_id), "{root:?}");
         assert!(traces.insert(&root.trace_id), "two calls in a trace");

@@ -1,6 +1,6 @@
 //! A region of the catalogue in an object: what to arm, and what it means.
 
-use hotspan_common::{MAX_READS, ReadSpec, ReadWhen, RegionSpec};
+use hotspan_common::{MAX_READS, ReadSpec, ReadWhen, RegionFlags, RegionSpec};
 use hotspan_synth::{
     ids::RegionId,
     region::{Meaning, Region, Role},
@@ -41,6 +41,8 @@ pub struct FoundRegion {
     pub capture: Capture,
     /// What becomes of them.
     pub meaning: Meaning,
+    /// Of a moment: the code that its function must be called from, in bytes from the entry probe.
+    pub caller: [i32; 2],
     /// Bytes of its object's code before it, and from it on.
     pub code_around: (u32, u32),
 }
@@ -77,9 +79,20 @@ pub enum RefusedBecause {
         "leaves by a jump: an exit there need not be its own, so that its result can't be noted"
     )]
     SharedExit,
+    /// Of a moment.
+    #[error("the object defines no function {0}, whose call it is about")]
+    NoCallee(String),
+    /// Of a moment.
+    #[error("{0}, whose call it is about, is more than 2 GiB away")]
+    FarCallee(String),
 }
 
 impl FoundRegion {
+    /// Whether it is about its function's calling another one, and that one is probed.
+    pub fn is_moment(&self) -> bool {
+        self.capture.flags & RegionFlags::MOMENT != 0
+    }
+
     /// Gives it its exits; a note is taken at the `ret`.
     pub(super) fn exit_by(&mut self, exits: Exits) {
         if self.capture.notes_result {
@@ -117,6 +130,7 @@ impl FoundRegion {
             members_list: capture.members.map_or(0, |members| members.list),
             members_wanted: capture.members.map_or(0, |members| members.wanted),
             reserved: 0,
+            caller: self.caller,
             reads,
         }
     }

@@ -99,6 +99,7 @@ impl HotFunction {
             unread: Vec::new(),
             capture: Capture::span(MIN_NS, LIMIT_PER_S),
             meaning: Meaning::default(),
+            caller: [0; 2],
             code_around: (0, 0),
         })
     }

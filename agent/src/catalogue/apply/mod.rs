@@ -4,6 +4,7 @@ mod anchored;
 mod cache;
 mod found;
 mod hot;
+mod moment;
 mod reads;
 mod report;
 mod scan;
@@ -22,6 +23,7 @@ pub use self::{
 };
 use self::{
     anchored::Found,
+    moment::Placed,
     reads::Reads,
     scan::{Hit, Scan},
 };
@@ -197,8 +199,10 @@ impl Object<'_> {
         };
         for hit in hits {
             let reads = self.reads(hit, analysis.build_id.as_ref());
-            match self.place(&searched, hit, &reads, &analysis.regions) {
-                Ok(exits) => analysis.regions.push(self.region(hit, reads, exits)),
+            let armed = &analysis.regions;
+            let placed = self.place(&searched, hit, &reads, armed);
+            match placed.and_then(|placed| placed.alone_among(armed)) {
+                Ok(placed) => analysis.regions.push(self.region(hit, reads, placed)),
                 Err(reason) => analysis.refused.push(RefusedRegion {
                     name: hit.name.clone(),
                     symbol: hit.symbol.clone(),
@@ -216,12 +220,9 @@ impl Object<'_> {
         hit: &Hit,
         reads: &Reads,
         armed: &[FoundRegion],
-    ) -> Result<Exits, RefusedBecause> {
+    ) -> Result<Placed, RefusedBecause> {
         if hit.indirect {
             return Err(Refusal::Indirect.into());
-        }
-        if let Some(other) = armed.iter().find(|other| other.address == hit.address) {
-            return Err(RefusedBecause::SameFunction(other.name.clone()));
         }
         let rule = &self.catalogue.rules[hit.rule];
         let function = Function {
@@ -231,11 +232,19 @@ impl Object<'_> {
             reads_result: reads.of_result(),
             ends_before: self.ends_before(rule),
         };
-        match rule.capture.role {
-            RegionRole::Note if rule.capture.notes_result => own_exits(searched, &function),
-            RegionRole::Note | RegionRole::Tally => Ok(exits::entry_only(searched, &function)?),
-            _ => Ok(exits::find(searched, &function)?),
+        if let Some(symbol) = &rule.at_call {
+            return self.moment(searched, &function, symbol);
         }
+        let mut followed = armed.iter().filter(|other| !other.is_moment());
+        if let Some(other) = followed.find(|other| other.address == hit.address) {
+            return Err(RefusedBecause::SameFunction(other.name.clone()));
+        }
+        let exits = match rule.capture.role {
+            RegionRole::Note if rule.capture.notes_result => own_exits(searched, &function)?,
+            RegionRole::Note | RegionRole::Tally => exits::entry_only(searched, &function)?,
+            _ => exits::find(searched, &function)?,
+        };
+        Ok(exits.into())
     }
 
     fn ends_before(&self, rule: &Rule) -> LastCalls {
@@ -249,8 +258,9 @@ impl Object<'_> {
         }
     }
 
-    fn region(&self, hit: &Hit, reads: Reads, exits: Exits) -> FoundRegion {
+    fn region(&self, hit: &Hit, reads: Reads, placed: Placed) -> FoundRegion {
         let rule = &self.catalogue.rules[hit.rule];
+        let Placed { exits, caller } = placed;
         let mut region = FoundRegion {
             name: hit.name.clone(),
             symbol: hit.symbol.clone(),
@@ -265,6 +275,7 @@ impl Object<'_> {
             unread: reads.unknown,
             capture: rule.capture.clone(),
             meaning: rule.meaning.clone(),
+            caller,
             code_around: self.image.code_around(hit.address).unwrap_or_default(),
         };
         region.exit_by(exits);

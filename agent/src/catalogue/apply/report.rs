@@ -194,6 +194,9 @@ impl fmt::Display for ObjectReport {
                 (State::Refused(_), _) => "none".to_owned(),
                 (State::Armed, Some(RegionRole::Note)) => "note".to_owned(),
                 (State::Armed, Some(RegionRole::Tally)) => "tally".to_owned(),
+                (State::Armed, Some(RegionRole::SpanEvent)) if line.exits == 0 => {
+                    "moment".to_owned()
+                }
                 (State::Armed, _) => line.exits.to_string(),
             };
             writeln!(

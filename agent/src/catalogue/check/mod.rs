@@ -137,7 +137,7 @@ fn check_regions(
     {
         matcher.add_named(getter);
     }
-    for symbol in rules.iter().flat_map(|rule| &rule.ends_before) {
+    for symbol in (rules.iter()).flat_map(|rule| rule.ends_before.iter().chain(&rule.at_call)) {
         matcher.add_named(symbol);
     }
     matcher.add_named(BEGIN_CATCH);

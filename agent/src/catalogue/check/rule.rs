@@ -33,6 +33,8 @@ pub(in crate::catalogue) struct Rule {
     pub anchor: Option<Anchor>,
     /// Symbols of functions that end it where they are called last.
     pub ends_before: Vec<String>,
+    /// Symbol of the function whose call by the region's is what the region is about.
+    pub at_call: Option<String>,
     pub capture: Capture,
     pub meaning: Meaning,
 }
@@ -49,11 +51,13 @@ pub(super) fn check(
     let capture = capture(source, region, &reads, numbering)?;
     let slots = numbering.slots(region);
     check_tally(source, region, slots)?;
+    let at_call = at_call(source, region, &reads)?;
     Ok(Rule {
         library,
         name: region.name.get_ref().clone(),
         anchor: Anchor::check(source, region, has_objects)?,
         ends_before: ends_before(source, region)?,
+        at_call,
         meaning: meaning(source, region, slots, capture.min_ns)?,
         capture,
         reads,
@@ -119,6 +123,27 @@ fn ends_before(source: &Source, region: &Region) -> Result<Vec<String>, Catalogu
     }
     let symbols = region.ends_before.iter();
     Ok(symbols.map(|symbol| symbol.get_ref().clone()).collect())
+}
+
+/// A moment has no exits, so nothing can be read there.
+fn at_call(
+    source: &Source,
+    region: &Region,
+    reads: &[ReadRule],
+) -> Result<Option<String>, CatalogueError> {
+    let Some(symbol) = &region.at_call else {
+        return Ok(None);
+    };
+    let reason = if region.role != Role::SpanEvent {
+        "at_call: only an event (`role = \"span_event\"`) can be a moment"
+    } else if reads.iter().any(ReadRule::is_at_exit) {
+        "at_call: a moment has no exit that anything could be read at"
+    } else if !region.ends_before.is_empty() {
+        "at_call: a moment has no end (`ends_before`)"
+    } else {
+        return Ok(Some(symbol.get_ref().clone()));
+    };
+    Err(CatalogueError::at(source, symbol, reason))
 }
 
 /// Whether it is a note of its function's result.
@@ -256,6 +281,9 @@ fn flags(source: &Source, region: &Region) -> Result<u32, CatalogueError> {
     }
     if devices::outermost(source, region)? {
         flags |= RegionFlags::OUTERMOST;
+    }
+    if region.at_call.is_some() {
+        flags |= RegionFlags::MOMENT;
     }
     Ok(flags)
 }

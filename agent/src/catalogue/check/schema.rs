@@ -58,6 +58,8 @@ pub(super) struct Region {
     /// Symbols of functions that end it where they are called last.
     #[serde(default)]
     pub ends_before: Vec<Spanned<String>>,
+    /// Symbol of a function: an event is the moment when it is called by the region's.
+    pub at_call: Option<Spanned<String>>,
     #[serde(default)]
     pub role: Role,
     pub min_duration: Option<Spanned<String>>,

@@ -44,7 +44,7 @@ pub(super) fn entry_only(searched: &Searched<'_>, function: &Function) -> Result
 
 impl Function {
     /// Its code but for its fragments; `None` if nothing tells.
-    pub(super) fn bounds(&self, searched: &Searched<'_>) -> Option<Range<u64>> {
+    pub fn bounds(&self, searched: &Searched<'_>) -> Option<Range<u64>> {
         match self.size {
             0 => bounds_at(searched, self.entry),
             size => Some(self.entry..self.entry.saturating_add(size)),
