@@ -96,6 +96,9 @@ wire_enum! {
         KernelStacksUnread = 57,
         /// Conditional exit probes that were hit by a call that goes on.
         PassedExits = 58,
+        /// Tasks that were made of what was read from a socket, and when that came in is not known: the port's first,
+        /// or of data that was read only in part.
+        ArrivalsUnknown = 59,
     }
 }
 

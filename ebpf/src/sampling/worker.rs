@@ -53,8 +53,22 @@ pub struct Worker {
     pub loop_woken_ns: u64,
     /// 1 if it is in such a wait.
     pub polls: u64,
+    /// What it has last read from a socket, if no step of a task has begun since, and it has not waited so since.
+    pub read: Read,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
+}
+
+/// Data that a thread has read from a socket.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Read {
+    /// When it came in; 0: not known.
+    pub came_ns: u64,
+    /// The Python context in which it was read; 0: nothing was read.
+    pub context: u64,
+    /// The socket's own port.
+    pub port: u64,
 }
 
 /// The birth of a thread while its creator worked for a request, and not in a crossing.
