@@ -17,7 +17,7 @@ use crate::{
     context,
     maps::{PORTS, TARGETS, UNREAD},
     sampling::{
-        self,
+        self, awaits,
         worker::{self, Read, Worker},
     },
     task::{load, place},
@@ -93,8 +93,7 @@ fn read(target: &Target, worker: &mut Worker, socket: Socket, length: u32) {
     };
     let came_ns = socket.taken(stream, length);
     let context = context::context_pointer_now(target, &mut worker.python);
-    // What a step of a task reads is no request that is to become a task.
-    if context == 0 || (worker.task != 0 && worker.task_context == context) {
+    if context == 0 || is_in_step(target, worker, context) {
         return;
     }
     worker.read = Read {
@@ -102,6 +101,14 @@ fn read(target: &Target, worker: &mut Worker, socket: Socket, length: u32) {
         context,
         port: u64::from(socket.port()),
     };
+}
+
+/// What a step of a task reads is no request that is to become a task.
+#[inline(always)]
+fn is_in_step(target: &Target, worker: &Worker, context: u64) -> bool {
+    worker.task != 0
+        && worker.task_context == context
+        && !awaits::is_over(&target.coroutines, worker)
 }
 
 /// From now on it is noted what comes in at the port.

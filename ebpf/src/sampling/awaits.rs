@@ -41,6 +41,8 @@ const MAX_DEPTH: u64 = 1 << 16;
 const WRAPPED: u64 = 16;
 /// `PyObject.ob_type`, the same in all versions.
 const OB_TYPE: u64 = 8;
+/// The state of a coroutine that has no frame any more.
+const FINISHED: i32 = i32::MAX;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
 
@@ -69,6 +71,7 @@ pub fn resumed(hit: &Hit, address: u64) {
     step_ended(&target.coroutines, worker, hit.now);
     worker.task = address;
     worker.task_context = context::context_pointer_now(target, &mut worker.python);
+    worker.task_type = Resident::read(address.wrapping_add(OB_TYPE)).unwrap_or(0);
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
     worker.arrival = Arrival {
@@ -249,13 +252,45 @@ fn suspended_coroutine(layout: &CoroutineLayout, task: u64) -> Option<u64> {
 
 #[inline(always)]
 fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unreadable> {
+    let state = state_of(layout, coroutine)?;
+    Ok(state.is_some_and(|state| state > layout.created && state < layout.running))
+}
+
+/// Whether the step of the worker's task is over, though nothing has told so: the task has ended, or is gone, and its
+/// context may be another's. What cannot be told counts as under way.
+#[inline(always)]
+pub fn is_over(layout: &CoroutineLayout, worker: &Worker) -> bool {
+    has_ended(layout, worker).unwrap_or(false)
+}
+
+#[inline(always)]
+fn has_ended(layout: &CoroutineLayout, worker: &Worker) -> Result<bool, Unreadable> {
+    let task = worker.task;
+    if Resident::read::<u64>(task.wrapping_add(OB_TYPE))? != worker.task_type {
+        return Ok(true);
+    }
+    let at = task.wrapping_add(u64::from(layout.task_coroutine));
+    let coroutine = Resident::read::<u64>(at)?;
+    if coroutine == 0 {
+        return Ok(true);
+    }
+    // One that has not begun is of another task at the same address.
+    let state = state_of(layout, coroutine)?;
+    Ok(state.is_some_and(|state| {
+        state <= layout.created || state > layout.running || state == FINISHED
+    }))
+}
+
+/// What tells whether a coroutine has begun, or is at work; `None`: it is not one of the interpreter's.
+#[inline(always)]
+fn state_of(layout: &CoroutineLayout, coroutine: u64) -> Result<Option<i32>, Unreadable> {
     let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
     if class != layout.coroutine_type && class != layout.generator_type {
-        return Ok(false);
+        return Ok(None);
     }
     let frame = frame_of(layout, coroutine)?;
     if frame == 0 {
-        return Ok(false);
+        return Ok(Some(FINISHED));
     }
     let holder = if layout.state_in_frame != 0 {
         frame
@@ -268,7 +303,7 @@ fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unread
     } else {
         i32::from(Resident::read::<i8>(at)?)
     };
-    Ok(state > layout.created && state < layout.running)
+    Ok(Some(state))
 }
 
 #[inline(always)]

@@ -45,6 +45,8 @@ pub struct Worker {
     pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
     pub task: u64,
+    /// The type of that task.
+    pub task_type: u64,
     /// The Python context of that step.
     pub task_context: u64,
     /// When the work of that task came in.
