@@ -19,6 +19,8 @@ wire_enum! {
         Loaded = 5,
         /// [`PointKind::Resume`], and the first argument is the task itself.
         Woken = 6,
+        /// Where asyncio makes a task, which is the first argument.
+        Created = 7,
     }
 }
 

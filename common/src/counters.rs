@@ -98,6 +98,9 @@ wire_enum! {
         PassedExits = 58,
         /// Entries of a moment's function that another one had called than the moment's.
         OtherCallers = 59,
+        /// Tasks that were made of what was read from a socket, and when that came in is not known: the port's first,
+        /// or of data that was read only in part.
+        ArrivalsUnknown = 60,
     }
 }
 

@@ -77,8 +77,8 @@ pub struct Task {
     pub reserved: u32,
 }
 
-/// Between when a task's work came in: after its loop was woken up, and before its first step was over. All zero: not
-/// known.
+/// When a task's work came in: at its socket, if that is known, else after its loop was woken up and before its first step
+/// was over. All zero: not known.
 ///
 /// A task's, where [`SampleEvent::idle_until_ns`] is a thread's: a loop goes on for whoever comes, so that it was idle
 /// proves nothing of any one of them, and most of what it does next is for others. And what comes in is there when the loop
@@ -86,6 +86,9 @@ pub struct Task {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrival {
+    /// When the data came in that the task was made of, as the kernel saw it at the socket, in nanoseconds of
+    /// `CLOCK_MONOTONIC`; 0: not known.
+    pub came_ns: u64,
     /// When its event loop, which had waited for descriptors, was woken up last before the first step of the task that
     /// was seen, in nanoseconds of `CLOCK_MONOTONIC`.
     pub woken_ns: u64,
@@ -243,10 +246,10 @@ impl Default for SampleEvent {
 }
 
 const _: () = assert!(size_of::<Task>() == 16);
-const _: () = assert!(size_of::<Suspended>() == 40);
+const _: () = assert!(size_of::<Suspended>() == 48);
 const _: () = assert!(size_of::<PythonFrame>() == 24);
 const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
     size_of::<SampleEvent>()
-        == 24 + 128 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+        == 24 + 128 + 24 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
 );

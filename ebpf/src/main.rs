@@ -1,12 +1,14 @@
 //! The kernel programs of hotspan.
 //!
 //! `crossing` runs at every armed instruction and pairs entries with exits; `threads`, `switches`
-//! and `process` follow the scheduler and the process; `context` reads the parent.
+//! and `process` follow the scheduler and the process; `arrivals` follows what comes in at sockets;
+//! `context` reads the parent.
 #![no_std]
 #![no_main]
 #![expect(internal_features, reason = "atomic addition, see `counters`")]
 #![feature(core_intrinsics)]
 
+mod arrivals;
 mod context;
 mod counters;
 mod crossing;

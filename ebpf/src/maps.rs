@@ -10,7 +10,10 @@ use hotspan_common::{
     MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
 };
 
-use crate::sampling::{budget::Budget, worker::Worker};
+use crate::{
+    arrivals::Unread,
+    sampling::{budget::Budget, worker::Worker},
+};
 
 /// Bytes of the ring for crossings and ended threads.
 const CROSSINGS_BYTES: u32 = 2 << 20;
@@ -104,6 +107,18 @@ pub static DESCRIBED: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384,
 /// Tasks that are suspended since their last step.
 #[map]
 pub static LAST_STEPS: LruHashMap<Task, Suspended> = LruHashMap::with_max_entries(16_384, 0);
+
+/// The ports at which targets have read what they made tasks of: a bit for each.
+#[map]
+pub static PORTS: Array<u64> = Array::with_max_entries(1 << 10, 0);
+
+/// When data came in at sockets of these ports, by the socket's address.
+#[map]
+pub static UNREAD: LruHashMap<u64, Unread> = LruHashMap::with_max_entries(4096, 0);
+
+/// Tasks that were made of what was read from a socket and have not begun, and when that came in.
+#[map]
+pub static NEW_TASKS: LruHashMap<Task, u64> = LruHashMap::with_max_entries(4096, 0);
 
 /// Stacks, to the agent.
 #[map]

@@ -72,8 +72,14 @@ impl Task {
 
     #[inline(always)]
     fn load<T>(self, offset: usize) -> T {
-        // SAFETY: the struct lives as long as this program runs or the kernel catches the fault; the
-        // verifier checks that a member of this size lies at the offset.
-        unsafe { self.0.add(offset).cast::<T>().read_volatile() }
+        load(self.0, offset)
     }
+}
+
+/// A member of a struct of the kernel's that a tracepoint or a helper has handed over.
+#[inline(always)]
+pub fn load<T>(at: *const u8, offset: usize) -> T {
+    // SAFETY: the struct lives as long as this program runs or the kernel catches the fault; the
+    // verifier checks that a member of this size lies at the offset.
+    unsafe { at.add(offset).cast::<T>().read_volatile() }
 }

@@ -57,9 +57,16 @@ pub struct Streamed {
     pub events: usize,
 }
 
-/// A POST as part of a trace that is answered with server-sent events. By the bare socket: what the client
-/// takes for itself is a read.
-pub fn post_for_events(port: u16, path: &str, body: &Value, traceparent: &str) -> Result<Streamed> {
+/// A POST that has gone out, to be answered with server-sent events.
+pub struct Posted {
+    connection: TcpStream,
+    path: String,
+    /// Just before it was written into a connection that stands.
+    pub sent_ns: u64,
+}
+
+/// A POST as part of a trace. By the bare socket: what the client takes for itself is a read.
+pub fn post_in_trace(port: u16, path: &str, body: &Value, traceparent: &str) -> Result<Posted> {
     let body = body.to_string();
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\n\
@@ -72,29 +79,45 @@ pub fn post_for_events(port: u16, path: &str, body: &Value, traceparent: &str) -
     connection.set_read_timeout(Some(TIMEOUT))?;
     let sent_ns = unix_ns()?;
     (connection.write_all(request.as_bytes())).with_context(|| format!("POST {path} failed"))?;
-    let (mut answer, mut buffer, mut first_ns) = (Vec::new(), [0; 16 << 10], None);
-    loop {
-        let count = (connection.read(&mut buffer)).context("the answer broke off")?;
-        let now = unix_ns()?;
-        if count == 0 {
-            break;
-        }
-        answer.extend_from_slice(&buffer[..count]);
-        if first_ns.is_none() && events(&answer) > 0 {
-            first_ns = Some(now);
-        }
-    }
-    let first_ns = first_ns.with_context(|| {
-        format!(
-            "POST {path}: no event came: {}",
-            String::from_utf8_lossy(&answer)
-        )
-    })?;
-    Ok(Streamed {
+    Ok(Posted {
+        connection,
+        path: path.to_owned(),
         sent_ns,
-        first_ns,
-        events: events(&answer),
     })
+}
+
+impl Posted {
+    /// Reads the answer to its end.
+    pub fn events(self) -> Result<Streamed> {
+        let Self {
+            mut connection,
+            path,
+            sent_ns,
+        } = self;
+        let (mut answer, mut buffer, mut first_ns) = (Vec::new(), [0; 16 << 10], None);
+        loop {
+            let count = (connection.read(&mut buffer)).context("the answer broke off")?;
+            let now = unix_ns()?;
+            if count == 0 {
+                break;
+            }
+            answer.extend_from_slice(&buffer[..count]);
+            if first_ns.is_none() && events(&answer) > 0 {
+                first_ns = Some(now);
+            }
+        }
+        let first_ns = first_ns.with_context(|| {
+            format!(
+                "POST {path}: no event came: {}",
+                String::from_utf8_lossy(&answer)
+            )
+        })?;
+        Ok(Streamed {
+            sent_ns,
+            first_ns,
+            events: events(&answer),
+        })
+    }
 }
 
 /// Events of an answer: each is sent as a chunk of its own, so that its name is never cut.

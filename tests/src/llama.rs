@@ -1,16 +1,21 @@
 //! llama-cpp-python's own HTTP server under OpenTelemetry, with a tiny model.
 
 use std::{
+    io::Write as _,
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, anyhow, ensure};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    http::{self, Streamed},
+    http::{self, Posted, Streamed},
     paths,
     process::Process,
     python::Venv,
@@ -67,17 +72,52 @@ impl Server {
         self.process.pid()
     }
 
+    /// Has a request keep its loop busy.
+    pub fn hold(&self) -> Result<Hold> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+        set_socket_timeout(&listener, Timeout::Recv, Some(TIMEOUT))?;
+        let path = format!("/hold?port={}", listener.local_addr()?.port());
+        let port = self.port;
+        let answer = thread::spawn(move || http::get(&http::client(), port, &path));
+        let (connection, _) = listener.accept().context("the loop is not held")?;
+        Ok(Hold { connection, answer })
+    }
+
     /// What it wrote of its native calls so far.
     pub fn truth(&self) -> Result<Vec<Call>> {
         truth::read(&self.truth)
     }
 }
 
+/// The server's loop is busy.
+pub struct Hold {
+    connection: TcpStream,
+    answer: JoinHandle<Result<Value>>,
+}
+
+impl Hold {
+    /// Lets it go. Returns until when it was busy at least, in Unix time, in nanoseconds.
+    pub fn release(mut self) -> Result<f64> {
+        self.connection.write_all(b"x")?;
+        let answer = self.answer.join();
+        let answer = answer.map_err(|_| anyhow!("the request that holds the loop panicked"))??;
+        (answer["released_ns"].as_f64()).with_context(|| format!("no time in {answer}"))
+    }
+}
+
+/// Longest time that it takes until the loop is held.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The token of the letter A. It is always sampled: one of half a character would keep its event back.
 const LETTER: &str = "68";
 
 /// A completion that is streamed, as part of a trace.
 pub fn stream(port: u16, trace_id: &str, prompt: &str, max_tokens: usize) -> Result<Streamed> {
+    send(port, trace_id, prompt, max_tokens)?.events()
+}
+
+/// The same, that has gone out and is not answered yet.
+pub fn send(port: u16, trace_id: &str, prompt: &str, max_tokens: usize) -> Result<Posted> {
     let body = json!({
         "prompt": prompt,
         "max_tokens": max_tokens,
@@ -85,7 +125,7 @@ pub fn stream(port: u16, trace_id: &str, prompt: &str, max_tokens: usize) -> Res
         "logit_bias": { LETTER: 100.0 },
     });
     let parent = format!("00-{trace_id}-00000000000000aa-01");
-    http::post_for_events(port, "/v1/completions", &body, &parent)
+    http::post_in_trace(port, "/v1/completions", &body, &parent)
 }
 
 /// How large a model is.

@@ -2,20 +2,24 @@
 
 The engine's Python layer says where a prompt ends and where tokens begin: the first `eval` of a
 generation is the prompt. The wrappers below note its calls into the library and nothing else; the
-server is unchanged.
+server has one more route, `/hold`, and is unchanged otherwise.
 """
 
 import os
+import socket
 import threading
 import time
 
 import llama_cpp
 from llama_cpp import _internals
-from llama_cpp.server.__main__ import main
+from llama_cpp.server import __main__ as server
 from opentelemetry import trace
 
 import truth
 
+# What comes in for another process's socket may be dealt with after the write has returned.
+GRACE_S = 0.1
+TIMEOUT_S = 60
 
 
 class Phase:
@@ -31,6 +35,7 @@ class Phase:
         self.sampled = bool(context.trace_flags & 1)
         self.tid = threading.get_native_id()
         self.start_ns = 0
+        self.first_end_ns = 0
         self.end_ns = 0
         self.calls = 0
         self.tokens = 0
@@ -38,6 +43,7 @@ class Phase:
     def note(self, start_ns: int, end_ns: int, tokens: int) -> None:
         """Adds one call."""
         self.start_ns = self.start_ns or start_ns
+        self.first_end_ns = self.first_end_ns or end_ns
         self.end_ns = end_ns
         self.calls += 1
         self.tokens += tokens
@@ -75,7 +81,7 @@ class Generation:
         """Writes down all that it did."""
         self.prefill.write(request_start_ns=self.prefill.request_start_ns)
         self.decode.write(sampled=self.sample.calls)
-        self.sample.write()
+        self.sample.write(first_end_ns=self.sample.first_end_ns)
 
 
 # The server lets one request at the model at a time, so there is one generation.
@@ -125,10 +131,29 @@ def sample(self, *args, **kwargs):
     return token
 
 
+async def hold(port: int) -> dict:
+    """Keeps the loop busy from when it connects to a port until it gets a byte from there."""
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as holder:
+        holder.recv(1)
+    time.sleep(GRACE_S)
+    return {"released_ns": time.time_ns()}
+
+
+_create_app = server.create_app
+
+
+def create_app(**settings):
+    """The server's application, with a route that holds it."""
+    app = _create_app(**settings)
+    app.add_api_route("/hold", hold)
+    return app
+
+
+server.create_app = create_app
 llama_cpp.Llama.generate = generate
 llama_cpp.Llama.eval = evaluate
 _internals.LlamaContext.decode = decode
 _internals.LlamaSampler.sample = sample
 
 if __name__ == "__main__":
-    main()
+    server.main()

@@ -1,4 +1,4 @@
-//! Where the running kernel keeps what the programs read of a thread: `task_struct`.
+//! Where the running kernel keeps what the programs read of a thread, `task_struct`, and of sockets.
 
 use std::{path::Path, sync::OnceLock};
 
@@ -34,6 +34,19 @@ pub struct TaskLayout {
     pub fs_base: u32,
     /// What it uses besides time.
     pub resources: ResourceLayout,
+    /// `None`: the kernel has no TCP, or keeps it elsewhere.
+    pub sockets: Option<SocketLayout>,
+}
+
+/// Offsets in structs of sockets, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketLayout {
+    /// `sock_common.skc_num`.
+    pub port: u32,
+    /// `tcp_sock.copied_seq`.
+    pub copied: u32,
+    /// `tcp_sock.rcv_nxt`.
+    pub next: u32,
 }
 
 /// Offsets in bytes of what the kernel counts; of `task_struct` unless said otherwise.
@@ -84,6 +97,15 @@ fn read() -> Result<TaskLayout, TaskUnknown> {
         tgid: field("tgid")?,
         fs_base: field("thread")? + in_thread,
         resources: resources(&types)?,
+        sockets: sockets(&types),
+    })
+}
+
+fn sockets(types: &KernelTypes) -> Option<SocketLayout> {
+    Some(SocketLayout {
+        port: types.member_offset("sock_common", "skc_num")?,
+        copied: types.member_offset("tcp_sock", "copied_seq")?,
+        next: types.member_offset("tcp_sock", "rcv_nxt")?,
     })
 }
 
@@ -129,5 +151,9 @@ mod tests {
             "a lock, a count, a list, a pointer"
         );
         assert!(resources.resident > 64, "{}", resources.resident);
+        let sockets = layout.sockets.expect("a kernel with TCP");
+        // The peer's address, both sockets' hash and the peer's port come before it.
+        assert_eq!(sockets.port, 14);
+        assert!(sockets.copied > 64 && sockets.next > 64, "{sockets:?}");
     }
 }

@@ -15,7 +15,7 @@ use hotspan_common::{
 use tokio::io::unix::AsyncFd;
 
 use super::{
-    StackRules,
+    StackRules, arrivals,
     probes::failed,
     sampler::SAMPLE,
     sweep::{Parking, Quiet},
@@ -54,6 +54,9 @@ pub enum KernelError {
     /// The kernel's threads are not described.
     #[error(transparent)]
     Task(#[from] TaskUnknown),
+    /// The kernel's sockets are not described.
+    #[error("the kernel does not describe its TCP sockets")]
+    Sockets,
     /// The object was refused.
     #[error("the kernel refused hotspan's programs")]
     Load(#[source] Box<aya::EbpfError>),
@@ -96,6 +99,8 @@ pub struct Kernel {
     pub(super) suspended: HashMap<MapData, Value<Task>, Value<Suspended>>,
     pub(super) parked: HashMap<MapData, u64, Value<CrossingEvent>>,
     pub(super) key_counts: HashMap<MapData, u64, Value<KeyCounts>>,
+    pub(super) ports: Array<MapData, u64>,
+    pub(super) has_sockets: bool,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) crossings: AsyncFd<RingBuf<MapData>>,
     pub(super) control: AsyncFd<RingBuf<MapData>>,
@@ -114,6 +119,7 @@ impl Kernel {
         tracefs::ensure().map_err(KernelError::Tracefs)?;
         let types = Btf::from_sys_fs().map_err(KernelError::Types)?;
         let task = task::layout()?;
+        let sockets = task.sockets.unwrap_or_default();
         let samples_bytes = samples_bytes(stacks.map(|stacks| stacks.frequency))?;
         let is_sampling = u32::from(stacks.is_some());
         let kernel_frames = u32::from(stacks.is_some_and(|stacks| stacks.kernel_frames));
@@ -133,6 +139,9 @@ impl Kernel {
             .override_global("SIGNAL_THREADS", &task.resources.threads, true)
             .override_global("MM_RESIDENT", &task.resources.resident, true)
             .override_global("MM_RESIDENT_STEP", &task.resources.resident_step, true)
+            .override_global("SOCKET_PORT", &sockets.port, true)
+            .override_global("TCP_COPIED", &sockets.copied, true)
+            .override_global("TCP_NEXT", &sockets.next, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
         load_programs(&mut programs, &types, stacks.is_some())?;
@@ -151,6 +160,8 @@ impl Kernel {
             suspended: map(&mut programs, "LAST_STEPS")?,
             parked: map(&mut programs, "PARKED")?,
             key_counts: map(&mut programs, "KEY_COUNTS")?,
+            ports: map(&mut programs, "PORTS")?,
+            has_sockets: task.sockets.is_some(),
             counters: map(&mut programs, "COUNTERS")?,
             crossings: ring(&mut programs, "CROSSINGS")?,
             control: ring(&mut programs, "CONTROL")?,
@@ -196,6 +207,8 @@ fn load_programs(programs: &mut Ebpf, types: &Btf, is_sampling: bool) -> Result<
         match name {
             CROSSING => crossing = Some(program),
             SAMPLE if !is_sampling => {}
+            // Few want them: [`Kernel::follow_sockets`].
+            _ if arrivals::PROGRAMS.contains(&name) => {}
             _ => others.push((name, program)),
         }
     }

@@ -1,5 +1,6 @@
 //! The kernel's side: programs loaded, probes attached, events read. Only this module knows aya.
 
+mod arrivals;
 mod counters;
 mod events;
 mod features;
@@ -13,6 +14,7 @@ mod sweep;
 mod tracefs;
 mod wire;
 
+pub use arrivals::SocketLinks;
 pub use counters::KernelCounters;
 pub use events::{Batch, Control, KernelEvent, Woken};
 pub use features::{NoUprobeMulti, uprobe_multi};

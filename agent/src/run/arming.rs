@@ -1,6 +1,6 @@
 //! From what a survey found to armed probes.
 
-use std::{collections::BTreeSet, path::Path, time::Instant};
+use std::{collections::BTreeSet, path::Path, slice, time::Instant};
 
 use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, ReturnSp, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
@@ -115,6 +115,17 @@ impl Arming {
         watched: &Watched,
         steps: &[StepPoint],
     ) {
+        self.arm_apart(kernel, target, watched, "asyncio step", steps);
+    }
+
+    fn arm_apart(
+        &mut self,
+        kernel: &mut Kernel,
+        target: u32,
+        watched: &Watched,
+        name: &str,
+        steps: &[StepPoint],
+    ) {
         let Some(pid) = watched.pid() else {
             return;
         };
@@ -133,7 +144,7 @@ impl Arming {
                 .iter()
                 .filter(|step| step.object == object)
                 .map(|step| point(step.file_offset, step.kind, 0));
-            let plan = self.helper("asyncio step", points.collect(), STEP_LIMIT);
+            let plan = self.helper(name, points.collect(), STEP_LIMIT);
             // By a link of its own: busy event loops trip its guard.
             self.arm(
                 kernel,
@@ -146,6 +157,23 @@ impl Arming {
                 }],
             );
         }
+    }
+
+    /// Arms the place where asyncio makes tasks.
+    pub fn arm_tasks(
+        &mut self,
+        kernel: &mut Kernel,
+        target: u32,
+        watched: &Watched,
+        created: &StepPoint,
+    ) {
+        self.arm_apart(
+            kernel,
+            target,
+            watched,
+            "asyncio task",
+            slice::from_ref(created),
+        );
     }
 
     /// Arms one function, by a link of its own. Its guard stays whatever the rules say: nobody asked for

@@ -115,6 +115,7 @@ impl Engine {
             // Its event may still be on its way.
             let mapped = mapped.or(watched.mapped);
             let armed = self.arm(target, &objects)?;
+            self.follow_arrivals(target);
             self.announce(target, mapped, armed);
             self.survey_unless_told(target, &objects);
         } else {
@@ -151,6 +152,7 @@ impl Engine {
                 .arm_coroutines(&mut self.kernel, target, watched, steps);
         }
         self.arm(target, &held)?;
+        self.follow_arrivals(target);
         self.announce(target, None, Vec::new());
         self.survey_unless_told(target, &held);
         if is_stale {

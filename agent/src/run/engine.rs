@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     arming::Arming,
+    arrivals::Arrivals,
     clock,
     density::Densities,
     intake::Intake,
@@ -63,6 +64,7 @@ pub struct Engine {
     pub(super) pipeline: Pipeline,
     pub(super) targets: Targets,
     pub(super) arming: Arming,
+    pub(super) arrivals: Arrivals,
     intake: Intake,
     pub(super) sampling: Sampling,
     pub(super) promoting: Promoting,
@@ -89,6 +91,7 @@ impl Engine {
             pipeline,
             targets: Targets::new(),
             arming,
+            arrivals: Arrivals::default(),
             intake: Intake::default(),
             sampling,
             promoting: Promoting::new(),
@@ -144,6 +147,7 @@ impl Engine {
     pub async fn detach(&mut self) -> anyhow::Result<()> {
         self.arming.armory.disarm_all();
         self.sampling.stop();
+        self.arrivals.stop();
         let now = clock::now();
         // Nothing is added any more, so this ends.
         self.sampling.take_in(&mut self.kernel);

@@ -59,6 +59,7 @@ impl Engine {
         self.take_in()?;
         self.arming.armory.executed(target);
         let old = self.targets.remove(&target);
+        self.settle_arrivals();
         let was_asked_for = old.as_ref().is_some_and(|old| old.is_asked_for);
         self.found(target, was_asked_for)?;
         self.descends(target, old.is_none_or(|old| old.descends));
@@ -80,6 +81,7 @@ impl Engine {
         self.take_in()?;
         self.arming.armory.release(target);
         self.targets.remove(&target);
+        self.settle_arrivals();
         self.sampling.forget(target);
         self.densities.forget(target);
         self.promoting.forget(target);

@@ -2,6 +2,7 @@
 
 mod arming;
 mod armory;
+mod arrivals;
 mod attached;
 mod clock;
 mod density;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::surveyor::SurveyedObject;
 use crate::{
-    context::{ContextFindings, OwnSpans},
+    context::{ContextFindings, OwnSpans, python::StepPoint},
     target::{Process, mapping::ObjectId},
 };
 
@@ -75,6 +75,10 @@ pub struct Watched {
     pub context_wait: Duration,
     /// The probes where tasks' steps begin are armed.
     pub follows_coroutines: bool,
+    /// Where its tasks are made, if that is known.
+    pub created: Option<StepPoint>,
+    /// What comes in at its sockets is followed.
+    pub follows_arrivals: bool,
     /// asyncio was found while a look was under way.
     pub has_new_asyncio: bool,
     /// How parents are read, for people.
@@ -108,6 +112,8 @@ impl Watched {
             context_due: None,
             context_wait: FIRST_WAIT,
             follows_coroutines: false,
+            created: None,
+            follows_arrivals: false,
             has_new_asyncio: false,
             context: "none".to_owned(),
             is_asked_for,
@@ -143,6 +149,7 @@ impl Watched {
             self.wire.python = context.python;
             self.wire.frames = context.frames;
             self.wire.coroutines = context.coroutines.layout;
+            self.created.clone_from(&context.coroutines.created);
             self.context.clone_from(&context.label);
         }
         self.context_due = None;
@@ -173,6 +180,13 @@ impl Watched {
                 self.wire.flags |= TargetFlags::TELLS_ARRIVALS;
             }
         }
+    }
+
+    /// Where its tasks are made, if what comes in for them is wanted and not followed yet.
+    pub(super) fn tells_arrivals_by(&self) -> Option<StepPoint> {
+        let is_wanted = self.wire.flags & TargetFlags::TELLS_ARRIVALS != 0;
+        let is_due = is_wanted && self.follows_coroutines && !self.follows_arrivals;
+        is_due.then(|| self.created.clone()).flatten()
     }
 
     /// Whether its engines' calls begin traces where no span is active: nothing in it makes spans, or a target

@@ -63,10 +63,12 @@ fn wait(raw: &SampleEvent, stack: Joined, evidence: WaitEvidence) -> Event {
 
 fn arrival(raw: &SampleEvent) -> Option<Arrival> {
     let hotspan_common::Arrival {
+        came_ns,
         woken_ns,
         stepped_ns,
     } = raw.arrival;
     (woken_ns != 0).then_some(Arrival {
+        came: (came_ns != 0).then_some(KernelTime(came_ns)),
         woken: KernelTime(woken_ns),
         stepped: KernelTime(stepped_ns),
     })

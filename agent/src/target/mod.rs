@@ -17,7 +17,7 @@ pub use describe::Candidate;
 pub use elf::{Bitness, ElfIdentity};
 pub use error::TargetError;
 pub use find::find_by_name;
-pub use listen::find_by_port;
+pub use listen::{find_by_port, listening_ports};
 pub use namespace::{Namespace, NamespaceKind};
 pub use process::Process;
 pub use select::Selector;

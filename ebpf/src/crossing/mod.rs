@@ -45,6 +45,7 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
         Some(PointKind::Catch) => catch::run(&hit),
         Some(PointKind::Resume) => awaits::resumed_in_wrapper(&hit),
         Some(PointKind::Woken) => awaits::resumed(&hit, hit.argument()),
+        Some(PointKind::Created) => awaits::created(&hit, hit.argument()),
         Some(PointKind::Loaded) => process::loaded(&hit),
         None => {}
     }

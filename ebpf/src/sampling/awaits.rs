@@ -16,13 +16,13 @@ use super::{
     registers::Registers,
     send,
     work::Work,
-    worker::{self, Worker},
+    worker::{self, Read, Worker},
 };
 use crate::{
-    context::{self, Active},
+    arrivals, context::{self, Active},
     counters::count,
     crossing::{Hit, guard},
-    maps::{LAST_STEPS, SAMPLES},
+    maps::{LAST_STEPS, NEW_TASKS, SAMPLES},
     memory::{Access as _, Resident, Unreadable},
     repeat::{CONTINUE, STOP, repeat},
 };
@@ -41,6 +41,8 @@ const MAX_DEPTH: u64 = 1 << 16;
 const WRAPPED: u64 = 16;
 /// `PyObject.ob_type`, the same in all versions.
 const OB_TYPE: u64 = 8;
+/// The state of a coroutine that has no frame any more.
+const FINISHED: i32 = i32::MAX;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
 
@@ -69,13 +71,17 @@ pub fn resumed(hit: &Hit, address: u64) {
     step_ended(&target.coroutines, worker, hit.now);
     worker.task = address;
     worker.task_context = context::context_pointer_now(target, &mut worker.python);
+    worker.task_type = Resident::read(address.wrapping_add(OB_TYPE)).unwrap_or(0);
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
     worker.arrival = Arrival {
+        came_ns: 0,
         woken_ns: worker.loop_woken_ns,
         stepped_ns: 0,
     };
-    let task = key(worker, address);
+    // What this step makes tasks of is its own.
+    worker.read = Read::default();
+    let task = key(worker.tgid, address);
     // SAFETY: the value is copied at once.
     let suspended = unsafe { LAST_STEPS.get(&task) }.copied();
     let Some(Suspended {
@@ -84,6 +90,7 @@ pub fn resumed(hit: &Hit, address: u64) {
         ..
     }) = suspended
     else {
+        worker.arrival.came_ns = made_of(&task);
         return;
     };
     worker.arrival = arrival;
@@ -105,7 +112,7 @@ fn step_ended(layout: &CoroutineLayout, worker: &mut Worker, now: u64) {
     if worker.task != 0 {
         // Another task may get the address of one that is over.
         if suspended_coroutine(layout, worker.task).is_some() {
-            let task = key(worker, worker.task);
+            let task = key(worker.tgid, worker.task);
             let mut arrival = worker.arrival;
             if arrival.stepped_ns == 0 {
                 arrival.stepped_ns = now;
@@ -135,12 +142,55 @@ pub fn thread_leaves(target: &Target, worker: &mut Worker, now: u64) {
 }
 
 #[inline(always)]
-fn key(worker: &Worker, address: u64) -> Task {
+fn key(tgid: u32, address: u64) -> Task {
     Task {
         address,
-        tgid: worker.tgid,
+        tgid,
         reserved: 0,
     }
+}
+
+/// A task is made. If that is in the very callback that has just read from a socket, what was read is the task's work: the
+/// context is that callback's own, a copy that the event loop made for it alone, and whatever else runs in it reads anew.
+#[inline(always)]
+pub fn created(hit: &Hit, address: u64) {
+    let task = key(hit.tgid, address);
+    // Another task may have had this address, and never begun, or never gone on.
+    let _ = NEW_TASKS.remove(&task);
+    let _ = LAST_STEPS.remove(&task);
+    if !super::is_on() {
+        return;
+    }
+    let Some(worker) = worker::get(hit.tid) else {
+        return;
+    };
+    let read = worker.read;
+    if read.context == 0 {
+        return;
+    }
+    if context::context_pointer_now(hit.target, &mut worker.python) != read.context {
+        worker.read = Read::default();
+        return;
+    }
+    arrivals::follow(read.port);
+    if read.came_ns == 0 {
+        count(Counter::ArrivalsUnknown);
+        return;
+    }
+    // The map forgets its oldest entries by itself.
+    let _ = NEW_TASKS.insert(&task, &read.came_ns, 0);
+}
+
+/// When what the task was made of came in, which is told once: it is the first step's. 0: not known.
+#[inline(always)]
+fn made_of(task: &Task) -> u64 {
+    // SAFETY: the value is copied at once.
+    let Some(came_ns) = unsafe { NEW_TASKS.get(task) }.copied() else {
+        return 0;
+    };
+    // It was just found; nobody else removes it but the map itself, to make room.
+    let _ = NEW_TASKS.remove(task);
+    came_ns
 }
 
 #[inline(always)]
@@ -202,13 +252,45 @@ fn suspended_coroutine(layout: &CoroutineLayout, task: u64) -> Option<u64> {
 
 #[inline(always)]
 fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unreadable> {
+    let state = state_of(layout, coroutine)?;
+    Ok(state.is_some_and(|state| state > layout.created && state < layout.running))
+}
+
+/// Whether the step of the worker's task is over, though nothing has told so: the task has ended, or is gone, and its
+/// context may be another's. What cannot be told counts as under way.
+#[inline(always)]
+pub fn is_over(layout: &CoroutineLayout, worker: &Worker) -> bool {
+    has_ended(layout, worker).unwrap_or(false)
+}
+
+#[inline(always)]
+fn has_ended(layout: &CoroutineLayout, worker: &Worker) -> Result<bool, Unreadable> {
+    let task = worker.task;
+    if Resident::read::<u64>(task.wrapping_add(OB_TYPE))? != worker.task_type {
+        return Ok(true);
+    }
+    let at = task.wrapping_add(u64::from(layout.task_coroutine));
+    let coroutine = Resident::read::<u64>(at)?;
+    if coroutine == 0 {
+        return Ok(true);
+    }
+    // One that has not begun is of another task at the same address.
+    let state = state_of(layout, coroutine)?;
+    Ok(state.is_some_and(|state| {
+        state <= layout.created || state > layout.running || state == FINISHED
+    }))
+}
+
+/// What tells whether a coroutine has begun, or is at work; `None`: it is not one of the interpreter's.
+#[inline(always)]
+fn state_of(layout: &CoroutineLayout, coroutine: u64) -> Result<Option<i32>, Unreadable> {
     let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
     if class != layout.coroutine_type && class != layout.generator_type {
-        return Ok(false);
+        return Ok(None);
     }
     let frame = frame_of(layout, coroutine)?;
     if frame == 0 {
-        return Ok(false);
+        return Ok(Some(FINISHED));
     }
     let holder = if layout.state_in_frame != 0 {
         frame
@@ -221,7 +303,7 @@ fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unread
     } else {
         i32::from(Resident::read::<i8>(at)?)
     };
-    Ok(state > layout.created && state < layout.running)
+    Ok(Some(state))
 }
 
 #[inline(always)]

@@ -12,7 +12,7 @@ use super::{
     registers::{self, Registers},
     send,
     work::{self, Work},
-    worker::{self, Worker},
+    worker::{self, Read, Worker},
 };
 use crate::{context, counters::count, threads};
 
@@ -86,6 +86,9 @@ fn leave(
         return;
     };
     worker.polls = u64::from(how == Leave::Waits && EPOLL_WAITS.contains(&registers.syscall));
+    if worker.polls != 0 {
+        worker.read = Read::default();
+    }
     if worker.wait_state == HELD {
         if how == Leave::Waits && continues(target, worker, &registers, now) {
             worker.wait_state = SEEN;

@@ -45,6 +45,8 @@ pub struct Worker {
     pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
     pub task: u64,
+    /// The type of that task.
+    pub task_type: u64,
     /// The Python context of that step.
     pub task_context: u64,
     /// When the work of that task came in.
@@ -53,8 +55,22 @@ pub struct Worker {
     pub loop_woken_ns: u64,
     /// 1 if it is in such a wait.
     pub polls: u64,
+    /// What it has last read from a socket, if no step of a task has begun since, and it has not waited so since.
+    pub read: Read,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
+}
+
+/// Data that a thread has read from a socket.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Read {
+    /// When it came in; 0: not known.
+    pub came_ns: u64,
+    /// The Python context in which it was read; 0: nothing was read.
+    pub context: u64,
+    /// The socket's own port.
+    pub port: u64,
 }
 
 /// The birth of a thread while its creator worked for a request, and not in a crossing.

@@ -126,14 +126,17 @@ pub struct Wait {
     pub arrival: Option<Arrival>,
 }
 
-/// Between when a task's work came in: the event loop had waited for descriptors and was woken up, and did not wait again
-/// before the first step of the task that was seen.
+/// When a task's work came in: at its socket, if that is known. Else between these: the event loop had waited for
+/// descriptors and was woken up, and did not wait again before the first step of the task that was seen.
 ///
 /// A task's, where [`Sample::idle_until`] is a thread's: a loop goes on for whoever comes, so that it was idle proves
 /// nothing of any one of them. And what comes in is there when the loop is woken up, while a thread that is handed work
 /// begins where it runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
+    /// The data came in that the task was made of, as the kernel saw it at the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub came: Option<KernelTime>,
     /// The loop was woken up.
     pub woken: KernelTime,
     /// That step was over, at the latest.

@@ -3,7 +3,10 @@
 use crate::{
     crossings::item::{End, Item},
     event::Ending,
-    folding::{requests::Begun, steps::Steps},
+    folding::{
+        requests::{Begun, Since},
+        steps::Steps,
+    },
     region::{FoldRule, Region},
     spans::{attributes::AttributeList, resources, values::Slots},
     time::UnixTime,
@@ -85,13 +88,13 @@ impl Folded {
         } else if let (Some(key), Some((ns, begun))) = (&opening.first_result, self.first_result())
         {
             list.add(key.clone(), seconds(ns));
-            let since = if begun.within_ns.is_some() {
-                "wakeup"
-            } else {
-                "span"
+            let since = match begun.since {
+                Since::Socket => "socket",
+                Since::Wakeup { .. } => "wakeup",
+                Since::Span => "span",
             };
             list.add("hotspan.request.since", since);
-            if let Some(within_ns) = begun.within_ns {
+            if let Since::Wakeup { within_ns } = begun.since {
                 list.add_number("hotspan.request.within_ns", within_ns);
             }
         }

@@ -1,4 +1,4 @@
-//! When requests began: by the service's own spans, and by what it was woken up for.
+//! When requests began: by the service's own spans, by what came in at its sockets, and by what it was woken up for.
 
 use crate::{
     clock::Clock,
@@ -17,15 +17,28 @@ const MOST_NS: u64 = 5_000_000;
 pub(crate) struct Begun {
     /// The instant.
     pub at: UnixTime,
-    /// The service was woken up then, and the request came in so many nanoseconds later at most; `None`: its span
-    /// began then, and when it came in is not known.
-    pub within_ns: Option<u64>,
+    /// What happened then.
+    pub since: Since,
+}
+
+/// What a request's time counts from, by what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// The request came in at its socket.
+    Socket,
+    /// The service was woken up, and the request came in after that, but for what is sent ahead.
+    Wakeup {
+        /// So many nanoseconds later at most.
+        within_ns: u64,
+    },
+    /// Its span began, and when it came in is not known.
+    Span,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Beginning {
     span: Option<UnixTime>,
-    /// Of its tasks, the earliest.
+    /// Of its tasks, the earliest; one that was made of what had come in comes first.
     arrival: Option<Arrival>,
 }
 
@@ -49,27 +62,43 @@ impl Requests {
     /// Takes in when the work of a task that serves the span came in.
     pub fn arrival(&mut self, key: RequestKey, arrival: Arrival, limit: u32) {
         let known = &mut self.by_key.entry(key, limit as usize).arrival;
-        if known.is_none_or(|known| arrival.woken < known.woken) {
+        let rank = |arrival: Arrival| (arrival.came.is_none(), arrival.came, arrival.woken);
+        if known.is_none_or(|known| rank(arrival) < rank(known)) {
             *known = Some(arrival);
         }
     }
 
-    /// When a request began. What woke the service counts only if the span began in the very step that followed: a
-    /// task may serve several requests, one after the other.
+    /// When a request began. What came in, or woke the service, counts only if the span began in the very step that
+    /// followed: a task may serve several requests, one after the other.
     pub fn begun(&self, key: RequestKey, clock: &Clock) -> Option<Begun> {
         let Beginning { span, arrival } = self.by_key.get(key)?;
         let start = (*span)?;
-        let woken = arrival.and_then(|arrival| {
-            let [woken, stepped] = [arrival.woken, arrival.stepped].map(|time| clock.convert(time));
-            let (woken, stepped) = (woken?.unix, stepped?.unix);
-            let before_ns = start.0.checked_sub(woken.0)?;
-            (before_ns <= MOST_NS && start <= stepped).then_some(woken)
-        });
-        Some(Begun {
-            at: woken.unwrap_or(start),
-            within_ns: woken.map(|woken| start.0 - woken.0),
-        })
+        let came = arrival.and_then(|arrival| before(start, arrival, clock));
+        Some(came.unwrap_or(Begun {
+            at: start,
+            since: Since::Span,
+        }))
     }
+}
+
+/// When the work came in of the task in whose first step a span began, if it is that work's and that is known.
+fn before(start: UnixTime, arrival: Arrival, clock: &Clock) -> Option<Begun> {
+    let unix = |time| clock.convert(time).map(|time| time.unix);
+    if start > unix(arrival.stepped)? {
+        return None;
+    }
+    if let Some(came) = arrival.came.and_then(unix)
+        && came <= start
+    {
+        let since = Since::Socket;
+        return Some(Begun { at: came, since });
+    }
+    let woken = unix(arrival.woken)?;
+    let within_ns = start.0.checked_sub(woken.0)?;
+    (within_ns <= MOST_NS).then_some(Begun {
+        at: woken,
+        since: Since::Wakeup { within_ns },
+    })
 }
 
 #[cfg(test)]
@@ -86,7 +115,16 @@ mod tests {
     };
     const KEY: RequestKey = (TargetId(7), CONTEXT);
 
+    /// With when each was woken up for, and its first step over.
     fn begun(start: u64, arrivals: &[(u64, u64)]) -> Begun {
+        let arrivals = arrivals
+            .iter()
+            .map(|&(woken, stepped)| (None, woken, stepped));
+        begun_after(start, &arrivals.collect::<Vec<_>>())
+    }
+
+    /// And when its work came in, if that is known.
+    fn begun_after(start: u64, arrivals: &[(Option<u64>, u64, u64)]) -> Begun {
         let mut clock = Clock::default();
         clock.anchor(ClockAnchor {
             kernel: KernelTime(0),
@@ -94,8 +132,9 @@ mod tests {
             error_ns: 0,
         });
         let mut requests = Requests::default();
-        for &(woken, stepped) in arrivals {
+        for &(came, woken, stepped) in arrivals {
             let arrival = Arrival {
+                came: came.map(KernelTime),
                 woken: KernelTime(woken),
                 stepped: KernelTime(stepped),
             };
@@ -113,8 +152,16 @@ mod tests {
     }
 
     fn at(at: u64, within_ns: Option<u64>) -> Begun {
+        let since = within_ns.map_or(Since::Span, |within_ns| Since::Wakeup { within_ns });
         let at = UnixTime(1_000 + at);
-        Begun { at, within_ns }
+        Begun { at, since }
+    }
+
+    fn at_socket(at: u64) -> Begun {
+        Begun {
+            at: UnixTime(1_000 + at),
+            since: Since::Socket,
+        }
     }
 
     #[test]
@@ -138,9 +185,36 @@ mod tests {
     }
 
     #[test]
+    fn what_came_in_counts_before_what_woke_the_loop() {
+        // Before the loop was woken up, while it was busy, and long before the span began.
+        assert_eq!(begun_after(50, &[(Some(18), 20, 90)]), at_socket(18));
+        assert_eq!(begun_after(50, &[(Some(30), 20, 90)]), at_socket(30));
+        let late = 30 + 2 * MOST_NS;
+        assert_eq!(begun_after(late, &[(Some(30), 20, late)]), at_socket(30));
+    }
+
+    #[test]
+    fn what_came_in_for_one_of_its_tasks_counts_for_all() {
+        let (known, other) = ((Some(30), 20, 90), (None, 20, 60));
+        assert_eq!(begun_after(50, &[known, other]), at_socket(30));
+        assert_eq!(begun_after(50, &[other, known]), at_socket(30));
+        let earlier = (Some(25), 20, 90);
+        assert_eq!(begun_after(50, &[known, earlier]), at_socket(25));
+        assert_eq!(begun_after(50, &[earlier, known]), at_socket(25));
+    }
+
+    #[test]
+    fn what_came_in_for_another_span_does_not_count() {
+        // The span began after the task's first step, or before its data came in.
+        assert_eq!(begun_after(50, &[(Some(30), 20, 49)]), at(50, None));
+        assert_eq!(begun_after(50, &[(Some(51), 20, 90)]), at(20, Some(30)));
+    }
+
+    #[test]
     fn only_the_latest_are_remembered() {
         let mut requests = Requests::default();
         let arrival = Arrival {
+            came: None,
             woken: KernelTime(1),
             stepped: KernelTime(2),
         };

@@ -88,27 +88,20 @@ fn each_request_has_its_prefill_and_its_decode() {
 /// One request after the other, and four at once: the server's loop sleeps before each of the first, and is busy with
 /// the others of the rest.
 #[test]
-fn the_first_token_counts_from_what_woke_the_server() {
+fn the_first_token_counts_from_what_came_in() {
     let Some(_turn) = require_bpf("llama.cpp, time to the first token") else {
         return;
     };
     let server = Server::start().unwrap();
-    let ask = |number: usize| {
-        let trace_id = format!("{:032x}", number + 1);
-        let prompt = format!("{number}{}", "prompt ".repeat(42));
-        (
-            trace_id.clone(),
-            llama::stream(server.port, &trace_id, &prompt, 10).unwrap(),
-        )
-    };
     // The first request of a process pays for its imports.
-    ask(0);
+    ask(server.port, 0);
     let warm = server.truth().unwrap().len();
     let agent = Attach::pid(server.pid()).start().unwrap();
-    let alone: Vec<_> = (1..13).map(ask).collect();
+    let alone: Vec<_> = (1..13).map(|number| ask(server.port, number)).collect();
     let together: Vec<_> = thread::scope(|scope| {
+        let port = server.port;
         let clients: Vec<_> = (20..24)
-            .map(|number| scope.spawn(move || ask(number)))
+            .map(|number| scope.spawn(move || ask(port, number)))
             .collect();
         clients
             .into_iter()
@@ -117,44 +110,98 @@ fn the_first_token_counts_from_what_woke_the_server() {
     });
     let outcome = agent.stop().unwrap();
     let calls = server.truth().unwrap().split_off(warm);
-    let begun = |trace_id: &str| {
-        let of_request =
-            |call: &&Call| call.region == "llama.prefill" && call.trace_id == *trace_id;
-        calls
-            .iter()
-            .find(of_request)
-            .and_then(|call| call.number("request_start_ns"))
-    };
-    let mut early = Vec::new();
-    let mut known = |asked: &[(String, Streamed)]| {
-        let mut by_wakeup = 0;
-        for (trace_id, streamed) in asked {
-            let prefill = (outcome.spans.iter())
-                .find(|span| span.name == "llama.prefill" && span.trace_id == *trace_id)
-                .unwrap_or_else(|| panic!("{}", outcome.stderr));
-            let said = prefill.number("gen_ai.server.time_to_first_token");
-            let client_ms = (streamed.first_ns - streamed.sent_ns) as f64 / 1e6;
-            let since = prefill.text("hotspan.request.since");
-            let within_ns = prefill.number("hotspan.request.within_ns");
-            eprintln!("  {since:?} {within_ns:?}: {said:?} s, the client {client_ms} ms");
-            assert_eq!(since == Some("wakeup"), within_ns.is_some(), "{prefill:?}");
-            let Some(within_ns) = within_ns else { continue };
-            // The server itself says when its span began.
-            let woken_ns = begun(trace_id).unwrap() - within_ns;
-            early.push((streamed.sent_ns as f64 - woken_ns).abs() / 1e6);
-            by_wakeup += 1;
-        }
-        by_wakeup
-    };
-    let (alone, together) = (known(&alone), known(&together));
-    early.sort_by(f64::total_cmp);
-    eprintln!(
-        "  by what woke it: {alone} of 12 one at a time, {together} of 4 at once; off by {early:?} ms"
+    let (mut off, mut by_socket) = (Vec::new(), Vec::new());
+    for asked in [&alone, &together] {
+        let came: Vec<_> = (asked.iter())
+            .filter_map(|asked| came_in(&outcome.spans, &calls, asked))
+            .collect();
+        off.extend((came.iter()).map(|(came_ns, sent_ns)| came_ns - sent_ns));
+        by_socket.push(came.len());
+    }
+    off.sort_by(f64::total_cmp);
+    eprintln!("  {by_socket:?} of 12 and 4 by their sockets; off by {off:?} ns");
+    // A few may have their figures made before the loop's are read.
+    assert!(
+        by_socket[0] >= 10 && by_socket[1] >= 3,
+        "{}",
+        outcome.stderr
     );
-    // What lies before the span takes longer where others want the CPU.
-    assert!(alone >= 8, "{}", outcome.stderr);
-    // The client connects just before it writes: either wakes the server.
-    assert!(early[early.len() / 2] < 2.0, "{early:?}");
+    // Nothing comes in before it is sent.
+    assert!(off[0] >= -(STICKS_OUT_NS as f64), "{off:?}");
+}
+
+/// The loop is held while a request comes in: it lies in its socket for as long.
+#[test]
+fn the_first_token_counts_from_what_lay_in_the_socket() {
+    let Some(_turn) = require_bpf("llama.cpp, a loop that is busy") else {
+        return;
+    };
+    let server = Server::start().unwrap();
+    // The first request of a process pays for its imports.
+    ask(server.port, 0);
+    let warm = server.truth().unwrap().len();
+    let agent = Attach::pid(server.pid()).start().unwrap();
+    let hold = server.hold().unwrap();
+    let (trace_id, prompt) = request(1);
+    let posted = llama::send(server.port, &trace_id, &prompt, 10).unwrap();
+    let released_ns = hold.release().unwrap();
+    let asked = (trace_id, posted.events().unwrap());
+    let outcome = agent.stop().unwrap();
+    let calls = server.truth().unwrap().split_off(warm);
+    let begun = call(&calls, "llama.prefill", &asked.0);
+    assert!(
+        begun.number("request_start_ns").unwrap() >= released_ns,
+        "{begun:?}"
+    );
+    let (came_ns, sent_ns) =
+        came_in(&outcome.spans, &calls, &asked).unwrap_or_else(|| panic!("{}", outcome.stderr));
+    eprintln!(
+        "  came in {} us after it was sent, and {} ms before the loop went on",
+        (came_ns - sent_ns) / 1e3,
+        (released_ns - came_ns) / 1e6
+    );
+    assert!(
+        came_ns >= sent_ns - STICKS_OUT_NS as f64,
+        "{came_ns} {sent_ns}"
+    );
+    assert!(came_ns <= released_ns, "{came_ns} {released_ns}");
+}
+
+/// A request's trace, and what it asks for.
+fn request(number: usize) -> (String, String) {
+    let trace_id = format!("{:032x}", number + 1);
+    (trace_id, format!("{number}{}", "prompt ".repeat(42)))
+}
+
+fn ask(port: u16, number: usize) -> (String, Streamed) {
+    let (trace_id, prompt) = request(number);
+    let streamed = llama::stream(port, &trace_id, &prompt, 10).unwrap();
+    (trace_id, streamed)
+}
+
+/// When a request came in at its socket, by the time to its first token and when the server itself says that this was
+/// there, and when the client sent it; `None`: what is said counts from elsewhere.
+fn came_in(spans: &[Span], calls: &[Call], asked: &(String, Streamed)) -> Option<(f64, f64)> {
+    let (trace_id, streamed) = asked;
+    let prefill = (spans.iter())
+        .find(|span| span.name == "llama.prefill" && span.trace_id == *trace_id)
+        .unwrap_or_else(|| panic!("no prefill of {trace_id}"));
+    let said = prefill.number("gen_ai.server.time_to_first_token");
+    let since = prefill.text("hotspan.request.since");
+    let within_ns = prefill.number("hotspan.request.within_ns");
+    let client_ms = (streamed.first_ns - streamed.sent_ns) as f64 / 1e6;
+    eprintln!("  {since:?} {within_ns:?}: {said:?} s, the client {client_ms} ms");
+    assert_eq!(since == Some("wakeup"), within_ns.is_some(), "{prefill:?}");
+    let first_end_ns = call(calls, "llama.sample", trace_id).number("first_end_ns");
+    let came_ns = first_end_ns.unwrap() - said.unwrap() * 1e9;
+    (since == Some("socket")).then_some((came_ns, streamed.sent_ns as f64))
+}
+
+fn call<'a>(calls: &'a [Call], region: &str, trace_id: &str) -> &'a Call {
+    let mut calls = calls.iter();
+    calls
+        .find(|call| call.region == region && call.trace_id == trace_id)
+        .unwrap()
 }
 
 #[test]

@@ -9,20 +9,25 @@ use std::path::PathBuf;
 use hotspan_common::{CoroutineLayout, PointKind, StackTop};
 
 use super::{
-    data::{OB_TYPE, writable_data},
+    data::{OB_TYPE, Part, writable_data},
     runtime::Runtime,
 };
 use crate::{
-    context::{image::ImageFile, memory::Memory},
+    context::{
+        image::{Image, ImageFile},
+        memory::Memory,
+    },
     target::mapping::Mapping,
 };
 
-/// `PyTypeObject.tp_call`, the same in all versions.
+/// `PyTypeObject.tp_call` and `.tp_init`, the same in all versions.
 const TP_CALL: u64 = 128;
+const TP_INIT: u64 = 296;
 /// `PyType_Spec.slots`.
 const SPEC_SLOTS: u64 = 24;
-/// `Py_tp_call` of `Include/typeslots.h`.
+/// `Py_tp_call` and `Py_tp_init` of `Include/typeslots.h`.
 const SLOT_TP_CALL: u32 = 50;
+const SLOT_TP_INIT: u32 = 60;
 /// Slots of a type that are looked at.
 const MAX_SLOTS: u64 = 32;
 /// `METH_O`: how `task_wakeup` is called.
@@ -30,7 +35,7 @@ const METH_O: u32 = 8;
 /// `endbr64`, which the kernel would have to step over; what follows it is as good a place.
 const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
-/// An instruction of an object at which a step of a task begins.
+/// An instruction of an object at which a step of a task begins, or a task is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepPoint {
     /// The object, by a path that opens its inode.
@@ -48,6 +53,8 @@ pub struct Coroutines {
     pub layout: CoroutineLayout,
     /// Where steps begin: of a task that begins or asked for another turn, and of one whose future is done.
     pub steps: Vec<StepPoint>,
+    /// Where tasks are made, if that was found.
+    pub created: Option<StepPoint>,
 }
 
 /// All zero if something is missing: then no suspension is told of. The program may import asyncio later.
@@ -59,12 +66,19 @@ pub fn find(memory: &Memory, runtime: &Runtime, mappings: &[Mapping]) -> Corouti
             generator_type: runtime.types.generator?,
             ..layout(runtime.version.minor)?
         };
-        let steps = steps(memory, runtime, holder(runtime, mappings)?)?;
-        let steps = steps
-            .into_iter()
-            .map(|(address, kind)| step_point(memory, address, kind, mappings))
-            .collect::<Option<_>>()?;
-        Some(Coroutines { layout, steps })
+        let holder = holder(runtime, mappings)?;
+        let file = ImageFile::open(holder).ok()?;
+        let tables = Tables::read(memory, runtime, &file, holder)?;
+        let point = |(address, kind)| step_point(memory, address, kind, mappings);
+        Some(Coroutines {
+            layout,
+            steps: tables
+                .steps()?
+                .into_iter()
+                .map(point)
+                .collect::<Option<_>>()?,
+            created: tables.created().and_then(point),
+        })
     };
     found().unwrap_or_default()
 }
@@ -85,47 +99,87 @@ fn holder<'a>(runtime: &Runtime, mappings: &'a [Mapping]) -> Option<&'a Mapping>
     module.or_else(|| mapped.find(|mapping| mapping.object == runtime.object))
 }
 
-/// By the tables that a loader or the interpreter reads: a stripped build has no other names.
-fn steps(memory: &Memory, runtime: &Runtime, holder: &Mapping) -> Option<Vec<(u64, PointKind)>> {
-    let file = ImageFile::open(holder).ok()?;
-    let image = file.parse(holder).ok()?;
-    let data = writable_data(memory, &image).ok()?;
-    let metatype = memory.read_u64(runtime.types.context + OB_TYPE).ok()?;
-    let of_type = |name| {
-        let names = image.find_constant(name);
-        let found = data
-            .iter()
-            .find_map(|part| part.type_named(&names, metatype))?;
-        memory.read_u64(found + TP_CALL).ok()
-    };
-    let step = if runtime.version.minor < 12 {
-        of_type(b"TaskStepMethWrapper\0")?
-    } else {
-        let names = image.find_constant(b"_asyncio.TaskStepMethWrapper\0");
-        let mut specs = data.iter().flat_map(|part| part.words_among(&names));
-        specs.find_map(|spec| called(memory, spec))?
-    };
-    let woken = if runtime.version.minor < 10 {
-        (of_type(b"TaskWakeupMethWrapper\0")?, PointKind::Resume)
-    } else {
-        let names = image.find_constant(b"task_wakeup\0");
-        let mut methods = data.iter().flat_map(|part| part.words_among(&names));
-        (
-            methods.find_map(|method| method_of_one(memory, method))?,
-            PointKind::Woken,
-        )
-    };
-    Some(vec![(step, PointKind::Resume), woken])
+/// The tables that a loader or the interpreter reads: a stripped build has no other names.
+struct Tables<'a> {
+    memory: &'a Memory,
+    image: Image<'a>,
+    data: Vec<Part>,
+    /// The type of types.
+    metatype: u64,
+    /// Of the interpreter: 3.`minor`.
+    minor: u32,
 }
 
-/// What a `PyType_Spec` has its objects called by.
-fn called(memory: &Memory, spec: u64) -> Option<u64> {
+impl<'a> Tables<'a> {
+    fn read(
+        memory: &'a Memory,
+        runtime: &Runtime,
+        file: &'a ImageFile,
+        holder: &Mapping,
+    ) -> Option<Self> {
+        let image = file.parse(holder).ok()?;
+        Some(Self {
+            memory,
+            data: writable_data(memory, &image).ok()?,
+            image,
+            metatype: memory.read_u64(runtime.types.context + OB_TYPE).ok()?,
+            minor: runtime.version.minor,
+        })
+    }
+
+    fn steps(&self) -> Option<Vec<(u64, PointKind)>> {
+        let step = if self.minor < 12 {
+            self.of_type(b"TaskStepMethWrapper\0", TP_CALL)
+        } else {
+            self.of_spec(b"_asyncio.TaskStepMethWrapper\0", SLOT_TP_CALL)
+        };
+        let woken = if self.minor < 10 {
+            let called = self.of_type(b"TaskWakeupMethWrapper\0", TP_CALL)?;
+            (called, PointKind::Resume)
+        } else {
+            let names = self.image.find_constant(b"task_wakeup\0");
+            let mut methods = self.data.iter().flat_map(|part| part.words_among(&names));
+            let called = methods.find_map(|method| method_of_one(self.memory, method))?;
+            (called, PointKind::Woken)
+        };
+        Some(vec![(step?, PointKind::Resume), woken])
+    }
+
+    /// `_asyncio.Task.__init__`.
+    fn created(&self) -> Option<(u64, PointKind)> {
+        const NAME: &[u8] = b"_asyncio.Task\0";
+        let init = if self.minor < 12 {
+            self.of_type(NAME, TP_INIT)
+        } else {
+            self.of_spec(NAME, SLOT_TP_INIT)
+        };
+        Some((init?, PointKind::Created))
+    }
+
+    /// A function of a static type.
+    fn of_type(&self, name: &[u8], place: u64) -> Option<u64> {
+        let names = self.image.find_constant(name);
+        let mut parts = self.data.iter();
+        let found = parts.find_map(|part| part.type_named(&names, self.metatype))?;
+        self.memory.read_u64(found + place).ok()
+    }
+
+    /// A function of a type that is made of a `PyType_Spec`.
+    fn of_spec(&self, name: &[u8], slot: u32) -> Option<u64> {
+        let names = self.image.find_constant(name);
+        let mut specs = self.data.iter().flat_map(|part| part.words_among(&names));
+        specs.find_map(|spec| in_slot(self.memory, spec, slot))
+    }
+}
+
+/// The function that a `PyType_Spec` has in a slot.
+fn in_slot(memory: &Memory, spec: u64, wanted: u32) -> Option<u64> {
     let slots = memory.read_u64(spec + SPEC_SLOTS).ok()?;
     for index in 0..MAX_SLOTS {
         let slot = slots.checked_add(index * 16)?;
         match memory.read_u32(slot).ok()? {
             0 => break,
-            SLOT_TP_CALL => return memory.read_u64(slot + 8).ok(),
+            number if number == wanted => return memory.read_u64(slot + 8).ok(),
             _ => {}
         }
     }

@@ -20,6 +20,9 @@ const TRACEPOINTS: [(&str, &str); 5] = [
     ("sched/sched_wakeup", "blocked time"),
 ];
 
+/// Those that tell when a request came in, which spans go on without.
+const SOCKETS: [&str; 2] = ["sock/sk_data_ready", "sock/sock_recv_length"];
+
 const HOST: Section = Section::Host;
 
 pub(super) fn checks(system: &System, features: Option<&KernelFeatures>) -> Vec<Check> {
@@ -48,7 +51,7 @@ fn tracefs(system: &System, features: Option<&KernelFeatures>) -> Vec<Check> {
         match system.sys_has(&format!("{mount}/events")) {
             Ok(true) => {
                 let there = HOST.ok(NAME, format!("/sys/{mount}"));
-                return vec![there, tracepoints(system, mount)];
+                return vec![there, tracepoints(system, mount), sockets(system, mount)];
             }
             Ok(false) => {}
             Err(error) => unreadable = Some(error),
@@ -84,13 +87,32 @@ fn unmounted(system: &System, unreadable: Option<io::Error>) -> Check {
     }
 }
 
+fn has_tracepoint(system: &System, mount: &str, name: &str) -> bool {
+    matches!(system.sys_has(&format!("{mount}/events/{name}")), Ok(true))
+}
+
+fn sockets(system: &System, mount: &str) -> Check {
+    const NAME: &str = "socket tracepoints";
+    let is_absent = |name: &&&str| !has_tracepoint(system, mount, name);
+    let absent: Vec<&str> = SOCKETS.iter().filter(is_absent).copied().collect();
+    if absent.is_empty() {
+        return HOST.ok(NAME, "both that are used");
+    }
+    HOST.warn(
+        NAME,
+        format!(
+            "no {}: the time to the first token counts from what woke the server, or its span",
+            absent.join(", no ")
+        ),
+        "run Linux 6.3 or later",
+    )
+}
+
 fn tracepoints(system: &System, mount: &str) -> Check {
     const NAME: &str = "tracepoints";
-    let is_there =
-        |name: &str| matches!(system.sys_has(&format!("{mount}/events/{name}")), Ok(true));
     let absent: Vec<String> = TRACEPOINTS
         .iter()
-        .filter(|(name, _)| !is_there(name))
+        .filter(|(name, _)| !has_tracepoint(system, mount, name))
         .map(|(name, without)| format!("{name} ({without})"))
         .collect();
     if absent.is_empty() {

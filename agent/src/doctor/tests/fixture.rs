@@ -41,6 +41,8 @@ impl Host {
             "sched/sched_process_exec",
             "sched/sched_switch",
             "sched/sched_wakeup",
+            "sock/sk_data_ready",
+            "sock/sock_recv_length",
         ] {
             host.file(&format!("sys/kernel/tracing/events/{tracepoint}/id"), "1\n");
         }

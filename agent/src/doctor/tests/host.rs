@@ -62,6 +62,11 @@ fn a_good_host_passes() {
     check(|_| {}, "tracepoints", Some((Good, "all 5 that are used")));
     check(
         |_| {},
+        "socket tracepoints",
+        Some((Good, "both that are used")),
+    );
+    check(
+        |_| {},
         "perf events",
         Some((Good, "there (perf_event_paranoid 2)")),
     );
@@ -361,6 +366,15 @@ fn tracing() {
             Missing,
             "no task/task_newtask (which thread created which) -> \
              run a kernel built with CONFIG_FTRACE, as distributions' are",
+        )),
+    );
+    check(
+        |host| host.remove("sys/kernel/tracing/events/sock/sk_data_ready"),
+        "socket tracepoints",
+        Some((
+            Warn,
+            "no sock/sk_data_ready: the time to the first token counts from what woke the server, or its span -> \
+             run Linux 6.3 or later",
         )),
     );
     check(

@@ -54,7 +54,11 @@ pub(super) struct LinkKey {
 impl Plan {
     /// Whether it follows tasks: an object that is searched for regions all the same.
     pub(super) fn is_of_coroutines(&self) -> bool {
-        let kinds = [PointKind::Resume.wire(), PointKind::Woken.wire()];
+        let kinds = [
+            PointKind::Resume.wire(),
+            PointKind::Woken.wire(),
+            PointKind::Created.wire(),
+        ];
         self.points
             .iter()
             .all(|point| kinds.contains(&point.cookie.kind))

@@ -1,5 +1,6 @@
 //! Stacks as the kernel programs take them, against what the target knows of itself.
 
+mod arrivals;
 mod checks;
 mod run;
 

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     num::NonZeroU32,
+    path::PathBuf,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use hotspan::{
-    context::{self, memory::Memory, python::StepPoint},
+    context::{self, ContextFindings, memory::Memory, python::StepPoint},
     kernel::{Armed, Kernel, ProbePoint, StackRules},
     target::Process,
 };
@@ -20,7 +21,7 @@ use hotspan_tests::{
     stretches::{self, Stretch},
 };
 use tempfile::TempDir;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 
 use super::{FREQUENCY, ROUNDS, VERSIONS};
 
@@ -57,12 +58,7 @@ pub struct Run {
 /// Has `stacks.py` do its rounds under the sampler.
 pub fn sampled(minor: &str) -> Option<Run> {
     let (_, requirements, name_offset) = VERSIONS.iter().find(|version| version.0 == minor)?;
-    let Some(interpreter) = python::version(minor) else {
-        eprintln!(
-            "NOT COVERED: CPython {minor} is not installed here, nor unpacked by tests/interpreters/from-debian"
-        );
-        return None;
-    };
+    let interpreter = interpreter(minor)?;
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("stretches.jsonl");
@@ -74,34 +70,30 @@ pub fn sampled(minor: &str) -> Option<Run> {
     .unwrap();
     // Imports are done, and OpenTelemetry's context exists.
     batch.work(1, Duration::from_secs(60)).unwrap();
-    let process = Arc::new(Process::open(batch.pid()).unwrap());
-    let findings = context::inspect(&process, &process.mappings().unwrap());
+    let mut observed = Observed::new(batch.pid(), 0);
+    let findings = &observed.findings;
     assert_eq!(findings.frames.enabled, 1, "{}", findings.label);
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let _inside = runtime.enter();
-    let mut kernel = loaded(&process, &findings);
+    let ascii_text = findings.python.ascii_text;
     let started = Instant::now();
-    let ticking = kernel.sample(FREQUENCY).unwrap();
+    let ticking = observed.kernel.sample(FREQUENCY).unwrap();
     eprintln!(
         "  the sampler in {:?}, by {}",
         started.elapsed(),
         ticking.clock
     );
-    let _steps = follow_coroutines(&mut kernel, &process, &findings.coroutines.steps);
+    let steps = observed.findings.coroutines.steps.clone();
+    let _steps = observed.arm(&steps);
     batch.work(ROUNDS, Duration::from_secs(60)).unwrap();
     drop(ticking);
     let memory = Memory::open(batch.pid()).unwrap();
     let mut names = Names {
         memory: &memory,
         name_offset: *name_offset,
-        text_offset: u64::from(findings.python.ascii_text),
+        text_offset: u64::from(ascii_text),
         known: HashMap::new(),
     };
-    let samples = taken(&mut kernel, &mut names);
-    let counters = kernel.counters().unwrap();
+    let samples = taken(&mut observed.kernel, &mut names);
+    let counters = observed.kernel.counters().unwrap();
     assert_eq!(counters.get("kernel.samples_lost"), 0);
     let stretches = stretches::read(&path).unwrap();
     batch.finish().unwrap();
@@ -115,8 +107,70 @@ pub fn sampled(minor: &str) -> Option<Run> {
     })
 }
 
-/// The programs, told of the process.
-fn loaded(process: &Process, findings: &context::ContextFindings) -> Kernel {
+/// The interpreter, if there is one of this version.
+pub fn interpreter(minor: &str) -> Option<PathBuf> {
+    let interpreter = python::version(minor);
+    if interpreter.is_none() {
+        eprintln!(
+            "NOT COVERED: CPython {minor} is not installed here, nor unpacked by tests/interpreters/from-debian"
+        );
+    }
+    interpreter
+}
+
+/// The kernel programs, told of a process.
+pub struct Observed {
+    pub kernel: Kernel,
+    pub findings: ContextFindings,
+    process: Arc<Process>,
+    _runtime: Runtime,
+}
+
+impl Observed {
+    pub fn new(pid: u32, flags: u32) -> Self {
+        let process = Arc::new(Process::open(pid).unwrap());
+        let findings = context::inspect(&process, &process.mappings().unwrap());
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let inside = runtime.enter();
+        let kernel = loaded(&process, &findings, flags);
+        drop(inside);
+        Self {
+            kernel,
+            findings,
+            process,
+            _runtime: runtime,
+        }
+    }
+
+    /// Arms places where tasks' steps begin, or tasks are made, as region 0.
+    pub fn arm(&mut self, places: &[StepPoint]) -> Armed {
+        let points: Vec<ProbePoint> = places.iter().map(point).collect();
+        assert!(points.len() >= 2, "{places:?}");
+        let kernel = &mut self.kernel;
+        kernel.set_region(0, RegionSpec::default()).unwrap();
+        let pid = NonZeroU32::new(self.process.pid()).unwrap();
+        kernel.arm(pid, &places[0].object, &points).unwrap()
+    }
+}
+
+fn point(place: &StepPoint) -> ProbePoint {
+    ProbePoint {
+        file_offset: place.file_offset,
+        cookie: Cookie {
+            region: 0,
+            sp: ReturnSp::HERE,
+            result: ResultAt::RAX,
+            kind: place.kind.wire(),
+            condition: 0,
+            generation: 0,
+        },
+    }
+}
+
+fn loaded(process: &Process, findings: &ContextFindings, flags: u32) -> Kernel {
     let started = Instant::now();
     let mut kernel = Kernel::load(Some(StackRules {
         frequency: FREQUENCY,
@@ -130,6 +184,7 @@ fn loaded(process: &Process, findings: &context::ContextFindings) -> Kernel {
             Target {
                 pidns_dev: process.pid_namespace().dev,
                 pidns_ino: process.pid_namespace().ino,
+                flags,
                 tick_ns: 1_000_000_000 / u64::from(FREQUENCY.get()),
                 python: findings.python,
                 frames: findings.frames,
@@ -158,28 +213,6 @@ fn taken(kernel: &mut Kernel, names: &mut Names<'_>) -> Vec<Named> {
         }
     }
     samples
-}
-
-/// Arms the places where steps of tasks begin, as region 0.
-fn follow_coroutines(kernel: &mut Kernel, process: &Process, steps: &[StepPoint]) -> Armed {
-    let points: Vec<ProbePoint> = steps
-        .iter()
-        .map(|step| ProbePoint {
-            file_offset: step.file_offset,
-            cookie: Cookie {
-                region: 0,
-                sp: ReturnSp::HERE,
-                result: ResultAt::RAX,
-                kind: step.kind.wire(),
-                condition: 0,
-                generation: 0,
-            },
-        })
-        .collect();
-    assert!(points.len() >= 2, "{steps:?}");
-    kernel.set_region(0, RegionSpec::default()).unwrap();
-    let pid = NonZeroU32::new(process.pid()).unwrap();
-    kernel.arm(pid, &steps[0].object, &points).unwrap()
 }
 
 struct Names<'a> {
