@@ -64,6 +64,18 @@ pub struct Parent {
     pub reserved: [u8; 3],
 }
 
+/// What a thread works for at an instant.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Active {
+    /// Everything but `lineage`.
+    pub parent: Parent,
+    /// The span object that the parent was read from; 0: it came from elsewhere, or there is none.
+    pub span: u64,
+    /// The current `PyContext`; 0: none, or it was not looked for. Who has looked for it at this very hit puts it in.
+    pub context: u64,
+}
+
 wire_enum! {
     /// Where an instance of a Python class keeps its attributes when it has a managed dict.
     AttributeStore: u32 {

@@ -15,8 +15,8 @@ mod sample;
 mod thread;
 
 pub use context::{
-    AttributeStore, ContextOutcome, CoroutineLayout, Parent, ParentSource, PythonFramesLayout,
-    PythonLayout, StackTop, ThreadContextLayout, TlsKind,
+    Active, AttributeStore, ContextOutcome, CoroutineLayout, Parent, ParentSource,
+    PythonFramesLayout, PythonLayout, StackTop, ThreadContextLayout, TlsKind,
 };
 pub use cookie::{Cookie, PointKind, ResultAt, ReturnSp};
 pub use counters::Counter;

@@ -1,7 +1,7 @@
 //! State that the kernel programs keep for targets and threads.
 
 use crate::{
-    CoroutineLayout, CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout,
+    Active, CoroutineLayout, CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout,
     ThreadContextLayout,
 };
 
@@ -160,6 +160,8 @@ pub struct ThreadState {
     pub stage_outermost: u64,
     /// What a note's reads start from, as in [`Frame::bases`].
     pub note_bases: [u64; 8],
+    /// What is read for this hit: the programs' stack has no room for it.
+    pub active: Active,
     /// Parent of the crossing under which this thread was created.
     pub birth_parent: Parent,
     /// Crossings; those in `open` are.
@@ -168,4 +170,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
-    assert!(size_of::<ThreadState>() == 80 + 32 + 64 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 80 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());

@@ -15,7 +15,8 @@ mod span_context;
 mod thread_context;
 mod thread_state;
 
-use hotspan_common::{ContextOutcome, Parent, ParentSource, PythonThread, SpanText, Target};
+pub use hotspan_common::Active;
+use hotspan_common::{ContextOutcome, ParentSource, PythonThread, SpanText, Target};
 
 use crate::memory::{Access, Faulting, Resident, Unreadable};
 
@@ -27,18 +28,6 @@ impl From<Unreadable> for ContextOutcome {
     fn from(_: Unreadable) -> Self {
         Self::ReadFailed
     }
-}
-
-/// What a thread works for at an instant.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct Active {
-    /// Everything but `lineage`.
-    pub parent: Parent,
-    /// The span object that the parent was read from; 0: it came from elsewhere, or there is none.
-    pub span: u64,
-    /// The current `PyContext`; 0: none, or it was not looked for. Who has looked for it at this very hit puts it in.
-    pub context: u64,
 }
 
 /// Fills in `active`: OTEP 4947's record if the thread has a valid one, else what CPython's contextvars

@@ -27,15 +27,16 @@ pub fn run(hit: &Hit) {
 #[inline(always)]
 fn complete(hit: &Hit, state: &mut ThreadState) {
     if state.stage_outermost != 0 {
-        let mut active = Active {
+        state.active = Active {
             context: stack::staged(state).context,
             ..Active::default()
         };
-        context::read_active(hit.target, &mut state.python, &mut active);
-        count_context(active.parent.outcome);
-        let is_somebodys = active.parent.source != ParentSource::None.wire();
+        context::read_active(hit.target, &mut state.python, &mut state.active);
+        let parent = state.active.parent;
+        count_context(parent.outcome);
+        let is_somebodys = parent.source != ParentSource::None.wire();
         let event = &mut stack::staged(state).event;
-        event.parent = active.parent;
+        event.parent = parent;
         if !is_somebodys {
             members::read(hit, event);
         }

@@ -61,10 +61,11 @@ fn joins(hit: &Hit) -> bool {
     let gap = now.saturating_sub(frame.event.proven_ns);
     if frame.event.enclosing == 0 && gap > SAME_SPAN_NS {
         let (span_id, source) = (frame.event.parent.span_id, frame.event.parent.source);
-        let mut active = Active::default();
-        context::read_active(hit.target, &mut state.python, &mut active);
-        let is_same = u64::from_ne_bytes(active.parent.span_id) == u64::from_ne_bytes(span_id);
-        if !is_same || active.parent.source != source {
+        state.active = Active::default();
+        context::read_active(hit.target, &mut state.python, &mut state.active);
+        let parent = &state.active.parent;
+        let is_same = u64::from_ne_bytes(parent.span_id) == u64::from_ne_bytes(span_id);
+        if !is_same || parent.source != source {
             return false;
         }
     }
