@@ -96,6 +96,8 @@ wire_enum! {
         KernelStacksUnread = 57,
         /// Conditional exit probes that were hit by a call that goes on.
         PassedExits = 58,
+        /// Dense stacks that were not taken, as the thread was in a region whose inside nobody asks about.
+        SamplesSpared = 59,
     }
 }
 

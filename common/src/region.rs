@@ -110,6 +110,8 @@ impl RegionFlags {
     pub const LEDGER: u32 = 64;
     /// Its conditional exits are passed too often by calls that go on: the agent has been told.
     pub const PASSED: u32 = 128;
+    /// Nobody asks what it does inside: a thread in it is looked at as often as usual, however young its request is.
+    pub const OPAQUE: u32 = 256;
 }
 
 /// A region as the kernel programs see it.

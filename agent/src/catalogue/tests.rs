@@ -22,6 +22,7 @@ fn source(name: &str, text: &str) -> Source {
     Source {
         name: name.to_owned(),
         text: text.to_owned(),
+        is_shipped: false,
     }
 }
 

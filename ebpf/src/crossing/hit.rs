@@ -3,7 +3,8 @@
 use aya_ebpf::{
     EbpfContext as _,
     bindings::pt_regs,
-    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_attach_cookie}, programs::ProbeContext,
+    helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel, generated::bpf_get_attach_cookie},
+    programs::ProbeContext,
 };
 use hotspan_common::{Cookie, RegionSpec, ResultAt, Target};
 

@@ -257,6 +257,11 @@ fn flags(source: &Source, region: &Region) -> Result<u32, CatalogueError> {
     if devices::outermost(source, region)? {
         flags |= RegionFlags::OUTERMOST;
     }
+    // Who names a function of a program's own may well ask what it does. What is an event on the span around it is where
+    // libraries call the program back.
+    if source.is_shipped && matches!(region.role, Role::Span | Role::Worker) {
+        flags |= RegionFlags::OPAQUE;
+    }
     Ok(flags)
 }
 
