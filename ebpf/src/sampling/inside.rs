@@ -2,8 +2,8 @@
 //!
 //! When such a call begins and ends is known to the nanosecond, and what lies between is one library's work: dense stacks of
 //! it would take from what is saved up for code of which nothing else is known. So it is looked at as often as usual. That
-//! the thread is still in the call, and nothing of Python's was called back, a few reads tell; so the first tick after it
-//! takes a stack again.
+//! the thread is still in the call, and for the same span, a few reads tell: what begins another one there is called back, and
+//! has a frame of its own. So the first tick after the call takes a stack again.
 
 use hotspan_common::Target;
 
