@@ -101,6 +101,8 @@ wire_enum! {
         /// Tasks that were made of what was read from a socket, and when that came in is not known: the port's first,
         /// or of data that was read only in part.
         ArrivalsUnknown = 60,
+        /// Dense stacks that were not taken, as the thread was in a region whose inside nobody asks about.
+        SamplesSpared = 61,
     }
 }
 

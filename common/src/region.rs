@@ -113,6 +113,8 @@ impl RegionFlags {
     /// A moment: a crossing that is over as it is entered, as its function was called from
     /// [`RegionSpec::caller`]. It has no exits.
     pub const MOMENT: u32 = 256;
+    /// Nobody asks what it does inside: a thread in it is looked at as often as usual, however young its request is.
+    pub const OPAQUE: u32 = 512;
 }
 
 /// A region as the kernel programs see it.

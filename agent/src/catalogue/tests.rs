@@ -22,6 +22,7 @@ fn source(name: &str, text: &str) -> Source {
     Source {
         name: name.to_owned(),
         text: text.to_owned(),
+        is_shipped: false,
     }
 }
 
@@ -67,6 +68,30 @@ fn the_shipped_catalogue_loads() {
     ] {
         assert!(names.contains(&name), "{name}");
     }
+}
+
+#[test]
+fn nobody_asks_what_a_shipped_region_does_inside() {
+    let shipped = Catalogue::load(&[]).unwrap();
+    let is_opaque = |catalogue: &Catalogue, name: &str| {
+        let rule = catalogue.rules.iter().find(|rule| rule.name == name);
+        rule.unwrap().capture.flags & RegionFlags::OPAQUE != 0
+    };
+    let names = [
+        "cpsat.solve",
+        "cpsat.worker",
+        "cpsat.solution",
+        "cuda.launch",
+    ];
+    let are_opaque = names.map(|name| is_opaque(&shipped, name));
+    assert_eq!(are_opaque, [true, true, false, false]);
+    let folder = TempDir::new().unwrap();
+    let own = folder.path().join("own.toml");
+    std::fs::write(&own, region("")).unwrap();
+    let with_own = Catalogue::load(&[own]).unwrap();
+    let name = with_own.rules.last().unwrap().name.clone();
+    assert!(!is_opaque(&with_own, &name), "{name}");
+    assert!(is_opaque(&with_own, "cpsat.solve"));
 }
 
 /// A region around these lines.

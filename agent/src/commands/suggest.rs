@@ -102,6 +102,7 @@ fn keep_armable(suggestion: &mut Suggestion, mappings: &[Mapping]) -> anyhow::Re
     let source = Source {
         name: "suggestion".to_owned(),
         text: suggestion.to_string(),
+        is_shipped: false,
     };
     let catalogue = Catalogue::from_sources(&[source]).context("the suggestion is no catalogue")?;
     let report = regions_of(&catalogue, mappings);

@@ -115,6 +115,7 @@ fn what_is_written_can_be_read() {
     let source = Source {
         name: "suggested".to_owned(),
         text: text.clone(),
+        is_shipped: false,
     };
     let catalogue = Catalogue::from_sources(&[source]).unwrap_or_else(|error| {
         panic!("{error}\n{text}");

@@ -4,12 +4,12 @@
 //! length, as a long one. What that takes beyond the usual frequency is bounded by a budget; a request for
 //! which there is none when it begins is sampled as usual. Distances are the time that the thread ran, by the ticks that
 //! met it, and each stack says both of its own: how long ago the thread was looked at before, and when it will be
-//! again.
+//! again. In a region that nobody asks what it does inside, they are the usual ones (`inside.rs`).
 
 use aya_ebpf::helpers::bpf_get_prandom_u32;
 use hotspan_common::{Counter, SampleFlags, Target, TargetFlags};
 
-use super::{account, work::Work};
+use super::{account, frames, inside::Inside, work::Work, worker::Worker};
 use crate::{
     counters::count,
     crossing::guard::Bucket,
@@ -45,6 +45,8 @@ pub struct Density {
     is_fresh: u32,
     /// Zero.
     reserved: u32,
+    /// In regions that nobody asks what they do inside.
+    pub inside: Inside,
 }
 
 /// A request at its beginning.
@@ -69,6 +71,7 @@ pub enum Due {
 }
 
 /// The distances of a stack to those before and after it.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Distances {
     pub before_ns: u64,
@@ -100,6 +103,7 @@ impl Density {
     /// The thread works for nobody: it is looked at ever more seldom, or at its next turn.
     #[inline(always)]
     pub fn is_nobodys(&mut self, target: &Target, due: Due) {
+        self.inside.crossing = 0;
         if knows_kinds(target) {
             self.is_fresh = 0;
             if due == Due::Now {
@@ -122,7 +126,14 @@ impl Density {
 
     /// The thread works for a request: whether a stack is taken at this tick.
     #[inline(always)]
-    pub fn takes(&mut self, target: &Target, work: &Work, due: Due, now: u64) -> Option<Distances> {
+    fn takes(
+        &mut self,
+        target: &Target,
+        work: &Work,
+        is_opaque: bool,
+        due: Due,
+        now: u64,
+    ) -> Option<Distances> {
         let span = u64::from_ne_bytes(work.active.parent.span_id);
         self.is_fresh = 0;
         if due == Due::IfNew && span == self.span {
@@ -132,12 +143,12 @@ impl Density {
         let dense = if is_usual {
             USUAL
         } else {
-            sampling_gap(target, span, now)
+            sampling_gap(target, span, now, u32::from(is_opaque))
         };
         if dense == USUAL && due == Due::IfNew && knows_kinds(target) {
             return None;
         }
-        let before_ns = self.ran_ns.max(target.tick_ns);
+        let ran_ns = self.ran_ns.max(target.tick_ns);
         self.span = span;
         self.ran_ns = 0;
         self.gap_ns = if dense == USUAL {
@@ -145,11 +156,80 @@ impl Density {
         } else {
             target.tick_ns * u64::from(dense)
         };
+        self.inside.crossing = 0;
+        if !is_opaque {
+            return Some(Distances {
+                before_ns: ran_ns,
+                after_ns: self.gap_ns,
+            });
+        }
+        self.inside.ran_ns += ran_ns;
+        if dense != USUAL {
+            // The first tick after it is not to be missed.
+            self.gap_ns = target.tick_ns;
+            if self.inside.ran_ns < self.inside.gap_ns {
+                self.inside.crossing = work.crossing;
+                return None;
+            }
+        }
+        self.inside.gap_ns = usual_gap_ns(target);
         Some(Distances {
-            before_ns,
-            after_ns: self.gap_ns.saturating_add(target.late_ns),
+            before_ns: core::mem::take(&mut self.inside.ran_ns),
+            after_ns: self.inside.gap_ns,
         })
     }
+
+    /// Whether a thread that is where its last look took no stack can go without one now, too.
+    #[inline(always)]
+    pub fn may_go_on(&self, target: &Target) -> bool {
+        self.inside.crossing != 0
+            && target.ticks_per_sample > 1
+            && self.inside.ran_ns + self.ran_ns < self.inside.gap_ns
+    }
+
+    /// It is there, and goes without.
+    #[inline(always)]
+    pub fn goes_on(&mut self) {
+        self.inside.ran_ns += core::mem::take(&mut self.ran_ns);
+        count(Counter::SamplesSpared);
+    }
+}
+
+/// Whether a stack of the current thread, which works for a request, is taken at this tick; if it is, `worker.distances`
+/// says how far from others.
+#[inline(always)]
+pub fn takes(target: &Target, worker: &mut Worker, work: &Work, due: Due, now: u64) -> bool {
+    sampling_takes(target, worker, work, u32::from(due == Due::Now), now) != 0
+}
+
+/// A global function, which the verifier checks once and on its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_takes(
+    target: *const Target,
+    worker: *mut Worker,
+    work: *const Work,
+    is_due: u32,
+    now: u64,
+) -> u32 {
+    if target.is_null() || worker.is_null() || work.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the caller's references are valid.
+    let (target, worker, work) = unsafe { (&*target, &mut *worker, &*work) };
+    let due = if is_due == 0 { Due::IfNew } else { Due::Now };
+    let is_opaque = work.is_opaque != 0 && {
+        let frame = frames::innermost_now(&target.frames, worker.python.state);
+        worker.density.inside.is_librarys(work.crossing, frame)
+    };
+    let Some(distances) = worker.density.takes(target, work, is_opaque, due, now) else {
+        if worker.density.inside.crossing != 0 {
+            count(Counter::SamplesSpared);
+        }
+        return 0;
+    };
+    worker.distances = distances;
+    1
 }
 
 /// Until the next stack, if it is not to be any sooner.
@@ -169,10 +249,10 @@ fn knows_kinds(target: &Target) -> bool {
 /// In place of a number of ticks: no fewer than usual.
 const USUAL: u32 = 0;
 
-/// Ticks to the next stack, if they are fewer than usual. A global function, which the verifier checks once and on its own.
+/// Ticks to the next stack, if they are fewer than usual; if `is_spared`, none is taken. A global function, which the verifier checks once and on its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
+extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64, is_spared: u32) -> u32 {
     if target.is_null() {
         return USUAL;
     }
@@ -181,7 +261,7 @@ extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
     let (tgid, _) = threads::current();
     let usual = target.ticks_per_sample;
     let Some(young) = YOUNG.get_ptr_mut(&span) else {
-        return begun(target, span, tgid, now);
+        return begun(target, span, tgid, now, is_spared);
     };
     // SAFETY: a live map value; the threads of a request may write it at once, and write the same.
     let young = unsafe { &mut *young };
@@ -195,18 +275,20 @@ extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64) -> u32 {
         young.is_dense = 0;
         return USUAL;
     }
-    if !account::has(tgid, 1) || !allows(target, tgid, now, 1) {
+    if !account::has(tgid, 1) || is_spared == 0 && !allows(target, tgid, now, 1) {
         young.is_dense = 0;
         count(Counter::NotDense);
         return USUAL;
     }
-    count(Counter::SamplesDense);
+    if is_spared == 0 {
+        count(Counter::SamplesDense);
+    }
     jittered((gap as u32).max(1))
 }
 
 /// A request is met for the first time.
 #[inline(always)]
-fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
+fn begun(target: &Target, span: u64, tgid: u32, now: u64, is_spared: u32) -> u32 {
     let is_dense = target.dense_per_s != 0
         && account::has(tgid, LEAST_GRANT as i64 * STACK_NS)
         && allows(target, tgid, now, LEAST_GRANT);
@@ -217,7 +299,9 @@ fn begun(target: &Target, span: u64, tgid: u32, now: u64) -> u32 {
     // The map forgets its oldest entries by itself; failing that, the request seems to begin again.
     let _ = YOUNG.insert(&span, &young, 0);
     if is_dense {
-        count(Counter::SamplesDense);
+        if is_spared == 0 {
+            count(Counter::SamplesDense);
+        }
         return 1;
     }
     if target.dense_per_s != 0 {

@@ -1,6 +1,8 @@
 //! The crossing around an instant, found without touching the thread's state.
 
-use hotspan_common::{Frame, MAX_DEPTH, Parent, ParentSource, Target, TargetFlags, ThreadState};
+use hotspan_common::{
+    Frame, MAX_DEPTH, Parent, ParentSource, RegionFlags, Target, TargetFlags, ThreadState,
+};
 
 use crate::{
     maps::{BIRTHS, REGIONS},
@@ -18,6 +20,8 @@ pub struct Enclosing {
     pub id: u64,
     /// Whether it is the one that the thread descends from.
     pub by_lineage: bool,
+    /// Whether nobody asks what it does inside.
+    pub is_opaque: bool,
     /// Its parent.
     pub parent: Parent,
 }
@@ -53,6 +57,9 @@ pub fn find(target: &Target, state: &ThreadState, sp: u64, context: u64) -> Opti
             return Some(Enclosing {
                 id: event.id,
                 by_lineage: false,
+                is_opaque: REGIONS
+                    .get(event.region)
+                    .is_some_and(|region| region.flags & RegionFlags::OPAQUE != 0),
                 parent: event.parent,
             });
         }
@@ -64,6 +71,7 @@ pub fn find(target: &Target, state: &ThreadState, sp: u64, context: u64) -> Opti
         return Some(Enclosing {
             id: state.birth_crossing,
             by_lineage: true,
+            is_opaque: false,
             parent,
         });
     }

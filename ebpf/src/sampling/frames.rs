@@ -31,6 +31,15 @@ pub fn read_now(layout: &PythonFramesLayout, thread: u64, event: &mut SampleEven
     sampling_frames_now(layout, thread, event);
 }
 
+/// Address of the frame that the thread with this `PyThreadState` is in; 0: none.
+#[inline(always)]
+pub fn innermost_now(layout: &PythonFramesLayout, thread: u64) -> u64 {
+    if layout.enabled == 0 || thread == 0 {
+        return 0;
+    }
+    current::<Resident>(layout, thread).unwrap_or(0)
+}
+
 /// A global function, which the verifier checks once.
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -10,6 +10,7 @@ pub mod budget;
 pub mod density;
 mod enclosing;
 mod frames;
+mod inside;
 pub mod region;
 mod registers;
 mod send;

@@ -8,7 +8,7 @@ use hotspan_common::{
     SampleReason, Target,
 };
 
-use super::{density::Distances, frames, registers::Registers, stack, work::Work, worker::Worker};
+use super::{frames, registers::Registers, stack, work::Work, worker::Worker};
 use crate::{
     context,
     counters::count,
@@ -38,7 +38,6 @@ pub struct Tick<'a> {
     pub now: u64,
     /// `IN_KERNEL`, or nothing.
     pub flags: u32,
-    pub distances: Distances,
     /// The program's context.
     pub program: *mut c_void,
 }
@@ -105,8 +104,12 @@ fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
     describe(event, reason, tick.worker.tgid, tick.tid, ns_tid, tick.now);
     note(event, &tick.registers, tick.work);
     event.flags |= tick.flags;
-    event.period_or_end_ns = tick.distances.before_ns;
-    event.next_ns = tick.distances.after_ns;
+    event.period_or_end_ns = tick.worker.distances.before_ns;
+    event.next_ns = tick
+        .worker
+        .distances
+        .after_ns
+        .saturating_add(tick.target.late_ns);
     // What is not sent stays for the next one.
     event.queued_ns = core::mem::take(&mut tick.worker.queued_ns);
     event.idle_until_ns = tick.worker.idle_until_ns;

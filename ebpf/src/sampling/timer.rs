@@ -7,10 +7,12 @@ use hotspan_common::{SampleFlags, Target, TargetFlags};
 
 use super::{
     account, awaits,
-    density::Due,
-    registers,
+    density::{self, Due},
+    inside,
+    registers::{self, Registers},
     send::{self, Tick},
-    wait, work, worker,
+    wait, work,
+    worker::{self, Worker},
 };
 use crate::{counters::count, maps::TARGETS, threads};
 
@@ -45,19 +47,34 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     let Some(registers) = registers::of_current() else {
         return;
     };
+    if !inside::goes_on(target, worker, registers.sp) {
+        look(ctx, target, worker, tid, registers, due, now);
+    }
+    account::spend(tgid, now);
+}
+
+/// Takes the stack, if the thread works for a request and its turn has come.
+#[inline(always)]
+fn look(
+    ctx: &PerfEventContext,
+    target: &Target,
+    worker: &mut Worker,
+    tid: u32,
+    registers: Registers,
+    due: Due,
+    now: u64,
+) {
     let work = work::look(target, worker, registers.sp, now);
     if let Some(reason) = work::refusal(&work) {
         count(reason);
         worker.density.is_nobodys(target, due);
         if target.flags & TargetFlags::SAMPLES_ALL == 0 {
-            account::spend(tgid, now);
             return;
         }
     }
-    let Some(distances) = worker.density.takes(target, &work, due, now) else {
-        account::spend(tgid, now);
+    if !density::takes(target, worker, &work, due, now) {
         return;
-    };
+    }
     // SAFETY: the context of a perf event has the registers that it interrupted.
     let selector = unsafe { (&raw const (*ctx.ctx).regs.cs).read_volatile() };
     let in_kernel = selector & PRIVILEGE == 0;
@@ -69,8 +86,6 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         tid,
         now,
         flags: if in_kernel { SampleFlags::IN_KERNEL } else { 0 },
-        distances,
         program: ctx.as_ptr(),
     });
-    account::spend(tgid, now);
 }

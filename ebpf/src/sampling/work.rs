@@ -24,8 +24,8 @@ pub struct Work {
     pub crossing: u64,
     /// `BY_LINEAGE`, or nothing.
     pub flags: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// 1 if nobody asks what that crossing does inside, and it is the parent's whose that was.
+    pub is_opaque: u32,
 }
 
 /// What is known of the current thread's work.
@@ -64,6 +64,9 @@ extern "C" fn sampling_work(
         if work.active.parent.source == ParentSource::None.wire() {
             work.active.parent = around.parent;
         }
+        let (own, its) = (work.active.parent.span_id, around.parent.span_id);
+        let is_its = u64::from_ne_bytes(own) == u64::from_ne_bytes(its);
+        work.is_opaque = u32::from(around.is_opaque && is_its);
     }
     serve(worker, work);
     0

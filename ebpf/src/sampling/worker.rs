@@ -3,7 +3,11 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use hotspan_common::{Arrival, Counter, Parent, PythonThread, SampleEvent, Target};
 
-use super::{budget::Budget, density::Density, registers, work};
+use super::{
+    budget::Budget,
+    density::{Density, Distances},
+    registers, work,
+};
 use crate::{
     counters::count,
     maps::{NEW_WORKER, WORKERS},
@@ -37,6 +41,8 @@ pub struct Worker {
     pub budget: Budget,
     /// When its next stack is due.
     pub density: Density,
+    /// Of its last stack.
+    pub distances: Distances,
     /// The span in whose service it was when it was last looked at; 0: none.
     pub serves: u64,
     /// The span that its last stack said what it is, or found it said; 0: none.

@@ -28,6 +28,7 @@ mod promotion;
 mod recording;
 mod sampling;
 mod scene;
+mod spared;
 mod thread_context;
 mod tokenizers;
 mod top;

@@ -37,6 +37,8 @@ pub struct Source {
     pub name: String,
     /// The text.
     pub text: String,
+    /// Whether it is built into the binary.
+    pub is_shipped: bool,
 }
 
 /// All rules, ready to be applied to objects.
@@ -73,7 +75,11 @@ impl Catalogue {
                 line: None,
                 reason: error.to_string(),
             })?;
-            sources.push(Source { name, text });
+            sources.push(Source {
+                name,
+                text,
+                is_shipped: false,
+            });
         }
         Self::from_sources(&sources)
     }

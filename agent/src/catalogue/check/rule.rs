@@ -285,6 +285,10 @@ fn flags(source: &Source, region: &Region) -> Result<u32, CatalogueError> {
     if region.at_call.is_some() {
         flags |= RegionFlags::MOMENT;
     }
+    // Who names a function of a program's own may well ask what it does.
+    if source.is_shipped && matches!(region.role, Role::Span | Role::Worker) {
+        flags |= RegionFlags::OPAQUE;
+    }
     Ok(flags)
 }
 

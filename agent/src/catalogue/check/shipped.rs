@@ -27,6 +27,7 @@ pub(super) fn sources() -> Vec<Source> {
         .map(|(name, text)| Source {
             name: format!("catalogue/{name}"),
             text: (*text).to_owned(),
+            is_shipped: true,
         })
         .collect()
 }
