@@ -1,7 +1,7 @@
 //! Stacks inside of a region that nobody asks what it does inside: seldom, and with all of its time.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     process::Command,
     time::Duration,
 };
@@ -77,7 +77,7 @@ fn a_solve_is_looked_at_as_often_as_usual_and_none_of_its_time_is_lost() {
     assert!(stderr.contains("kernel.samples_spared"), "{stderr}");
     let region = |crossing: &Crossing| seen.regions[&crossing.region.0].as_str();
     let (mut inside, mut inside_ns, mut outside) = (0, 0, 0);
-    let mut threads = BTreeMap::new();
+    let mut threads = BTreeSet::new();
     for sample in &seen.samples {
         let (SampleReason::Timer(ran_ns), ParentRead::Found(parent)) =
             (sample.reason, &sample.parent)
@@ -89,7 +89,7 @@ fn a_solve_is_looked_at_as_often_as_usual_and_none_of_its_time_is_lost() {
             Some(crossing) if OPAQUE.contains(&region(crossing)) && !parent.by_lineage => {
                 inside += 1;
                 inside_ns += ran_ns;
-                threads.insert(sample.thread, ());
+                threads.insert(sample.thread);
             }
             Some(_) => {}
             None => outside += 1,
