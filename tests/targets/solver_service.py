@@ -33,6 +33,12 @@ def _answer(facts: dict) -> dict:
     return {"trace_id": format(context.trace_id, "032x"), "facts": facts}
 
 
+def _think(milliseconds: int) -> None:
+    end = time.thread_time_ns() + milliseconds * 1_000_000
+    while time.thread_time_ns() < end:
+        pass
+
+
 def _gemm(route: str, size: int, seed: int) -> dict:
     rng = numpy.random.default_rng(seed)
     a, b = rng.random((size, size)), rng.random((size, size))
@@ -74,8 +80,8 @@ def infeasible():
 
 
 @app.get("/cpsat_callback")
-def cpsat_callback(seed: int = 1):
-    """Each solution calls back into Python, which opens a span of its own and computes in it."""
+def cpsat_callback(seed: int = 1, think_ms: int = 0):
+    """Each solution calls back into Python, which computes in no span of its own, opens one and computes in it."""
     module = _models()
 
     class Callback(module.cp_model.CpSolverSolutionCallback):
@@ -85,6 +91,7 @@ def cpsat_callback(seed: int = 1):
 
         def on_solution_callback(self):
             self.solutions += 1
+            _think(think_ms)
             with tracer.start_as_current_span("on_solution"):
                 _gemm("/cpsat_callback", 200, seed)
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use hotspan::recording::RecordingReader;
-use hotspan_synth::event::{Crossing, Event, ParentRead, Sample, SampleReason};
+use hotspan_synth::{
+    event::{Crossing, Event, ParentRead, Sample, SampleReason},
+    ids::FunctionId,
+};
 use hotspan_tests::{gate::require_bpf, paths, process::Process, service::Options};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -30,6 +33,7 @@ const MOST_NS: u64 = 14_000_000;
 #[derive(Default)]
 struct Seen {
     regions: HashMap<u32, String>,
+    functions: HashMap<FunctionId, String>,
     crossings: BTreeMap<u64, Crossing>,
     samples: Vec<Sample>,
 }
@@ -55,6 +59,7 @@ fn record(service_pid: u32, work: impl FnOnce()) -> (Seen, String) {
     for event in RecordingReader::open(&path).unwrap() {
         match event.unwrap() {
             Event::Region(region) => _ = seen.regions.insert(region.id.0, region.name),
+            Event::Function(function) => _ = seen.functions.insert(function.id, function.name),
             Event::Crossing(crossing) => _ = seen.crossings.insert(crossing.id.0, crossing),
             Event::Sample(sample) => seen.samples.push(sample),
             _ => {}
@@ -124,4 +129,38 @@ fn a_solve_is_looked_at_as_often_as_usual_and_none_of_its_time_is_lost() {
         inside_ns.abs_diff(solved_ns) <= slack_ns,
         "{inside_ns} ns of {solved_ns}, which may be off by {slack_ns}"
     );
+}
+
+/// Python that the library calls back is the program's own, and asked about as all else is.
+#[test]
+fn what_a_solve_calls_back_is_looked_at_densely() {
+    let Some(_turn) = require_bpf("stacks of callbacks") else {
+        return;
+    };
+    let service = Options::default().start().unwrap();
+    let (seen, stderr) = record(service.pid(), || {
+        for seed in 1..=REQUESTS {
+            let path = format!("/cpsat_callback?think_ms=10&seed={seed}");
+            service.get(&path).unwrap();
+        }
+    });
+    let thinks = |sample: &&Sample| {
+        let mut names = sample
+            .stack
+            .iter()
+            .map(|frame| &seen.functions[&frame.function]);
+        names.any(|name| name == "_think")
+    };
+    let thinking: Vec<&Sample> = seen.samples.iter().filter(thinks).collect();
+    let is_dense = |sample: &&&Sample| matches!(sample.reason, SampleReason::Timer(ran_ns) if ran_ns < USUAL_NS / 2);
+    let dense = thinking.iter().filter(is_dense).count();
+    eprintln!(
+        "  {dense} of {} stacks of callbacks are dense",
+        thinking.len()
+    );
+    assert!(
+        thinking.iter().any(|sample| sample.enclosing.is_some()),
+        "{stderr}"
+    );
+    assert!(dense > REQUESTS, "{dense} of {}\n{stderr}", thinking.len());
 }
