@@ -2,8 +2,8 @@
 
 usage: arrivals.py. Prints `ready`, then for each line `COUNT` on stdin does that many rounds and prints `done`. Ends with
 its input. A request is a letter; for each span of its, the file ARRIVALS gets a line: its name, the span's id, whether its
-task was made of what a socket brought, and, by `time.monotonic_ns()`, when the client was about to send it and an instant
-by which it had come in.
+task was made of what a socket brought, whether the loop waited before and was woken up by it, and, by `time.monotonic_ns()`,
+when the client was about to send it and an instant by which it had come in.
 """
 
 import asyncio
@@ -23,9 +23,12 @@ tracer = trace.get_tracer("arrivals")
 # What comes in for another process's socket may be dealt with after the write has returned.
 GRACE_S = 0.05
 TIMEOUT_S = 60
+# `epoll_wait`, `epoll_pwait` and `epoll_pwait2` of x86-64.
+EPOLL_WAITS = ("232", "281", "441")
 
 _file = os.open(os.environ.get("ARRIVALS", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 _sent = {}
+_woken = set()
 _is_held, _may_go_on = threading.Event(), threading.Event()
 _released_ns = [0]
 _tasks = set()
@@ -38,6 +41,7 @@ def tell(name, by_ns, is_read=True):
         "name": name,
         "span_id": format(context.span_id, "016x"),
         "is_read": is_read,
+        "is_woken": name in _woken,
         "sent_ns": _sent.get(name, 0),
         "by_ns": by_ns,
     }
@@ -154,6 +158,23 @@ def ask(connection, *names):
     answers(connection, len(names))
 
 
+def wake(loop, connection, name):
+    """Sends a request to a loop that waits, and waits for its answer."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not waits(loop):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the loop does not wait")
+        time.sleep(0.001)
+    _woken.add(name)
+    ask(connection, name)
+
+
+def waits(tid):
+    """Whether a thread waits for descriptors: the kernel says which system call it is in."""
+    with open(f"/proc/self/task/{tid}/syscall", encoding="ascii") as file:
+        return file.read().split()[0] in EPOLL_WAITS
+
+
 def answers(connection, count):
     """Waits for answers."""
     while count:
@@ -163,7 +184,7 @@ def answers(connection, count):
         count -= len(got)
 
 
-def one(port, sip_port):
+def one(loop, port, sip_port):
     """A round."""
     _is_held.clear()
     _may_go_on.clear()
@@ -182,20 +203,20 @@ def one(port, sip_port):
         answers(connection, 1)
     _released_ns[0] = 0
     for name in ("later", "child", "reader"):
-        ask(alone, name)
+        wake(loop, alone, name)
     sip = connected(sip_port)
     ask(sip, "first", "second")
     for connection in (alone, behind, new, sip):
         connection.close()
 
 
-def commands(loop, port, sip_port):
+def commands(loop, tid, port, sip_port):
     """The client: reads commands until the input ends."""
     try:
         print("ready", flush=True)
         for line in sys.stdin:
             for _ in range(int(line)):
-                one(port, sip_port)
+                one(tid, port, sip_port)
             print("done", flush=True)
     finally:
         loop.call_soon_threadsafe(loop.stop)
@@ -220,7 +241,7 @@ def main():
     for protocol in (Service, Sip):
         server = loop.run_until_complete(loop.create_server(protocol, "127.0.0.1", 0))
         ports.append(server.sockets[0].getsockname()[1])
-    threading.Thread(target=commands, args=(loop, *ports), daemon=True).start()
+    threading.Thread(target=commands, args=(loop, threading.get_native_id(), *ports), daemon=True).start()
     loop.run_forever()
 
 

@@ -1,7 +1,7 @@
 //! llama-cpp-python's server with one request and with four at once: bounds, counts, and the time to the first
 //! token.
 
-use std::thread;
+use std::{collections::BTreeMap, thread};
 
 use anyhow::{Context, Result, ensure};
 use hotspan_tests::{
@@ -113,24 +113,32 @@ fn counts_right(call: &Call, span: &Span) -> bool {
     })
 }
 
-/// The time to the first token, and where the client's is longer: before the server's span begins, and
-/// from the sampled token to the client's socket.
+/// The time to the first token, and where the client's is longer: until what hotspan's counts from, and from the sampled
+/// token, which the server notes itself, to the client's socket.
 fn first_tokens(asked: &[Asked], calls: &[Call], spans: &[Span]) -> Result<()> {
-    let mut parts: [Vec<f64>; 3] = Default::default();
+    let mut parts: [Vec<f64>; 4] = Default::default();
+    let mut since: BTreeMap<&str, usize> = BTreeMap::new();
     for Asked { trace_id, streamed } in asked {
-        let said = (spans.iter())
-            .filter(|span| span.name == "llama.prefill" && span.trace_id == *trace_id)
-            .find_map(|span| span.number("gen_ai.server.time_to_first_token"));
-        let begun = (calls.iter())
-            .filter(|call| call.region == "llama.prefill" && call.trace_id == *trace_id)
-            .find_map(|call| call.number("request_start_ns"));
-        let (Some(said), Some(begun)) = (said, begun) else {
+        let prefill =
+            (spans.iter()).find(|span| span.name == "llama.prefill" && span.trace_id == *trace_id);
+        let said = prefill.and_then(|span| span.number("gen_ai.server.time_to_first_token"));
+        let fact = |region, name| {
+            (calls.iter())
+                .filter(|call| call.region == region && call.trace_id == *trace_id)
+                .find_map(|call| call.number(name))
+        };
+        let begun = fact("llama.prefill", "request_start_ns");
+        let sampled = fact("llama.sample", "first_end_ns");
+        let (Some(said), Some(begun), Some(sampled)) = (said, begun, sampled) else {
             continue;
         };
+        let text = prefill.and_then(|span| span.text("hotspan.request.since"));
+        *since.entry(text.unwrap_or("unknown")).or_default() += 1;
         let (sent, first) = (streamed.sent_ns as f64, streamed.first_ns as f64);
         parts[0].push((first - sent) / 1e6 - said * 1e3);
-        parts[1].push((begun - sent) / 1e6);
-        parts[2].push((first - begun) / 1e6 - said * 1e3);
+        parts[1].push((sampled - sent) / 1e6 - said * 1e3);
+        parts[2].push((first - sampled) / 1e6);
+        parts[3].push((begun - sent) / 1e6);
     }
     let known = parts[0].len();
     ensure!(known > 0, "no span says when its first token was there");
@@ -144,11 +152,15 @@ fn first_tokens(asked: &[Asked], calls: &[Call], spans: &[Span]) -> Result<()> {
         spread(&parts[0])?,
         asked.len() - known
     );
-    println!("  until the server's span begins: {}", spread(&parts[1])?);
+    println!(
+        "  until what hotspan's counts from: {}; {since:?}",
+        spread(&parts[1])?
+    );
     println!(
         "  from the sampled token to the client: {}",
         spread(&parts[2])?
     );
+    println!("until the server's span begins: {}", spread(&parts[3])?);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod llama_requests;
 mod onnx;
 mod parents;
 mod ratios;
+mod sockets;
 mod stacks;
 mod usage;
 mod watchers;
@@ -71,6 +72,8 @@ enum What {
     Crossings,
     /// What a process pays that is no target and maps the same library.
     Bystander,
+    /// What everybody's sockets pay while a target's are followed.
+    Sockets,
     /// Launches of a stub of the CUDA runtime: counted right, and at which cost.
     Cuda,
     /// How many stacks reach the thread's start, and why the others do not.
@@ -89,6 +92,7 @@ const ALL: &[What] = &[
     What::Lifecycle,
     What::Crossings,
     What::Bystander,
+    What::Sockets,
     What::Cuda,
     What::Stacks,
     What::Llama,
@@ -123,6 +127,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             What::Lifecycle => lifecycle::run()?,
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,
+            What::Sockets => sockets::run()?,
             What::Cuda => cuda::run()?,
             What::Stacks => stacks::run()?,
             What::Llama => {

@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{Running, copy_program};
-use crate::target::{Family, Selector, TargetError, find_by_name, find_by_port, tree};
+use crate::target::{
+    Family, Selector, TargetError, find_by_name, find_by_port, listening_ports, tree,
+};
 
 /// A copy of `sleep` under a name that no other process has.
 fn rare_program(dir: &Path, name: &str) -> (PathBuf, String) {
@@ -94,6 +96,20 @@ fn several_matches_are_listed_and_not_guessed() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn ports_are_those_that_a_process_listens_on_itself() {
+    let (listener, port) = listen();
+    let ((other, _), connected) = (listen(), listener.local_addr().unwrap());
+    let _connection = std::net::TcpStream::connect(connected).unwrap();
+    let child = holder(&listener, "sleep", &["60"]);
+    assert_eq!(listening_ports(child.pid()), [port]);
+    let second = holder(&other, "sleep", &["60"]);
+    assert_eq!(
+        listening_ports(second.pid()),
+        [other.local_addr().unwrap().port()]
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 
 use hotspan::{kernel::Kernel, target};
-use hotspan_common::{SampleReason, TargetFlags};
+use hotspan_common::{Arrival, SampleReason, TargetFlags};
 use hotspan_tests::{gate::require_bpf, paths, python, service::Batch};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -22,10 +22,15 @@ struct Truth {
     span_id: String,
     /// Its task was made of what a socket brought.
     is_read: bool,
+    /// The loop waited, and was woken up by it.
+    is_woken: bool,
     /// `CLOCK_MONOTONIC`; it came in between these.
     sent_ns: u64,
     by_ns: u64,
 }
+
+/// Of the task of each span.
+type Told = BTreeMap<String, Arrival>;
 
 fn check(minor: &str) {
     let Some(_turn) = require_bpf(&format!("arrivals, CPython {minor}")) else {
@@ -34,17 +39,26 @@ fn check(minor: &str) {
     let Some((told, truth)) = told(minor) else {
         return;
     };
-    let (mut known, mut late_ns) = (0, Vec::new());
+    let (mut known, mut woken, mut late_ns) = (0, 0, Vec::new());
     for request in &truth {
-        let came = told
+        let arrival = told
             .get(&request.span_id)
             .unwrap_or_else(|| panic!("nothing is told of {request:?}"));
+        let came = &arrival.came_ns;
+        let between = request.sent_ns..=request.by_ns;
+        if request.is_woken {
+            assert!(
+                between.contains(&arrival.woken_ns),
+                "{arrival:?} of {request:?}"
+            );
+            woken += 1;
+        }
         if !request.is_read {
             assert_eq!(*came, 0, "{}: {request:?}", request.name);
             continue;
         }
         assert!(
-            (request.sent_ns..=request.by_ns).contains(came),
+            between.contains(came),
             "{}: {came} of {request:?}",
             request.name
         );
@@ -60,11 +74,12 @@ fn check(minor: &str) {
     );
     // Of each round: one before the loop is held, that which holds it, two meanwhile, and three after that.
     assert_eq!(known, 7 * ROUNDS, "{truth:#?}");
+    assert_eq!(woken, 3 * ROUNDS, "{truth:#?}");
     assert_eq!(truth.len(), known + 4 * ROUNDS, "{truth:#?}");
 }
 
 /// When the work of each span's task came in, and what the target says.
-fn told(minor: &str) -> Option<(BTreeMap<String, u64>, Vec<Truth>)> {
+fn told(minor: &str) -> Option<(Told, Vec<Truth>)> {
     let (_, requirements, _) = VERSIONS.iter().find(|version| version.0 == minor)?;
     let interpreter = run::interpreter(minor)?;
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
@@ -95,13 +110,12 @@ fn told(minor: &str) -> Option<(BTreeMap<String, u64>, Vec<Truth>)> {
     Some((told, read(&path).split_off(before)))
 }
 
-fn of_spans(kernel: &mut Kernel) -> BTreeMap<String, u64> {
-    let mut told = BTreeMap::new();
+fn of_spans(kernel: &mut Kernel) -> Told {
+    let mut told = Told::new();
     let taken = kernel.samples(|sample| {
         let event = sample.event;
         if event.reason == SampleReason::Await.wire() {
-            let came = told.entry(hex::encode(event.parent.span_id)).or_default();
-            *came = event.arrival.came_ns.max(*came);
+            told.insert(hex::encode(event.parent.span_id), event.arrival);
         }
     });
     assert!(!taken.more && taken.unknown == 0, "{taken:?}");
