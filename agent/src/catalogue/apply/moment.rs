@@ -39,12 +39,12 @@ impl Object<'_> {
         caller: &Function,
         symbol: &str,
     ) -> Result<Placed, RefusedBecause> {
-        let callee = Function {
+        let function = Function {
             entry: *(self.named.get(symbol))
                 .ok_or_else(|| RefusedBecause::NoCallee(symbol.to_owned()))?,
             ..Function::default()
         };
-        let exits = exits::entry_only(searched, &callee)?;
+        let exits = exits::entry_only(searched, &function)?;
         let bounds = caller
             .bounds(searched)
             .ok_or(Refusal::NoBounds(caller.entry))?;
