@@ -20,6 +20,8 @@ use crate::scene::{self, EXPECT_FROM_NS, Scene};
 
 const REQUESTS: usize = 4;
 const ROUNDS: usize = 3;
+/// Requests that come in while the loop is held.
+const HELD: usize = 8;
 /// The server does not write down its routes' patterns, whose match takes long where the CPU is taken from it.
 const NO_REGEX: &str =
     "library = \"python\"\n[[region]]\nname = \"python.regex\"\nenabled = false\n";
@@ -130,7 +132,7 @@ fn the_first_token_counts_from_what_came_in() {
     assert!(off[0] >= -(STICKS_OUT_NS as f64), "{off:?}");
 }
 
-/// The loop is held while a request comes in: it lies in its socket for as long.
+/// The loop is held while a request comes in: it lies in its socket for as long. Of some it is not known, which is said.
 #[test]
 fn the_first_token_counts_from_what_lay_in_the_socket() {
     let Some(_turn) = require_bpf("llama.cpp, a loop that is busy") else {
@@ -141,30 +143,38 @@ fn the_first_token_counts_from_what_lay_in_the_socket() {
     ask(server.port, 0);
     let warm = server.truth().unwrap().len();
     let agent = attach(&server);
-    let hold = server.hold().unwrap();
-    let (trace_id, prompt) = request(1);
-    let posted = llama::send(server.port, &trace_id, &prompt, 10).unwrap();
-    let released_ns = hold.release().unwrap();
-    let asked = (trace_id, posted.events().unwrap());
+    let held: Vec<_> = (1..=HELD).map(|number| ask_held(&server, number)).collect();
     let outcome = agent.stop().unwrap();
     let calls = server.truth().unwrap().split_off(warm);
-    let begun = call(&calls, "llama.prefill", &asked.0);
-    assert!(
-        begun.number("request_start_ns").unwrap() >= released_ns,
-        "{begun:?}"
-    );
-    let (came_ns, sent_ns) =
-        came_in(&outcome.spans, &calls, &asked).unwrap_or_else(|| panic!("{}", outcome.stderr));
-    eprintln!(
-        "  came in {} us after it was sent, and {} ms before the loop went on",
-        (came_ns - sent_ns) / 1e3,
-        (released_ns - came_ns) / 1e6
-    );
-    assert!(
-        came_ns >= sent_ns - STICKS_OUT_NS as f64,
-        "{came_ns} {sent_ns}"
-    );
-    assert!(came_ns <= released_ns, "{came_ns} {released_ns}");
+    let mut told = 0;
+    for (asked, released_ns) in &held {
+        let released_ns = *released_ns;
+        let begun = call(&calls, "llama.prefill", &asked.0);
+        let start_ns = begun.number("request_start_ns").unwrap();
+        assert!(start_ns >= released_ns, "{begun:?}");
+        let Some((came_ns, sent_ns)) = came_in(&outcome.spans, &calls, asked) else {
+            continue;
+        };
+        told += 1;
+        eprintln!(
+            "  came in {} us after it was sent, and {} ms before the loop went on",
+            (came_ns - sent_ns) / 1e3,
+            (released_ns - came_ns) / 1e6
+        );
+        let sticks_out = sent_ns - came_ns;
+        assert!(sticks_out <= STICKS_OUT_NS as f64, "{sticks_out}");
+        assert!(came_ns <= released_ns, "{came_ns} {released_ns}");
+    }
+    assert!(told > 0, "{}", outcome.stderr);
+}
+
+/// What a request was answered that came in while the loop was held, and when that was let go.
+fn ask_held(server: &Server, number: usize) -> ((String, Streamed), f64) {
+    let hold = server.hold().unwrap();
+    let (trace_id, prompt) = request(number);
+    let posted = llama::send(server.port, &trace_id, &prompt, 10).unwrap();
+    let released_ns = hold.release().unwrap();
+    ((trace_id, posted.events().unwrap()), released_ns)
 }
 
 /// The model is so tiny, and its tokens so many, that the loop may take more steps than are followed otherwise.
