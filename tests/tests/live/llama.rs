@@ -94,9 +94,7 @@ fn the_first_token_counts_from_what_came_in() {
     let Some(_turn) = require_bpf("llama.cpp, time to the first token") else {
         return;
     };
-    let server = Server::start().unwrap();
-    // The first request of a process pays for its imports.
-    ask(server.port, 0);
+    let server = warm_server();
     let warm = server.truth().unwrap().len();
     let agent = attach(&server);
     let alone: Vec<_> = (1..13).map(|number| ask(server.port, number)).collect();
@@ -138,9 +136,7 @@ fn the_first_token_counts_from_what_lay_in_the_socket() {
     let Some(_turn) = require_bpf("llama.cpp, a loop that is busy") else {
         return;
     };
-    let server = Server::start().unwrap();
-    // The first request of a process pays for its imports.
-    ask(server.port, 0);
+    let server = warm_server();
     let warm = server.truth().unwrap().len();
     let agent = attach(&server);
     let held: Vec<_> = (1..=HELD).map(|number| ask_held(&server, number)).collect();
@@ -166,6 +162,13 @@ fn the_first_token_counts_from_what_lay_in_the_socket() {
         assert!(came_ns <= released_ns, "{came_ns} {released_ns}");
     }
     assert!(told > 0, "{}", outcome.stderr);
+}
+
+/// The first request of a process pays for its imports.
+fn warm_server() -> Server {
+    let server = Server::start().unwrap();
+    ask(server.port, 0);
+    server
 }
 
 /// What a request was answered that came in while the loop was held, and when that was let go.
