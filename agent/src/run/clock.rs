@@ -23,6 +23,11 @@ pub fn now() -> KernelTime {
     KernelTime(nanoseconds(ClockId::Monotonic))
 }
 
+/// The same, as a number.
+pub fn now_ns() -> u64 {
+    nanoseconds(ClockId::Monotonic)
+}
+
 /// CPU time of hotspan's threads so far, in nanoseconds.
 pub fn cpu_ns() -> u64 {
     nanoseconds(ClockId::ProcessCPUTime)

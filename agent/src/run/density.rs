@@ -90,9 +90,10 @@ impl Densities {
         self.is_saving || self.knows(target)
     }
 
-    /// What a target can spare of its own time.
-    pub(super) fn pays(&mut self, target: u32, account: Account, now_ns: u64) {
-        self.purses.entry(target).or_default().read(account, now_ns);
+    /// What a target can spare of its own time, of which the timer's dense ticks took so many nanoseconds a second of late.
+    pub(super) fn pays(&mut self, target: u32, account: Account, ticks_cost: u64, now_ns: u64) {
+        let purse = self.purses.entry(target).or_default();
+        purse.read(account, ticks_cost, now_ns);
     }
 
     /// Whether ticks beyond the usual frequency show something of a target: as long as there is something new to see, or

@@ -23,6 +23,7 @@ mod session;
 mod surveyor;
 mod targets;
 mod tempo;
+mod tick_cost;
 mod translate;
 
 pub use arming::ArmingRules;

@@ -1,43 +1,90 @@
-//! What a target can spare of its own time for stacks, as the kernel programs account for it.
+//! What a target can spare of its own time: for stacks, as the kernel programs account for it, and for the timer's dense ticks,
+//! which take of each target's time whether a stack comes of them or not.
 
 use hotspan_common::{ACCOUNT_SAVINGS_NS, Account};
 
 /// Less is not worth a tick.
 const LEAST_NS: i64 = 1_000_000;
-/// Savings that were used up are not touched again before so much is back: a little at a time would show no kind of
+/// Savings that were used up are not touched again before one part in so many is back: a little at a time would show no kind of
 /// request as a whole.
-const WORTH_SPENDING_NS: i64 = ACCOUNT_SAVINGS_NS / 4;
+const WORTH_SPENDING_PART: i64 = 4;
+/// What a target can save up for dense ticks, in nanoseconds of its time; it begins with all of it.
+const TICKS_SAVINGS_NS: i64 = 400_000_000;
+/// One part in so many of its CPU time, and of time, is put by for them.
+const TICKS_CPU_PART: u64 = 300;
+const TICKS_TIME_PART: u64 = 1_000;
 /// A target that takes less than one part in so many of a CPU is quiet: what dense ticks cost it is little, whatever share of
 /// its time that is.
 const QUIET_PART: u64 = 10;
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// A target's account, as it was read last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Purse {
     /// Its CPU time, and when that was read, in nanoseconds.
     ran: Option<(u64, u64)>,
     is_quiet: bool,
-    /// The savings were used up, and are not back yet.
+    stacks: Savings,
+    ticks: Savings,
+    /// What is left for ticks, in nanoseconds.
+    ticks_left_ns: i64,
+}
+
+/// Whether something may be spent.
+#[derive(Debug, Default)]
+struct Savings {
+    /// They were used up, and are not back yet.
     is_spent: bool,
 }
 
-impl Purse {
-    /// What it says at `now_ns`.
-    pub fn read(&mut self, account: Account, now_ns: u64) {
-        self.is_spent = match account.left_ns {
-            ..LEAST_NS => true,
-            WORTH_SPENDING_NS.. => false,
-            _ => self.is_spent,
-        };
-        if let Some((ran_before, before)) = self.ran.replace((account.ran_ns, now_ns)) {
-            let ran = account.ran_ns.saturating_sub(ran_before);
-            self.is_quiet = ran < now_ns.saturating_sub(before) / QUIET_PART;
+impl Savings {
+    /// So much is left, of the most that there can be.
+    fn are(&mut self, left_ns: i64, most_ns: i64) {
+        if left_ns < LEAST_NS {
+            self.is_spent = true;
+        } else if left_ns >= most_ns / WORTH_SPENDING_PART {
+            self.is_spent = false;
         }
+    }
+}
+
+impl Default for Purse {
+    fn default() -> Self {
+        Self {
+            ran: None,
+            is_quiet: false,
+            stacks: Savings::default(),
+            ticks: Savings::default(),
+            ticks_left_ns: TICKS_SAVINGS_NS,
+        }
+    }
+}
+
+impl Purse {
+    /// What it says at `now_ns`, when dense ticks took so many nanoseconds of each second that the target ran since it was read last.
+    pub fn read(&mut self, account: Account, ticks_cost: u64, now_ns: u64) {
+        self.stacks.are(account.left_ns, ACCOUNT_SAVINGS_NS);
+        let Some((ran_before, before)) = self.ran.replace((account.ran_ns, now_ns)) else {
+            return;
+        };
+        let ran = account.ran_ns.saturating_sub(ran_before);
+        let passed = now_ns.saturating_sub(before);
+        self.is_quiet = ran < passed / QUIET_PART;
+        self.pay_ticks(ran, passed, ticks_cost);
+    }
+
+    fn pay_ticks(&mut self, ran: u64, passed: u64, ticks_cost: u64) {
+        let gained = ran / TICKS_CPU_PART + passed / TICKS_TIME_PART;
+        let cost = u128::from(ran) * u128::from(ticks_cost) / u128::from(SECOND_NS);
+        let left = i128::from(self.ticks_left_ns) + i128::from(gained) - cost as i128;
+        // What is owed for a look at one second is little: it is forgiven.
+        self.ticks_left_ns = left.clamp(0, TICKS_SAVINGS_NS.into()) as i64;
+        self.ticks.are(self.ticks_left_ns, TICKS_SAVINGS_NS);
     }
 
     /// Whether dense stacks have to wait until something is saved up again.
     pub fn is_spent(&self) -> bool {
-        self.is_spent
+        self.stacks.is_spent || self.ticks.is_spent
     }
 
     /// Whether the target takes next to no CPU time.
@@ -50,8 +97,6 @@ impl Purse {
 mod tests {
     use super::*;
 
-    const SECOND_NS: u64 = 1_000_000_000;
-
     fn account(left_ns: i64, ran_ns: u64) -> Account {
         Account {
             left_ns,
@@ -63,13 +108,23 @@ mod tests {
     #[test]
     fn what_is_spent_is_touched_again_when_a_quarter_is_back() {
         let mut purse = Purse::default();
-        let left_ms = [60, 20, 1, 0, 5, 14, 15, 2, -3];
-        let is_spent = left_ms.map(|left_ms| {
-            purse.read(account(left_ms * 1_000_000, 0), 0);
+        let quarter = ACCOUNT_SAVINGS_NS / 4;
+        let left_ns = [
+            (ACCOUNT_SAVINGS_NS, false),
+            (quarter - 1, false),
+            (LEAST_NS, false),
+            (0, true),
+            (LEAST_NS, true),
+            (quarter - 1, true),
+            (quarter, false),
+            (LEAST_NS, false),
+            (-3 * LEAST_NS, true),
+        ];
+        let is_spent = left_ns.map(|(left_ns, _)| {
+            purse.read(account(left_ns, 0), 0, 0);
             purse.is_spent()
         });
-        let expected = [false, false, false, true, true, true, false, false, true];
-        assert_eq!(is_spent, expected);
+        assert_eq!(is_spent, left_ns.map(|(_, is_spent)| is_spent));
     }
 
     #[test]
@@ -77,8 +132,42 @@ mod tests {
         let mut purse = Purse::default();
         let seconds = [(0, false), (99, true), (199, false), (250, true)];
         for (second, (ran_ms, is_quiet)) in (1..).zip(seconds) {
-            purse.read(account(0, ran_ms * 1_000_000), second * SECOND_NS);
+            purse.read(account(0, ran_ms * 1_000_000), 0, second * SECOND_NS);
             assert_eq!(purse.is_quiet(), is_quiet, "second {second}");
         }
+    }
+
+    /// Whether ticks are paid for, second by second, of a target that keeps `cpus` busy.
+    fn spent(cpus: u64, each_ns: &[(u64, usize)]) -> Vec<bool> {
+        let mut purse = Purse::default();
+        let costs = (each_ns.iter()).flat_map(|(cost, seconds)| [*cost].repeat(*seconds));
+        let seconds = (0..).zip(std::iter::once(0).chain(costs));
+        let read = seconds.map(|(second, ticks_cost)| {
+            let ran = second * cpus * SECOND_NS;
+            purse.read(
+                account(ACCOUNT_SAVINGS_NS, ran),
+                ticks_cost,
+                second * SECOND_NS,
+            );
+            purse.is_spent()
+        });
+        read.collect()
+    }
+
+    #[test]
+    fn cheap_ticks_are_paid_for_ever() {
+        let microseconds = 4 * 891_000;
+        assert!(!spent(1, &[(microseconds, 1_000)]).contains(&true));
+    }
+
+    #[test]
+    fn dear_ticks_are_paid_until_the_savings_are_gone_and_again_when_a_quarter_is_back() {
+        // One CPU is busy: 15 us a tick, of which a third is put by.
+        let microseconds = 15 * 891_000;
+        let is_spent = spent(1, &[(microseconds, 60), (0, 60)]);
+        let gone = is_spent.iter().position(|spent| *spent);
+        assert_eq!(gone, Some(45));
+        let back = is_spent.iter().skip(60).position(|spent| !spent);
+        assert_eq!(back, Some(24));
     }
 }

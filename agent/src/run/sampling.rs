@@ -7,11 +7,12 @@ use hotspan_common::{Target, TargetFlags};
 use hotspan_synth::{event::Event, ids::FunctionId};
 
 use super::{
-    density,
+    clock, density,
     intake::CountedBurst,
     resolver::{Outcomes, Resolver},
     say,
     tempo::Tempo,
+    tick_cost,
 };
 use crate::{
     kernel::{Kernel, Sampler, StackRules},
@@ -49,6 +50,8 @@ pub struct Sampling {
     sampler: Option<Sampler>,
     refused: bool,
     tempo: Tempo,
+    /// What a tick costs whoever runs; `None`: that was not looked at yet.
+    tick_cost_ns: Option<u64>,
     /// The kernel refused another pace.
     is_fixed: bool,
     resolver: Option<Resolver>,
@@ -67,6 +70,7 @@ impl Sampling {
             sampler: None,
             refused: false,
             tempo: Tempo::default(),
+            tick_cost_ns: None,
             is_fixed: false,
             resolver,
             unknown_entries: 0,
@@ -102,6 +106,21 @@ impl Sampling {
     /// How fast the timer is to tick.
     pub fn tempo(&self) -> Tempo {
         self.tempo
+    }
+
+    /// What the ticks that the usual frequency would not have take of whoever runs, in nanoseconds a second. Found out when
+    /// it is asked for first while the timer ticks densely, which takes some hundredths of a second.
+    pub fn dense_ticks_cost(&mut self) -> u64 {
+        let Some(frequency) = self.rules.frequency() else {
+            return 0;
+        };
+        if self.tempo == Tempo::Usual {
+            return 0;
+        }
+        let ticks = self.ticks(frequency, self.tempo);
+        let measured = || tick_cost::measured_ns(ticks, clock::now_ns);
+        let each = *self.tick_cost_ns.get_or_insert_with(measured);
+        each * u64::from(ticks.get() - frequency.get())
     }
 
     /// What the kernel programs are told is this pace from now on.

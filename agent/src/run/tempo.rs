@@ -34,9 +34,10 @@ impl Engine {
         if !self.sampling.changes_tempo() {
             return Ok(());
         }
+        let ticks_cost = self.sampling.dense_ticks_cost();
         for target in self.targets.keys() {
             if let Some(account) = self.kernel.account(*target)? {
-                self.densities.pays(*target, account, now_ns);
+                self.densities.pays(*target, account, ticks_cost, now_ns);
             }
         }
         let wants_dense = (self.targets.keys()).any(|target| self.densities.is_dense(*target));

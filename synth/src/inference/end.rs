@@ -55,7 +55,10 @@ impl Inference {
         let span = self.requests.span(key);
         let name = span.map(|span| span.name.as_str());
         let all = parts.iter().flat_map(|part| &part.found);
-        out.shape(key.0, self.shapes.met(key.0, name, all));
+        out.shape(
+            key.0,
+            self.shapes.met(key.0, name, all, self.rules.interval_ns()),
+        );
         tell_of_natives(key.0, &parts, out);
         if let Some((begun, last)) = start.or(request.first()).zip(request.last()) {
             let is_new = request.resumed.is_none();

@@ -70,6 +70,21 @@ impl Finding {
         self.end.since(self.start)
     }
 
+    /// For how long it was at work: without the waits in it.
+    pub fn at_work_ns(&self) -> u64 {
+        let waited = self.waits_ns() + self.runqueue_ns + self.gil_ns;
+        self.duration_ns().saturating_sub(waited)
+    }
+
+    /// How long the waits are that are spans.
+    fn waits_ns(&self) -> u64 {
+        let of = |child: &Self| match child.origin {
+            Origin::Wait => child.duration_ns(),
+            _ => child.waits_ns(),
+        };
+        self.children.iter().map(of).sum()
+    }
+
     /// It and all below it.
     pub fn count(&self) -> usize {
         1 + self.children.iter().map(Self::count).sum::<usize>()

@@ -1,15 +1,21 @@
 //! Which kinds of requests there are: what they are called, and whose work the longest span directly in them is. All of
-//! their spans would tell kinds apart that are one: of the brief ones, stacks show others each time.
+//! their spans would tell kinds apart that are one: of the brief ones, stacks show others each time. A kind in which
+//! stacks show brief work never becomes known: at the usual frequency nobody would see that work again.
 
 use std::hash::{Hash as _, Hasher as _};
 
 use rustc_hash::FxHasher;
 
-use super::{findings::Origin, segments::Found};
+use super::{
+    findings::{Finding, Origin},
+    segments::Found,
+};
 use crate::{ids::TargetId, latest::Latest};
 
 /// Requests of one kind after which it is known.
 const KNOWN_AFTER: u32 = 16;
+/// Work of fewer sampling intervals is brief: it would show in two or three stacks, or in none.
+const BRIEF_INTERVALS: u64 = 4;
 /// Kinds that are remembered; of more, the latest that came up.
 const KINDS: usize = 4_096;
 
@@ -28,12 +34,13 @@ impl Shapes {
         &mut self,
         target: TargetId,
         name: Option<&str>,
-        found: impl Iterator<Item = &'a Found>,
+        found: impl Iterator<Item = &'a Found> + Clone,
+        interval_ns: u64,
     ) -> bool {
         let findings = found.flat_map(|found| &found.findings);
         // Waits come as they will.
-        let work = findings.filter(|finding| finding.origin != Origin::Wait);
-        let Some(longest) = work.max_by_key(|finding| finding.end.since(finding.start)) else {
+        let mut work = findings.filter(|finding| finding.origin != Origin::Wait);
+        let Some(longest) = work.clone().max_by_key(|finding| finding.duration_ns()) else {
             return true;
         };
         let mut hasher = FxHasher::default();
@@ -41,8 +48,15 @@ impl Shapes {
         let kind = (target, hasher.finish());
         let met = self.met.entry(kind, KINDS);
         *met = met.saturating_add(1);
-        *met > KNOWN_AFTER
+        *met > KNOWN_AFTER && !work.any(|finding| is_brief(finding, interval_ns))
     }
+}
+
+/// Whether it was found by stacks, and would hardly have been by those at the usual frequency.
+fn is_brief(finding: &Finding, interval_ns: u64) -> bool {
+    let brief = interval_ns / 2..BRIEF_INTERVALS * interval_ns;
+    finding.origin == Origin::Sample && brief.contains(&finding.at_work_ns())
+        || (finding.children.iter()).any(|child| is_brief(child, interval_ns))
 }
 
 /// Who works in a span: it may be a phase of the same work as another, and which of them is the longest is chance.
@@ -54,7 +68,67 @@ fn worker(span: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::worker;
+    use super::*;
+    use crate::time::KernelTime;
+
+    const MS: u64 = 1_000_000;
+    const INTERVAL_NS: u64 = 10 * MS;
+
+    fn finding(origin: Origin, length_ms: u64, children: Vec<Finding>) -> Finding {
+        Finding {
+            name: "f".to_owned(),
+            origin,
+            start: KernelTime(0),
+            end: KernelTime(length_ms * MS),
+            error_ns: 0,
+            frame: None,
+            stack: Vec::new(),
+            samples: 0,
+            is_merged: false,
+            is_continued: false,
+            runqueue_ns: 0,
+            gil_ns: 0,
+            native: Vec::new(),
+            children,
+            left_out: 0,
+            workers: None,
+        }
+    }
+
+    /// Whether a kind of which each request shows this gets known.
+    fn gets_known(finding: Finding) -> bool {
+        let found = [Found {
+            host: None,
+            findings: vec![finding],
+        }];
+        let mut shapes = Shapes::default();
+        let mut met = || shapes.met(TargetId(1), Some("GET /"), found.iter(), INTERVAL_NS);
+        assert!((0..KNOWN_AFTER).all(|_| !met()));
+        met()
+    }
+
+    #[test]
+    fn a_kind_is_known_when_it_was_met_often() {
+        assert!(gets_known(finding(Origin::Sample, 40, Vec::new())));
+        assert!(gets_known(finding(Origin::Gap, 5, Vec::new())));
+        assert!(gets_known(finding(Origin::Probe, 20, Vec::new())));
+    }
+
+    #[test]
+    fn one_with_brief_work_that_only_stacks_show_never_is() {
+        let brief = || finding(Origin::Sample, 12, Vec::new());
+        assert!(!gets_known(brief()));
+        assert!(!gets_known(finding(Origin::Sample, 90, vec![brief()])));
+    }
+
+    #[test]
+    fn work_is_as_brief_as_it_is_without_its_waits() {
+        let wait = finding(Origin::Wait, 60, Vec::new());
+        assert!(!gets_known(finding(Origin::Sample, 90, vec![wait])));
+        let mut slowed = finding(Origin::Sample, 40, Vec::new());
+        (slowed.runqueue_ns, slowed.gil_ns) = (20 * MS, 16 * MS);
+        assert!(gets_known(slowed), "at work for less than half an interval");
+    }
 
     #[test]
     fn phases_are_of_who_works_in_them() {
