@@ -51,13 +51,15 @@ const SAMPLED: u8 = 1;
 /// How far a task is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
+    /// It has no coroutine: it is just being made, or over.
+    Empty,
     /// It has not begun.
     New,
     /// A step of it is under way.
     Stepping,
     /// It waits for its next step.
     Suspended,
-    /// It is over, gone, or none of the interpreter's own.
+    /// It is over, gone, or its coroutine is none of the interpreter's own.
     Over,
 }
 
@@ -260,7 +262,7 @@ pub fn phase(layout: &CoroutineLayout, task: u64, class: u64) -> Result<Phase, U
     let at = task.wrapping_add(u64::from(layout.task_coroutine));
     let coroutine = Resident::read::<u64>(at)?;
     if coroutine == 0 {
-        return Ok(Phase::Over);
+        return Ok(Phase::Empty);
     }
     Ok(match state_of(layout, coroutine)? {
         None | Some(FINISHED) => Phase::Over,

@@ -212,6 +212,8 @@ fn tell_of(target: &Target, worker: &mut Worker, index: u64, now: u64) -> Result
     let phase = awaits::phase(&target.coroutines, task.address, task.class)?;
     match phase {
         Phase::New => return Ok(true),
+        // The thread may leave the CPU before it has finished making the task.
+        Phase::Empty => return Ok(task.variables == 0),
         Phase::Over => return Ok(false),
         Phase::Suspended | Phase::Stepping => {}
     }
