@@ -98,8 +98,8 @@ wire_enum! {
         PassedExits = 58,
         /// Entries of a moment's function that another one had called than the moment's.
         OtherCallers = 59,
-        /// Tasks that were made of what was read from a socket, and when that came in is not known: the port's first,
-        /// or of data that was read only in part.
+        /// Tasks that were made of what was read from a socket, and when that came in is not known: the port's first, of
+        /// data that was read only in part, or one of too many.
         ArrivalsUnknown = 60,
         /// Dense stacks that were not taken, as the thread was in a region whose inside nobody asks about.
         SamplesSpared = 61,

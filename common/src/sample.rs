@@ -13,6 +13,8 @@ wire_enum! {
         Off = 3,
         /// A coroutine was suspended from `time_ns` to `end_ns`; the frames are those of its chain of awaits.
         Await = 4,
+        /// A task that was made of what was read from a socket works for the parent; it has no stack.
+        Arrival = 5,
     }
 }
 
@@ -77,8 +79,7 @@ pub struct Task {
     pub reserved: u32,
 }
 
-/// When a task's work came in: at its socket, if that is known, else after its loop was woken up and before its first step
-/// was over. All zero: not known.
+/// When a task's work came in. All zero: not known.
 ///
 /// A task's, where [`SampleEvent::idle_until_ns`] is a thread's: a loop goes on for whoever comes, so that it was idle
 /// proves nothing of any one of them, and most of what it does next is for others. And what comes in is there when the loop
@@ -86,13 +87,11 @@ pub struct Task {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrival {
-    /// When the data came in that the task was made of, as the kernel saw it at the socket, in nanoseconds of
-    /// `CLOCK_MONOTONIC`; 0: not known.
-    pub came_ns: u64,
-    /// When its event loop, which had waited for descriptors, was woken up last before the first step of the task that
-    /// was seen, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub woken_ns: u64,
-    /// When that step was known to be over; 0: it is under way.
+    /// In nanoseconds of `CLOCK_MONOTONIC`. [`SampleReason::Arrival`]: when the data came in that the task was made of, as
+    /// the kernel saw it at the socket. `Await`: when its event loop, which had waited for descriptors, was woken up last
+    /// before the first step of the task that was seen.
+    pub at_ns: u64,
+    /// When its first step was known to be over, or was still under way; 0: it is under way.
     pub stepped_ns: u64,
 }
 
@@ -171,7 +170,7 @@ pub struct SampleEvent {
     pub idle_until_ns: u64,
     /// `Await`: how much earlier than `time_ns` the coroutine may have been suspended, in nanoseconds.
     pub early_ns: u64,
-    /// `Await`: when the task's work came in.
+    /// `Await`, `Arrival`: when the task's work came in.
     pub arrival: Arrival,
     /// The innermost open crossing of the thread, or the one that it descends from; 0: none.
     pub crossing: u64,
@@ -246,10 +245,10 @@ impl Default for SampleEvent {
 }
 
 const _: () = assert!(size_of::<Task>() == 16);
-const _: () = assert!(size_of::<Suspended>() == 48);
+const _: () = assert!(size_of::<Suspended>() == 40);
 const _: () = assert!(size_of::<PythonFrame>() == 24);
 const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
     size_of::<SampleEvent>()
-        == 24 + 128 + 24 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+        == 24 + 128 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
 );

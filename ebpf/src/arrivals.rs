@@ -17,7 +17,7 @@ use crate::{
     context,
     maps::{PORTS, TARGETS, UNREAD},
     sampling::{
-        self, awaits,
+        self, made,
         worker::{self, Read, Worker},
     },
     task::{load, place},
@@ -77,7 +77,9 @@ pub fn sock_recv_length(ctx: BtfTracePointContext) -> i32 {
     if target.flags & TargetFlags::TELLS_ARRIVALS == 0 || flags & PEEK != 0 || !sampling::is_on() {
         return 0;
     }
-    if let Some(worker) = worker::get(tid) {
+    if let Some(worker) = worker::get_or_create(target, tgid, tid) {
+        // SAFETY: a plain helper.
+        made::look(target, worker, unsafe { bpf_ktime_get_ns() }, 0);
         worker.read = Read::default();
         if length > 0 {
             read(target, worker, Socket::argument(&ctx), length as u32);
@@ -91,24 +93,11 @@ fn read(target: &Target, worker: &mut Worker, socket: Socket, length: u32) {
     let Some(stream) = socket.stream() else {
         return;
     };
-    let came_ns = socket.taken(stream, length);
-    let context = context::context_pointer_now(target, &mut worker.python);
-    if context == 0 || is_in_step(target, worker, context) {
-        return;
-    }
     worker.read = Read {
-        came_ns,
-        context,
+        came_ns: socket.taken(stream, length),
+        entered: context::entered_now(target, &mut worker.python),
         port: u64::from(socket.port()),
     };
-}
-
-/// What a step of a task reads is no request that is to become a task.
-#[inline(always)]
-fn is_in_step(target: &Target, worker: &Worker, context: u64) -> bool {
-    worker.task != 0
-        && worker.task_context == context
-        && !awaits::is_over(&target.coroutines, worker)
 }
 
 /// From now on it is noted what comes in at the port.
@@ -195,7 +184,11 @@ impl Socket {
         // SAFETY: a live map value.
         let unread = unsafe { &mut *unread };
         let begin = u64::from(stream.begin.wrapping_sub(length));
-        let came_ns = if unread.begin == begin { unread.came_ns } else { 0 };
+        let came_ns = if unread.begin == begin {
+            unread.came_ns
+        } else {
+            0
+        };
         // What was left there came in before what comes next, but not when.
         if stream.end != stream.begin && unread.begin != u64::from(stream.begin) {
             unread.came_ns = 0;

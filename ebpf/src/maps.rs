@@ -116,10 +116,6 @@ pub static PORTS: Array<u64> = Array::with_max_entries(1 << 10, 0);
 #[map]
 pub static UNREAD: LruHashMap<u64, Unread> = LruHashMap::with_max_entries(4096, 0);
 
-/// Tasks that were made of what was read from a socket and have not begun, and when that came in.
-#[map]
-pub static NEW_TASKS: LruHashMap<Task, u64> = LruHashMap::with_max_entries(4096, 0);
-
 /// Stacks, to the agent.
 #[map]
 pub static SAMPLES: RingBuf = RingBuf::with_byte_size(SAMPLES_BYTES, 0);

@@ -14,7 +14,7 @@ use crate::{
         threads::EndedThreads,
     },
     engines::{attempts::Attempts, ledger::Ledgers, own::OwnTraces, shared::SharedSteps},
-    event::{Ending, Event, ParentRead, ThreadEnded, Wait},
+    event::{Arrival, Ending, Event, ParentRead, ThreadEnded, Wait},
     folding::fold::Folding,
     ids::{FunctionId, TargetId},
     inference::{Exact, Inference, Means},
@@ -152,11 +152,15 @@ impl Synth {
             }
             Event::Wait(wait) => {
                 self.works(wait.target, &wait.parent);
-                self.arrives(&wait);
+                self.wakes(&wait);
                 match &mut self.inference {
                     Some(inference) => inference.wait(&wait, self.now, &mut self.tally),
                     None => self.tally.sampled(SampleUse::NotInferred),
                 }
+            }
+            Event::Arrival(arrival) => {
+                self.works(arrival.target, &arrival.parent);
+                self.arrives(&arrival);
             }
             Event::Span(span) => {
                 let limit = self.settings.limits.traces;
@@ -312,10 +316,21 @@ impl Synth {
         }
     }
 
-    /// A task tells when its work came in.
-    fn arrives(&mut self, wait: &Wait) {
-        if let (Some(arrival), Verdict::Named(parent)) = (wait.arrival, judge(&wait.parent)) {
+    /// A task tells what woke its loop.
+    fn wakes(&mut self, wait: &Wait) {
+        if let (Some(wakeup), Verdict::Named(parent)) = (wait.wakeup, judge(&wait.parent)) {
             let (key, limit) = ((wait.target, parent.context()), self.settings.limits.traces);
+            self.folding.requests.wakeup(key, wakeup, limit);
+        }
+    }
+
+    /// A task tells when its work came in.
+    fn arrives(&mut self, arrival: &Arrival) {
+        if let Verdict::Named(parent) = judge(&arrival.parent) {
+            let (key, limit) = (
+                (arrival.target, parent.context()),
+                self.settings.limits.traces,
+            );
             self.folding.requests.arrival(key, arrival, limit);
         }
     }

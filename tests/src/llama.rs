@@ -23,6 +23,25 @@ use crate::{
     truth::{self, Call},
 };
 
+/// Who runs a server's event loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventLoop {
+    /// The interpreter's own.
+    Asyncio,
+    /// What `uvicorn[standard]` brings along.
+    Uvloop,
+}
+
+impl EventLoop {
+    /// As uvicorn calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Asyncio => "asyncio",
+            Self::Uvloop => "uvloop",
+        }
+    }
+}
+
 /// The server.
 pub struct Server {
     /// Where it listens.
@@ -34,7 +53,7 @@ pub struct Server {
 
 impl Server {
     /// Starts it, and waits until it answers.
-    pub fn start() -> Result<Self> {
+    pub fn start(event_loop: EventLoop) -> Result<Self> {
         let venv = Venv::get("llama")?;
         let dir = TempDir::new().context("failed to make a temporary folder")?;
         let model = model(&venv, Size::Tiny, dir.path())?;
@@ -52,6 +71,7 @@ impl Server {
             .arg(model)
             .current_dir(paths::targets())
             .env("TRUTH_FILE", &truth)
+            .env("EVENT_LOOP", event_loop.name())
             .env("OTEL_SERVICE_NAME", "llama-service")
             .env("OTEL_TRACES_EXPORTER", "none")
             .env("OTEL_METRICS_EXPORTER", "none")

@@ -1,12 +1,13 @@
 """An asyncio server that knows when its requests were sent, and keeps its loop busy, on command.
 
-usage: arrivals.py. Prints `ready`, then for each line `COUNT` on stdin does that many rounds and prints `done`. Ends with
+usage: arrivals.py [uvloop]. Prints `ready`, then for each line `COUNT` on stdin does that many rounds and prints `done`. Ends with
 its input. A request is a letter; for each span of its, the file ARRIVALS gets a line: its name, the span's id, whether its
 task was made of what a socket brought, whether the loop waited before and was woken up by it, and, by `time.monotonic_ns()`,
 when the client was about to send it and an instant by which it had come in.
 """
 
 import asyncio
+import importlib
 import json
 import os
 import socket
@@ -235,7 +236,7 @@ _own, _peer = pair()
 
 def main():
     """The server, on this thread."""
-    loop = asyncio.new_event_loop()
+    loop = importlib.import_module((sys.argv[1:] or ["asyncio"])[0]).new_event_loop()
     asyncio.set_event_loop(loop)
     ports = []
     for protocol in (Service, Sip):

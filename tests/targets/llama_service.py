@@ -2,9 +2,10 @@
 
 The engine's Python layer says where a prompt ends and where tokens begin: the first `eval` of a
 generation is the prompt. The wrappers below note its calls into the library and nothing else; the
-server has one more route, `/hold`, and is unchanged otherwise.
+server has one more route, `/hold`, runs on the event loop that `EVENT_LOOP` names, and is unchanged otherwise.
 """
 
+import functools
 import os
 import socket
 import threading
@@ -150,6 +151,7 @@ def create_app(**settings):
 
 
 server.create_app = create_app
+server.uvicorn.run = functools.partial(server.uvicorn.run, loop=os.environ["EVENT_LOOP"])
 llama_cpp.Llama.generate = generate
 llama_cpp.Llama.eval = evaluate
 _internals.LlamaContext.decode = decode

@@ -2,7 +2,7 @@
 
 use hotspan_common::{SampleEvent, SampleFlags, SampleReason as WireReason};
 use hotspan_synth::{
-    event::{Arrival, Event, Sample, SampleReason, Wait, WaitEvidence},
+    event::{Arrival, Event, Sample, SampleReason, Wait, WaitEvidence, Wakeup},
     ids::{CrossingId, TargetId},
     time::KernelTime,
 };
@@ -24,6 +24,7 @@ pub(super) fn event(raw: &SampleEvent, stack: Joined) -> Option<Event> {
         }
         WireReason::Off => wait(raw, stack, off_evidence(raw)),
         WireReason::Await => wait(raw, stack, WaitEvidence::Suspended),
+        WireReason::Arrival => arrival(raw),
     })
 }
 
@@ -57,20 +58,24 @@ fn wait(raw: &SampleEvent, stack: Joined, evidence: WaitEvidence) -> Event {
         parent: parent(&raw.parent),
         context: raw.context,
         stack: stack.frames,
-        arrival: arrival(raw),
+        wakeup: wakeup(raw),
     })
 }
 
-fn arrival(raw: &SampleEvent) -> Option<Arrival> {
-    let hotspan_common::Arrival {
-        came_ns,
-        woken_ns,
-        stepped_ns,
-    } = raw.arrival;
-    (woken_ns != 0).then_some(Arrival {
-        came: (came_ns != 0).then_some(KernelTime(came_ns)),
-        woken: KernelTime(woken_ns),
+fn wakeup(raw: &SampleEvent) -> Option<Wakeup> {
+    let hotspan_common::Arrival { at_ns, stepped_ns } = raw.arrival;
+    (at_ns != 0).then_some(Wakeup {
+        woken: KernelTime(at_ns),
         stepped: KernelTime(stepped_ns),
+    })
+}
+
+fn arrival(raw: &SampleEvent) -> Event {
+    Event::Arrival(Arrival {
+        target: TargetId(raw.tgid),
+        parent: parent(&raw.parent),
+        came: KernelTime(raw.arrival.at_ns),
+        stepped: KernelTime(raw.arrival.stepped_ns),
     })
 }
 

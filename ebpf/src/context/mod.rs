@@ -17,6 +17,7 @@ mod thread_state;
 
 pub use hotspan_common::Active;
 use hotspan_common::{ContextOutcome, ParentSource, PythonThread, SpanText, Target};
+pub use python::{CTX_PREV, CTX_VARS, Entered};
 
 use crate::memory::{Access, Faulting, Resident, Unreadable};
 
@@ -53,6 +54,21 @@ pub fn context_pointer(target: &Target, thread: &mut PythonThread) -> u64 {
 #[inline(always)]
 pub fn context_pointer_now(target: &Target, thread: &mut PythonThread) -> u64 {
     context_current_now(target, thread)
+}
+
+/// The Python side of [`read_active_now`], in the context that `active` names, whoever's that is.
+#[inline(always)]
+pub fn read_active_in_now(target: &Target, active: &mut Active) {
+    context_read_active_in_now(target, active);
+}
+
+/// In which context the thread is, and by which of its moves from one to another it came there; all zero if it cannot be
+/// read. For programs that must not sleep.
+#[inline(always)]
+pub fn entered_now(target: &Target, thread: &mut PythonThread) -> Entered {
+    let mut entered = Entered::default();
+    context_entered_now(target, thread, &mut entered);
+    entered
 }
 
 /// What the span object says of itself, as far as it can be read; for programs that must not sleep.
@@ -101,6 +117,44 @@ extern "C" fn context_current_now(target: *const Target, thread: *mut PythonThre
     pointer::<Resident>(target, thread)
 }
 
+/// See [`read_active_in_now`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn context_read_active_in_now(target: *const Target, active: *mut Active) -> u32 {
+    if target.is_null() || active.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (target, active) = unsafe { (&*target, &mut *active) };
+    if target.python.enabled == 0 {
+        return 0;
+    }
+    let outcome = python::read_active_in::<Resident>(&target.python, active);
+    say(active, outcome, ParentSource::Python.wire());
+    0
+}
+
+/// See [`entered_now`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn context_entered_now(
+    target: *const Target,
+    thread: *mut PythonThread,
+    entered: *mut Entered,
+) -> u32 {
+    if target.is_null() || thread.is_null() || entered.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (target, thread, entered) = unsafe { (&*target, &mut *thread, &mut *entered) };
+    if target.python.enabled != 0
+        && let Ok(found) = python::entered::<Resident>(&target.python, thread)
+    {
+        *entered = found;
+    }
+    0
+}
+
 /// See [`describe_now`].
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -146,11 +200,17 @@ fn fill<M: Access>(target: *const Target, thread: *mut PythonThread, active: *mu
         outcome = python::read_active::<M>(&target.python, thread, active);
         source = ParentSource::Python.wire();
     }
+    say(active, outcome, source);
+    0
+}
+
+/// What came of the look, and who was asked last.
+#[inline(always)]
+fn say(active: &mut Active, outcome: u8, source: u8) {
     active.parent.outcome = outcome;
     active.parent.source = if outcome == ContextOutcome::Found.wire() {
         source
     } else {
         ParentSource::None.wire()
     };
-    0
 }

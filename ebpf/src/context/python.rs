@@ -13,10 +13,35 @@ use crate::memory::Access;
 pub const OB_TYPE: u64 = 8;
 /// `PyTypeObject.tp_flags`, the same in all versions.
 pub const TP_FLAGS: u64 = 168;
+/// `PyContext.ctx_prev`: the one that it was entered from; the same in all versions.
+pub const CTX_PREV: u64 = 16;
 /// `PyContext.ctx_vars`, the same in all versions.
-const CTX_VARS: u64 = 24;
+pub const CTX_VARS: u64 = 24;
+/// From `PyThreadState.context` to `.context_ver`, the same in all versions.
+const CONTEXT_VERSION: u64 = 8;
 /// `PyHamtObject.h_root`, the same in all versions.
 const H_ROOT: u64 = 16;
+
+/// Where a thread is on its way through contexts.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Entered {
+    /// The current `PyContext`; 0: none.
+    pub context: u64,
+    /// How often it has entered one or left one.
+    pub version: u64,
+}
+
+/// Where the current thread is.
+#[inline(always)]
+pub fn entered<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<Entered> {
+    let state = thread_state::current::<M>(layout, thread)?;
+    let at = state.wrapping_add(u64::from(layout.thread_context));
+    Ok(Entered {
+        context: M::read(at)?,
+        version: M::read(at.wrapping_add(CONTEXT_VERSION))?,
+    })
+}
 
 /// Reads the active span of the current thread; a [`ContextOutcome`].
 #[inline(always)]
@@ -25,7 +50,18 @@ pub fn read_active<M: Access>(
     thread: &mut PythonThread,
     active: &mut Active,
 ) -> u8 {
-    match find_active::<M>(layout, thread, active) {
+    outcome(find_active::<M>(layout, thread, active))
+}
+
+/// The same of the context that `active` names.
+#[inline(always)]
+pub fn read_active_in<M: Access>(layout: &PythonLayout, active: &mut Active) -> u8 {
+    outcome(find_in::<M>(layout, active))
+}
+
+#[inline(always)]
+fn outcome(found: Walk<()>) -> u8 {
+    match found {
         Ok(()) => ContextOutcome::Found.wire(),
         Err(reason) => reason.wire(),
     }
@@ -40,6 +76,11 @@ fn find_active<M: Access>(
     if active.context == 0 {
         active.context = context_of::<M>(layout, thread)?;
     }
+    find_in::<M>(layout, active)
+}
+
+#[inline(always)]
+fn find_in<M: Access>(layout: &PythonLayout, active: &mut Active) -> Walk<()> {
     let span = active_span::<M>(layout, active.context)?;
     let span_context = attribute::context_of_span::<M>(layout, span)?;
     active.span = span;

@@ -65,7 +65,12 @@ pub fn passed(spec: &RegionSpec, region: u32, tgid: u32, tid: u32, now: u64) {
     };
     // SAFETY: the bucket is this CPU's own; another program in between makes it count one more or less.
     if !unsafe { (*bucket).take(limit, now) } {
-        tell(region, (tgid, tid), RegionFlags::PASSED, ControlKind::Passed);
+        tell(
+            region,
+            (tgid, tid),
+            RegionFlags::PASSED,
+            ControlKind::Passed,
+        );
     }
 }
 

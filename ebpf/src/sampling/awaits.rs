@@ -12,22 +12,22 @@ use hotspan_common::{
 };
 
 use super::{
-    frames,
+    frames, made,
     registers::Registers,
     send,
     work::Work,
-    worker::{self, Read, Worker},
+    worker::{self, Worker},
 };
 use crate::{
-    arrivals, context::{self, Active},
+    context::{self, Active},
     counters::count,
     crossing::{Hit, guard},
-    maps::{LAST_STEPS, NEW_TASKS, SAMPLES},
+    maps::{LAST_STEPS, SAMPLES},
     memory::{Access as _, Resident, Unreadable},
     repeat::{CONTINUE, STOP, repeat},
 };
 
-/// Shorter suspensions are not told of, but for the sake of when a task's work came in.
+/// Shorter suspensions are not told of, but for the sake of what woke a task's loop.
 const LEAST_NS: u64 = 1_000_000;
 /// Suspensions a second and target that are told of.
 const LIMIT_PER_S: u64 = 1000;
@@ -40,11 +40,28 @@ const MAX_DEPTH: u64 = 1 << 16;
 /// `TaskStepMethWrapper.sw_task` and `TaskWakeupMethWrapper.ww_task`, the same in all versions.
 const WRAPPED: u64 = 16;
 /// `PyObject.ob_type`, the same in all versions.
-const OB_TYPE: u64 = 8;
+pub const OB_TYPE: u64 = 8;
+/// From `TaskObj.task_coro` to `.task_context`, the same in all versions.
+const CONTEXT: u64 = 16;
 /// The state of a coroutine that has no frame any more.
 const FINISHED: i32 = i32::MAX;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
+
+/// How far a task is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It has no coroutine: it is just being made, or over.
+    Empty,
+    /// It has not begun.
+    New,
+    /// A step of it is under way.
+    Stepping,
+    /// It waits for its next step.
+    Suspended,
+    /// It is over, gone, or its coroutine is none of the interpreter's own.
+    Over,
+}
 
 /// A step begins, of the task that the function's first argument holds.
 #[inline(always)]
@@ -69,18 +86,15 @@ pub fn resumed(hit: &Hit, address: u64) {
         return;
     };
     step_ended(&target.coroutines, worker, hit.now);
+    made::look(target, worker, hit.now, 0);
     worker.task = address;
     worker.task_context = context::context_pointer_now(target, &mut worker.python);
-    worker.task_type = Resident::read(address.wrapping_add(OB_TYPE)).unwrap_or(0);
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
     worker.arrival = Arrival {
-        came_ns: 0,
-        woken_ns: worker.loop_woken_ns,
+        at_ns: worker.loop_woken_ns,
         stepped_ns: 0,
     };
-    // What this step makes tasks of is its own.
-    worker.read = Read::default();
     let task = key(worker.tgid, address);
     // SAFETY: the value is copied at once.
     let suspended = unsafe { LAST_STEPS.get(&task) }.copied();
@@ -90,7 +104,6 @@ pub fn resumed(hit: &Hit, address: u64) {
         ..
     }) = suspended
     else {
-        worker.arrival.came_ns = made_of(&task);
         return;
     };
     worker.arrival = arrival;
@@ -110,25 +123,42 @@ pub fn resumed(hit: &Hit, address: u64) {
 #[inline(always)]
 fn step_ended(layout: &CoroutineLayout, worker: &mut Worker, now: u64) {
     if worker.task != 0 {
-        // Another task may get the address of one that is over.
-        if suspended_coroutine(layout, worker.task).is_some() {
-            let task = key(worker.tgid, worker.task);
-            let mut arrival = worker.arrival;
-            if arrival.stepped_ns == 0 {
-                arrival.stepped_ns = now;
-            }
-            // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
-            let suspended = Suspended {
-                since_ns: now,
-                context: worker.task_context,
-                ns_tid: worker.python.ns_tid,
-                reserved: 0,
-                arrival,
-            };
-            let _ = LAST_STEPS.insert(&task, &suspended, 0);
-        }
-        worker.task = 0;
+        sampling_step_ended(layout, worker, now);
     }
+}
+
+/// A global function: what it needs on the stack is needed beside what its callers call besides.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_step_ended(
+    layout: *const CoroutineLayout,
+    worker: *mut Worker,
+    now: u64,
+) -> u32 {
+    if layout.is_null() || worker.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the callers' references are valid.
+    let (layout, worker) = unsafe { (&*layout, &mut *worker) };
+    // Another task may get the address of one that is over.
+    if suspended_coroutine(layout, worker.task).is_some() {
+        let task = key(worker.tgid, worker.task);
+        let mut arrival = worker.arrival;
+        if arrival.stepped_ns == 0 {
+            arrival.stepped_ns = now;
+        }
+        // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
+        let suspended = Suspended {
+            since_ns: now,
+            context: worker.task_context,
+            ns_tid: worker.python.ns_tid,
+            reserved: 0,
+            arrival,
+        };
+        let _ = LAST_STEPS.insert(&task, &suspended, 0);
+    }
+    worker.task = 0;
+    0
 }
 
 /// The thread leaves the CPU, or a tick finds it: if no step is under way, the last one is over.
@@ -139,6 +169,7 @@ pub fn thread_leaves(target: &Target, worker: &mut Worker, now: u64) {
     {
         step_ended(&target.coroutines, worker, now);
     }
+    made::look(target, worker, now, 0);
 }
 
 #[inline(always)]
@@ -150,47 +181,13 @@ fn key(tgid: u32, address: u64) -> Task {
     }
 }
 
-/// A task is made. If that is in the very callback that has just read from a socket, what was read is the task's work: the
-/// context is that callback's own, a copy that the event loop made for it alone, and whatever else runs in it reads anew.
+/// A task is made, at an address where another may have been that never went on.
 #[inline(always)]
 pub fn created(hit: &Hit, address: u64) {
-    let task = key(hit.tgid, address);
-    // Another task may have had this address, and never begun, or never gone on.
-    let _ = NEW_TASKS.remove(&task);
-    let _ = LAST_STEPS.remove(&task);
-    if !super::is_on() {
-        return;
+    let _ = LAST_STEPS.remove(&key(hit.tgid, address));
+    if super::is_on() {
+        made::made(hit, address);
     }
-    let Some(worker) = worker::get(hit.tid) else {
-        return;
-    };
-    let read = worker.read;
-    if read.context == 0 {
-        return;
-    }
-    if context::context_pointer_now(hit.target, &mut worker.python) != read.context {
-        worker.read = Read::default();
-        return;
-    }
-    arrivals::follow(read.port);
-    if read.came_ns == 0 {
-        count(Counter::ArrivalsUnknown);
-        return;
-    }
-    // The map forgets its oldest entries by itself.
-    let _ = NEW_TASKS.insert(&task, &read.came_ns, 0);
-}
-
-/// When what the task was made of came in, which is told once: it is the first step's. 0: not known.
-#[inline(always)]
-fn made_of(task: &Task) -> u64 {
-    // SAFETY: the value is copied at once.
-    let Some(came_ns) = unsafe { NEW_TASKS.get(task) }.copied() else {
-        return 0;
-    };
-    // It was just found; nobody else removes it but the map itself, to make room.
-    let _ = NEW_TASKS.remove(task);
-    came_ns
 }
 
 #[inline(always)]
@@ -256,29 +253,30 @@ fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unread
     Ok(state.is_some_and(|state| state > layout.created && state < layout.running))
 }
 
-/// Whether the step of the worker's task is over, though nothing has told so: the task has ended, or is gone, and its
-/// context may be another's. What cannot be told counts as under way.
+/// How far a task is, of this type.
 #[inline(always)]
-pub fn is_over(layout: &CoroutineLayout, worker: &Worker) -> bool {
-    has_ended(layout, worker).unwrap_or(false)
-}
-
-#[inline(always)]
-fn has_ended(layout: &CoroutineLayout, worker: &Worker) -> Result<bool, Unreadable> {
-    let task = worker.task;
-    if Resident::read::<u64>(task.wrapping_add(OB_TYPE))? != worker.task_type {
-        return Ok(true);
+pub fn phase(layout: &CoroutineLayout, task: u64, class: u64) -> Result<Phase, Unreadable> {
+    if Resident::read::<u64>(task.wrapping_add(OB_TYPE))? != class {
+        return Ok(Phase::Over);
     }
     let at = task.wrapping_add(u64::from(layout.task_coroutine));
     let coroutine = Resident::read::<u64>(at)?;
     if coroutine == 0 {
-        return Ok(true);
+        return Ok(Phase::Empty);
     }
-    // One that has not begun is of another task at the same address.
-    let state = state_of(layout, coroutine)?;
-    Ok(state.is_some_and(|state| {
-        state <= layout.created || state > layout.running || state == FINISHED
-    }))
+    Ok(match state_of(layout, coroutine)? {
+        None | Some(FINISHED) => Phase::Over,
+        Some(state) if state <= layout.created => Phase::New,
+        Some(state) if state < layout.running => Phase::Suspended,
+        Some(state) if state == layout.running => Phase::Stepping,
+        Some(_) => Phase::Over,
+    })
+}
+
+/// The context in which a task's steps run.
+#[inline(always)]
+pub fn context_of(layout: &CoroutineLayout, task: u64) -> Result<u64, Unreadable> {
+    Resident::read(task.wrapping_add(u64::from(layout.task_coroutine) + CONTEXT))
 }
 
 /// What tells whether a coroutine has begun, or is at work; `None`: it is not one of the interpreter's.

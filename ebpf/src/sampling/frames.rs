@@ -22,6 +22,10 @@ const OB_TYPE: u32 = 8;
 /// `CO_OPTIMIZED` and `CO_NEWLOCALS` of `Include/cpython/code.h`: functions have both, the bodies of modules
 /// and classes none.
 const OF_FUNCTIONS: u32 = 3;
+/// `CO_COROUTINE`, `CO_ITERABLE_COROUTINE` and `CO_ASYNC_GENERATOR`.
+const OF_COROUTINES: u32 = 0x80 | 0x100 | 0x200;
+/// Frames that are gone through in search of a coroutine.
+const MAX_SEARCHED: u32 = 256;
 /// Frames that are gone through, those of the interpreter's C calls among them.
 const MAX_STEPS: u32 = 2 * MAX_PYTHON_FRAMES as u32;
 
@@ -29,6 +33,69 @@ const MAX_STEPS: u32 = 2 * MAX_PYTHON_FRAMES as u32;
 #[inline(always)]
 pub fn read_now(layout: &PythonFramesLayout, thread: u64, event: &mut SampleEvent) {
     sampling_frames_now(layout, thread, event);
+}
+
+/// Whether a coroutine is at work on the thread with this `PyThreadState`, as in each step of a task. What cannot be told
+/// counts as one.
+#[inline(always)]
+pub fn is_in_coroutine_now(layout: &PythonFramesLayout, thread: u64) -> bool {
+    sampling_coroutine_now(layout, thread) != 0
+}
+
+/// A global function, which the verifier checks once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_coroutine_now(layout: *const PythonFramesLayout, thread: u64) -> u32 {
+    if layout.is_null() {
+        return 1;
+    }
+    // SAFETY: not null, and the caller's reference is valid.
+    let frames = unsafe { &*layout };
+    let mut search = Search { layout, frame: 0 };
+    match current::<Resident>(frames, thread) {
+        Ok(frame) if frames.enabled != 0 && thread != 0 => search.frame = frame,
+        _ => return 1,
+    }
+    repeat(MAX_SEARCHED, pass, &mut search);
+    u32::from(search.frame != 0)
+}
+
+/// A search for a coroutine's frame.
+struct Search {
+    layout: *const PythonFramesLayout,
+    /// The frame to look at next, or where the search has ended; 0: there is none.
+    frame: u64,
+}
+
+extern "C" fn pass(_: u64, search: &mut Search) -> u64 {
+    if search.frame == 0 {
+        return STOP;
+    }
+    // SAFETY: the pointer is that of a reference that outlives the search.
+    let layout = unsafe { &*search.layout };
+    match around::<Resident>(layout, search.frame) {
+        Ok(Some(previous)) => {
+            search.frame = previous;
+            CONTINUE
+        }
+        Ok(None) | Err(Unreadable) => STOP,
+    }
+}
+
+/// The frame around this one, unless this is a coroutine's.
+#[inline(always)]
+fn around<M: Access>(layout: &PythonFramesLayout, frame: u64) -> Result<Option<u64>, Unreadable> {
+    let previous = M::read::<u64>(frame.wrapping_add(u64::from(layout.previous)))?;
+    let owner = frame.wrapping_add(u64::from(layout.owner));
+    if layout.owner != 0 && u32::from(M::read::<u8>(owner)?) >= layout.first_c_owner {
+        return Ok(Some(previous));
+    }
+    let code = M::read::<u64>(frame.wrapping_add(u64::from(layout.code)))? & !layout.code_tag;
+    if M::read::<u64>(code.wrapping_add(u64::from(OB_TYPE)))? != layout.code_type {
+        return Err(Unreadable);
+    }
+    let flags = M::read::<u32>(code.wrapping_add(u64::from(layout.code_flags)))?;
+    Ok((flags & OF_COROUTINES == 0).then_some(previous))
 }
 
 /// Address of the frame that the thread with this `PyThreadState` is in; 0: none.

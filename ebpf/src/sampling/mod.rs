@@ -11,6 +11,7 @@ pub mod density;
 mod enclosing;
 mod frames;
 mod inside;
+pub mod made;
 pub mod region;
 mod registers;
 mod send;

@@ -24,6 +24,17 @@ pub struct Registers {
     pub syscall_arg: u64,
 }
 
+impl Registers {
+    /// Of what is no stack.
+    pub const NONE: Self = Self {
+        ip: 0,
+        sp: 0,
+        bp: 0,
+        syscall: u64::MAX,
+        syscall_arg: 0,
+    };
+}
+
 /// The last registers of `pt_regs`, from `rsi` on: one read instead of five.
 #[repr(C)]
 #[derive(Clone, Copy)]

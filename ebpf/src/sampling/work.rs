@@ -32,18 +32,36 @@ pub struct Work {
 #[inline(always)]
 pub fn look(target: &Target, worker: &mut Worker, sp: u64, now: u64) -> Work {
     let mut work = Work::default();
-    sampling_work(target, worker, sp, now, &raw mut work);
+    sampling_active(target, worker, now, &raw mut work.active);
+    sampling_work(target, worker, sp, &raw mut work);
     work
 }
 
-/// A global function, which the verifier checks once and on its own.
+// Global functions, which the verifier checks once and on their own. They are two, as neither needs what the other has on the
+// stack.
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sampling_active(
+    target: *const Target,
+    worker: *mut Worker,
+    now: u64,
+    active: *mut Active,
+) -> u32 {
+    if !target.is_null() && !worker.is_null() && !active.is_null() {
+        // SAFETY: not null, and the caller's reference is valid.
+        let (target, worker, active) = unsafe { (&*target, &mut *worker, &mut *active) };
+        read_active(target, worker, now, active);
+    }
+    0
+}
+
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn sampling_work(
     target: *const Target,
     worker: *mut Worker,
     sp: u64,
-    now: u64,
     work: *mut Work,
 ) -> u32 {
     if target.is_null() || worker.is_null() || work.is_null() {
@@ -51,7 +69,6 @@ extern "C" fn sampling_work(
     }
     // SAFETY: not null, and the caller's references are valid.
     let (target, worker, work) = unsafe { (&*target, &mut *worker, &mut *work) };
-    read_active(target, worker, now, &mut work.active);
     let (_, tid) = threads::current();
     let around =
         threads::get(tid).and_then(|state| enclosing::find(target, state, sp, work.active.context));

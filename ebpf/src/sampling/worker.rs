@@ -6,9 +6,11 @@ use hotspan_common::{Arrival, Counter, Parent, PythonThread, SampleEvent, Target
 use super::{
     budget::Budget,
     density::{Density, Distances},
+    made::MadeTasks,
     registers, work,
 };
 use crate::{
+    context::Entered,
     counters::count,
     maps::{NEW_WORKER, WORKERS},
     threads,
@@ -51,20 +53,20 @@ pub struct Worker {
     pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
     pub task: u64,
-    /// The type of that task.
-    pub task_type: u64,
     /// The Python context of that step.
     pub task_context: u64,
-    /// When the work of that task came in.
+    /// When the work of that task came in, by what woke the loop.
     pub arrival: Arrival,
     /// When it was last woken up from a wait for descriptors, as event loops are; for whom, its tasks tell.
     pub loop_woken_ns: u64,
     /// 1 if it is in such a wait.
     pub polls: u64,
-    /// What it has last read from a socket, if no step of a task has begun since, and it has not waited so since.
+    /// What it has last read from a socket, if it has not waited so since.
     pub read: Read,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
+    /// The tasks that it has made of what it has read.
+    pub made: MadeTasks,
 }
 
 /// Data that a thread has read from a socket.
@@ -73,9 +75,9 @@ pub struct Worker {
 pub struct Read {
     /// When it came in; 0: not known.
     pub came_ns: u64,
-    /// The Python context in which it was read; 0: nothing was read.
-    pub context: u64,
-    /// The socket's own port.
+    /// Where it was read.
+    pub entered: Entered,
+    /// The socket's own port; 0: nothing was read.
     pub port: u64,
 }
 

@@ -68,7 +68,7 @@ pub struct Sample {
     #[serde(default)]
     pub queued_ns: u64,
     /// When the thread last ran again after a wait in which it worked for nobody, if that is known. When the work itself
-    /// came in is an [`Arrival`].
+    /// came in is a [`Wakeup`] or an [`Arrival`].
     #[serde(default)]
     pub idle_until: Option<KernelTime>,
     /// The thread's innermost open crossing, or the one that it descends from.
@@ -106,7 +106,7 @@ pub struct Wait {
     #[serde(default)]
     pub early_ns: u64,
     /// When the thread last ran again after a wait in which it worked for nobody, if that is known. When the work itself
-    /// came in is an [`Arrival`].
+    /// came in is a [`Wakeup`] or an [`Arrival`].
     #[serde(default)]
     pub idle_until: Option<KernelTime>,
     /// It ran again.
@@ -121,25 +121,36 @@ pub struct Wait {
     pub context: u64,
     /// Frames, outermost first.
     pub stack: Vec<Frame>,
-    /// For a suspended coroutine: when its task's work came in, if that is known.
+    /// For a suspended coroutine: what its task may have come from, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrival: Option<Arrival>,
+    pub wakeup: Option<Wakeup>,
 }
 
-/// When a task's work came in: at its socket, if that is known. Else between these: the event loop had waited for
-/// descriptors and was woken up, and did not wait again before the first step of the task that was seen.
+/// A task's work came in between these, but for what was sent ahead: the event loop had waited for descriptors and was woken
+/// up, and did not wait again before the first step of the task that was seen.
 ///
 /// A task's, where [`Sample::idle_until`] is a thread's: a loop goes on for whoever comes, so that it was idle proves
 /// nothing of any one of them. And what comes in is there when the loop is woken up, while a thread that is handed work
 /// begins where it runs again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
-    /// The data came in that the task was made of, as the kernel saw it at the socket.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub came: Option<KernelTime>,
+pub struct Wakeup {
     /// The loop was woken up.
     pub woken: KernelTime,
     /// That step was over, at the latest.
+    pub stepped: KernelTime,
+}
+
+/// A task that was made of what a socket brought works for a span. Whether it was made for that is for the span's start to
+/// tell: a task may serve several requests, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Target.
+    pub target: TargetId,
+    /// The span that the task works for.
+    pub parent: ParentRead,
+    /// The data came in that the task was made of, as the kernel saw it at the socket.
+    pub came: KernelTime,
+    /// The task's first step was over, at the latest, or was still under way.
     pub stepped: KernelTime,
 }
 

@@ -6,7 +6,9 @@ mod parent;
 mod target;
 
 pub use crossing::{Called, Crossing, Ending, Member, OpenCrossing, Resources};
-pub use evidence::{Arrival, Frame, Function, Language, Sample, SampleReason, Wait, WaitEvidence};
+pub use evidence::{
+    Arrival, Frame, Function, Language, Sample, SampleReason, Wait, WaitEvidence, Wakeup,
+};
 pub use parent::{Parent, ParentRead, ParentSource, TargetSpan};
 pub use target::{Target, ThreadEnded};
 
@@ -47,6 +49,8 @@ pub enum Event {
     Sample(Sample),
     /// A thread, or a coroutine, did not run for a while.
     Wait(Wait),
+    /// What a request is served for came in at a socket.
+    Arrival(Arrival),
     /// More is known of a span of the target's own.
     Span(TargetSpan),
     /// Time has passed; every event of the kernel before `now` has been delivered.

@@ -3,9 +3,9 @@
 use crate::{
     clock::Clock,
     crossings::parents::{RequestKey, SpanContext},
-    event::{Arrival, TargetSpan},
+    event::{Arrival, TargetSpan, Wakeup},
     latest::Latest,
-    time::UnixTime,
+    time::{KernelTime, UnixTime},
 };
 
 /// A loop that was busy with others for longer than this, in nanoseconds, before the request's span began does not
@@ -38,8 +38,17 @@ pub(crate) enum Since {
 #[derive(Clone, Copy, Debug, Default)]
 struct Beginning {
     span: Option<UnixTime>,
-    /// Of its tasks, the earliest; one that was made of what had come in comes first.
-    arrival: Option<Arrival>,
+    /// Of its tasks, what came in first.
+    came: Option<Came>,
+    /// And what woke the loop first.
+    wakeup: Option<Wakeup>,
+}
+
+/// What an [`Arrival`] says.
+#[derive(Clone, Copy, Debug)]
+struct Came {
+    at: KernelTime,
+    stepped: KernelTime,
 }
 
 /// The latest requests, bounded in number.
@@ -60,53 +69,74 @@ impl Requests {
     }
 
     /// Takes in when the work of a task that serves the span came in.
-    pub fn arrival(&mut self, key: RequestKey, arrival: Arrival, limit: u32) {
-        let known = &mut self.by_key.entry(key, limit as usize).arrival;
-        let rank = |arrival: Arrival| (arrival.came.is_none(), arrival.came, arrival.woken);
-        if known.is_none_or(|known| rank(arrival) < rank(known)) {
-            *known = Some(arrival);
+    pub fn arrival(&mut self, key: RequestKey, arrival: &Arrival, limit: u32) {
+        let known = &mut self.by_key.entry(key, limit as usize).came;
+        let came = Came {
+            at: arrival.came,
+            stepped: arrival.stepped,
+        };
+        let rank = |came: Came| (came.at, came.stepped);
+        if known.is_none_or(|known| rank(came) < rank(known)) {
+            *known = Some(came);
+        }
+    }
+
+    /// Takes in what woke the loop of such a task.
+    pub fn wakeup(&mut self, key: RequestKey, wakeup: Wakeup, limit: u32) {
+        let known = &mut self.by_key.entry(key, limit as usize).wakeup;
+        if known.is_none_or(|known| wakeup.woken < known.woken) {
+            *known = Some(wakeup);
         }
     }
 
     /// When a request began. What came in, or woke the service, counts only if the span began in the very step that
     /// followed: a task may serve several requests, one after the other.
     pub fn begun(&self, key: RequestKey, clock: &Clock) -> Option<Begun> {
-        let Beginning { span, arrival } = self.by_key.get(key)?;
+        let Beginning { span, came, wakeup } = self.by_key.get(key)?;
         let start = (*span)?;
-        let came = arrival.and_then(|arrival| before(start, arrival, clock));
-        Some(came.unwrap_or(Begun {
+        let came = came.and_then(|came| brought(start, came, clock));
+        let begun = came.or_else(|| wakeup.and_then(|wakeup| woken(start, wakeup, clock)));
+        Some(begun.unwrap_or(Begun {
             at: start,
             since: Since::Span,
         }))
     }
 }
 
-/// When the work came in of the task in whose first step a span began, if it is that work's and that is known.
-fn before(start: UnixTime, arrival: Arrival, clock: &Clock) -> Option<Begun> {
-    let unix = |time| clock.convert(time).map(|time| time.unix);
-    if start > unix(arrival.stepped)? {
+/// When what the task was made of came in, if a span that began then is that work's.
+fn brought(start: UnixTime, came: Came, clock: &Clock) -> Option<Begun> {
+    let at = unix(came.at, clock)?;
+    let is_its = at <= start && start <= unix(came.stepped, clock)?;
+    is_its.then_some(Begun {
+        at,
+        since: Since::Socket,
+    })
+}
+
+/// When the loop was woken up, if it may have been for a span that began then.
+fn woken(start: UnixTime, wakeup: Wakeup, clock: &Clock) -> Option<Begun> {
+    if start > unix(wakeup.stepped, clock)? {
         return None;
     }
-    if let Some(came) = arrival.came.and_then(unix)
-        && came <= start
-    {
-        let since = Since::Socket;
-        return Some(Begun { at: came, since });
-    }
-    let woken = unix(arrival.woken)?;
-    let within_ns = start.0.checked_sub(woken.0)?;
+    let at = unix(wakeup.woken, clock)?;
+    let within_ns = start.0.checked_sub(at.0)?;
     (within_ns <= MOST_NS).then_some(Begun {
-        at: woken,
+        at,
         since: Since::Wakeup { within_ns },
     })
+}
+
+fn unix(time: KernelTime, clock: &Clock) -> Option<UnixTime> {
+    clock.convert(time).map(|time| time.unix)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
+        event::ParentRead,
         ids::{SpanId, TargetId, TraceId},
-        time::{ClockAnchor, KernelTime},
+        time::ClockAnchor,
     };
 
     const CONTEXT: SpanContext = SpanContext {
@@ -116,15 +146,28 @@ mod tests {
     const KEY: RequestKey = (TargetId(7), CONTEXT);
 
     /// With when each was woken up for, and its first step over.
-    fn begun(start: u64, arrivals: &[(u64, u64)]) -> Begun {
-        let arrivals = arrivals
-            .iter()
-            .map(|&(woken, stepped)| (None, woken, stepped));
-        begun_after(start, &arrivals.collect::<Vec<_>>())
+    fn begun(start: u64, wakeups: &[(u64, u64)]) -> Begun {
+        begun_after(start, &[], wakeups)
     }
 
-    /// And when its work came in, if that is known.
-    fn begun_after(start: u64, arrivals: &[(Option<u64>, u64, u64)]) -> Begun {
+    fn wakeup((woken, stepped): (u64, u64)) -> Wakeup {
+        Wakeup {
+            woken: KernelTime(woken),
+            stepped: KernelTime(stepped),
+        }
+    }
+
+    fn arrival((came, stepped): (u64, u64)) -> Arrival {
+        Arrival {
+            target: KEY.0,
+            parent: ParentRead::None("of no matter here".to_owned()),
+            came: KernelTime(came),
+            stepped: KernelTime(stepped),
+        }
+    }
+
+    /// And when the work of each came in.
+    fn begun_after(start: u64, arrivals: &[(u64, u64)], wakeups: &[(u64, u64)]) -> Begun {
         let mut clock = Clock::default();
         clock.anchor(ClockAnchor {
             kernel: KernelTime(0),
@@ -132,13 +175,11 @@ mod tests {
             error_ns: 0,
         });
         let mut requests = Requests::default();
-        for &(came, woken, stepped) in arrivals {
-            let arrival = Arrival {
-                came: came.map(KernelTime),
-                woken: KernelTime(woken),
-                stepped: KernelTime(stepped),
-            };
-            requests.arrival(KEY, arrival, 10);
+        for &came in arrivals {
+            requests.arrival(KEY, &arrival(came), 10);
+        }
+        for &woken in wakeups {
+            requests.wakeup(KEY, wakeup(woken), 10);
         }
         let span = TargetSpan {
             target: KEY.0,
@@ -187,39 +228,39 @@ mod tests {
     #[test]
     fn what_came_in_counts_before_what_woke_the_loop() {
         // Before the loop was woken up, while it was busy, and long before the span began.
-        assert_eq!(begun_after(50, &[(Some(18), 20, 90)]), at_socket(18));
-        assert_eq!(begun_after(50, &[(Some(30), 20, 90)]), at_socket(30));
+        assert_eq!(begun_after(50, &[(18, 90)], &[(20, 90)]), at_socket(18));
+        assert_eq!(begun_after(50, &[(30, 90)], &[(20, 90)]), at_socket(30));
         let late = 30 + 2 * MOST_NS;
-        assert_eq!(begun_after(late, &[(Some(30), 20, late)]), at_socket(30));
+        assert_eq!(
+            begun_after(late, &[(30, late)], &[(20, late)]),
+            at_socket(30)
+        );
     }
 
     #[test]
-    fn what_came_in_for_one_of_its_tasks_counts_for_all() {
-        let (known, other) = ((Some(30), 20, 90), (None, 20, 60));
-        assert_eq!(begun_after(50, &[known, other]), at_socket(30));
-        assert_eq!(begun_after(50, &[other, known]), at_socket(30));
-        let earlier = (Some(25), 20, 90);
-        assert_eq!(begun_after(50, &[known, earlier]), at_socket(25));
-        assert_eq!(begun_after(50, &[earlier, known]), at_socket(25));
+    fn the_first_request_of_a_loop_that_was_never_seen_to_wait_counts_from_what_came_in() {
+        assert_eq!(begun_after(50, &[(18, 90)], &[]), at_socket(18));
+    }
+
+    #[test]
+    fn what_came_in_first_counts() {
+        let (earlier, later) = ((25, 90), (30, 90));
+        assert_eq!(begun_after(50, &[earlier, later], &[]), at_socket(25));
+        assert_eq!(begun_after(50, &[later, earlier], &[]), at_socket(25));
     }
 
     #[test]
     fn what_came_in_for_another_span_does_not_count() {
         // The span began after the task's first step, or before its data came in.
-        assert_eq!(begun_after(50, &[(Some(30), 20, 49)]), at(50, None));
-        assert_eq!(begun_after(50, &[(Some(51), 20, 90)]), at(20, Some(30)));
+        assert_eq!(begun_after(50, &[(30, 49)], &[(20, 49)]), at(50, None));
+        assert_eq!(begun_after(50, &[(51, 90)], &[(20, 90)]), at(20, Some(30)));
     }
 
     #[test]
     fn only_the_latest_are_remembered() {
         let mut requests = Requests::default();
-        let arrival = Arrival {
-            came: None,
-            woken: KernelTime(1),
-            stepped: KernelTime(2),
-        };
         for target in 0..5 {
-            requests.arrival((TargetId(target), CONTEXT), arrival, 2);
+            requests.arrival((TargetId(target), CONTEXT), &arrival((1, 2)), 2);
         }
         let is_known = |target: &u32| requests.by_key.get((TargetId(*target), CONTEXT)).is_some();
         let known: Vec<u32> = (0..5).filter(is_known).collect();

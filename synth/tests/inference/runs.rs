@@ -162,7 +162,7 @@ fn evidence() -> impl Strategy<Value = Event> {
             parent: parent(span),
             context: 0,
             stack,
-            arrival: None,
+            wakeup: None,
         })
     });
     prop_oneof![5 => sample, 1 => wait]

@@ -8,7 +8,7 @@ use hotspan_tests::{
     agent::Attach,
     http::Streamed,
     judge::span_for,
-    llama::{self, Server},
+    llama::{self, EventLoop, Server},
     load::quantile,
     otlp::Span,
     truth::Call,
@@ -29,7 +29,15 @@ struct Asked {
 
 /// Prints how near the spans come to what server and clients say.
 pub fn run(rounds: usize) -> Result<()> {
-    let server = Server::start()?;
+    for event_loop in [EventLoop::Asyncio, EventLoop::Uvloop] {
+        println!("on {}:", event_loop.name());
+        on_loop(event_loop, rounds)?;
+    }
+    Ok(())
+}
+
+fn on_loop(event_loop: EventLoop, rounds: usize) -> Result<()> {
+    let server = Server::start(event_loop)?;
     // The first request of a process pays for its imports.
     ask(server.port, 0, 0)?;
     for at_once in AT_ONCE {

@@ -212,7 +212,7 @@ impl EvidenceRow<'_> {
             parent: self.parent(start),
             context: 0,
             stack: self.stacks.stack(letter),
-            arrival: None,
+            wakeup: None,
         };
         (run.end * MS, Event::Wait(wait))
     }
