@@ -203,7 +203,7 @@ pub struct SampleEvent {
     pub span_text: SpanText,
     /// Where the thread was in the kernel, innermost first, if that was asked for.
     pub kernel: [u64; MAX_KERNEL_FRAMES],
-    /// Python frames, innermost first.
+    /// Python frames, innermost first; of a suspended task, outermost first.
     pub python: [PythonFrame; MAX_PYTHON_FRAMES],
 }
 

@@ -69,7 +69,7 @@ impl Interpreter {
         self.heap().with(&self.remembered)
     }
 
-    /// The Python frames of a sample, innermost first. One whose code object cannot be read has no name:
+    /// The Python frames of a sample, in its order. One whose code object cannot be read has no name:
     /// its time is its caller's.
     pub fn parts(
         &self,

@@ -254,6 +254,7 @@ impl Stacks {
         self.objects.bytes() + self.names.symbols.bytes()
     }
 
+    /// The Python frames, innermost first.
     fn python(&mut self, event: &SampleEvent) -> Vec<PythonPart> {
         if event.python_len == 0 || event.python_len as usize > MAX_PYTHON_FRAMES {
             return Vec::new();
@@ -262,11 +263,18 @@ impl Stacks {
         self.counts.python_cut += has(SampleFlags::PYTHON_CUT);
         self.counts.python_broken += has(SampleFlags::PYTHON_BROKEN);
         let target = self.targets.get_mut(&event.tgid);
-        if let Some(interpreter) = target.and_then(Target::interpreter) {
-            return interpreter.parts(event, &mut self.codes, &mut self.functions);
+        let mut parts = match target.and_then(Target::interpreter) {
+            Some(interpreter) => interpreter.parts(event, &mut self.codes, &mut self.functions),
+            None => {
+                self.counts.no_interpreter += 1;
+                python::unknown_parts(event)
+            }
+        };
+        // What awaits was read before what it awaits.
+        if event.reason == SampleReason::Await.wire() {
+            parts.reverse();
         }
-        self.counts.no_interpreter += 1;
-        python::unknown_parts(event)
+        parts
     }
 
     /// The native frames, and where they end; none if the sample has no registers.

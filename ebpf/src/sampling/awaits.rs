@@ -7,12 +7,14 @@
 //! at the end of its step has something to be remembered.
 
 use hotspan_common::{
-    Arrival, CoroutineLayout, Counter, ParentSource, PythonFrame, PythonFramesLayout, SampleEvent,
-    SampleFlags, SampleReason, StackTop, Suspended, Target, TargetFlags, Task,
+    Arrival, CoroutineLayout, Counter, ParentSource, SampleEvent, SampleReason, Suspended, Target,
+    TargetFlags, Task,
 };
 
 use super::{
-    frames, made,
+    chain,
+    coroutines::suspended_coroutine,
+    made,
     registers::Registers,
     send,
     work::Work,
@@ -23,8 +25,7 @@ use crate::{
     counters::count,
     crossing::{Hit, guard},
     maps::{LAST_STEPS, SAMPLES},
-    memory::{Access as _, Resident, Unreadable},
-    repeat::{CONTINUE, STOP, repeat},
+    memory::{Access as _, Resident},
 };
 
 /// Shorter suspensions are not told of, but for the sake of what woke a task's loop.
@@ -33,35 +34,10 @@ const LEAST_NS: u64 = 1_000_000;
 const LIMIT_PER_S: u64 = 1000;
 /// In the keys of the guard's buckets, in place of a region's number.
 const AWAITS: u64 = u32::MAX as u64 - 1;
-/// Coroutines that await each other, at the most.
-const MAX_CHAIN: u32 = 32;
-/// Depths of a stack of values beyond this are none.
-const MAX_DEPTH: u64 = 1 << 16;
 /// `TaskStepMethWrapper.sw_task` and `TaskWakeupMethWrapper.ww_task`, the same in all versions.
 const WRAPPED: u64 = 16;
-/// `PyObject.ob_type`, the same in all versions.
-pub const OB_TYPE: u64 = 8;
-/// From `TaskObj.task_coro` to `.task_context`, the same in all versions.
-const CONTEXT: u64 = 16;
-/// The state of a coroutine that has no frame any more.
-const FINISHED: i32 = i32::MAX;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
-
-/// How far a task is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It has no coroutine: it is just being made, or over.
-    Empty,
-    /// It has not begun.
-    New,
-    /// A step of it is under way.
-    Stepping,
-    /// It waits for its next step.
-    Suspended,
-    /// It is over, gone, or its coroutine is none of the interpreter's own.
-    Over,
-}
 
 /// A step begins, of the task that the function's first argument holds.
 #[inline(always)]
@@ -232,226 +208,8 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     };
     send::note(event, &registers, &work);
     send::span_text(event, hit.target);
-    sampling_awaits(&hit.target.frames, &hit.target.coroutines, coroutine, event);
+    chain::read_now(&hit.target.frames, &hit.target.coroutines, coroutine, event);
     entry.submit(send::wake_flags(0));
     count(Counter::Samples);
 }
 
-/// What a task runs, if that has begun, is not over, and is not at work now.
-#[inline(always)]
-fn suspended_coroutine(layout: &CoroutineLayout, task: u64) -> Option<u64> {
-    let at = task.wrapping_add(u64::from(layout.task_coroutine));
-    let coroutine = Resident::read::<u64>(at).ok()?;
-    is_suspended(layout, coroutine)
-        .unwrap_or(false)
-        .then_some(coroutine)
-}
-
-#[inline(always)]
-fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unreadable> {
-    let state = state_of(layout, coroutine)?;
-    Ok(state.is_some_and(|state| state > layout.created && state < layout.running))
-}
-
-/// How far a task is, of this type.
-#[inline(always)]
-pub fn phase(layout: &CoroutineLayout, task: u64, class: u64) -> Result<Phase, Unreadable> {
-    if Resident::read::<u64>(task.wrapping_add(OB_TYPE))? != class {
-        return Ok(Phase::Over);
-    }
-    let at = task.wrapping_add(u64::from(layout.task_coroutine));
-    let coroutine = Resident::read::<u64>(at)?;
-    if coroutine == 0 {
-        return Ok(Phase::Empty);
-    }
-    Ok(match state_of(layout, coroutine)? {
-        None | Some(FINISHED) => Phase::Over,
-        Some(state) if state <= layout.created => Phase::New,
-        Some(state) if state < layout.running => Phase::Suspended,
-        Some(state) if state == layout.running => Phase::Stepping,
-        Some(_) => Phase::Over,
-    })
-}
-
-/// The context in which a task's steps run.
-#[inline(always)]
-pub fn context_of(layout: &CoroutineLayout, task: u64) -> Result<u64, Unreadable> {
-    Resident::read(task.wrapping_add(u64::from(layout.task_coroutine) + CONTEXT))
-}
-
-/// What tells whether a coroutine has begun, or is at work; `None`: it is not one of the interpreter's.
-#[inline(always)]
-fn state_of(layout: &CoroutineLayout, coroutine: u64) -> Result<Option<i32>, Unreadable> {
-    let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
-    if class != layout.coroutine_type && class != layout.generator_type {
-        return Ok(None);
-    }
-    let frame = frame_of(layout, coroutine)?;
-    if frame == 0 {
-        return Ok(Some(FINISHED));
-    }
-    let holder = if layout.state_in_frame != 0 {
-        frame
-    } else {
-        coroutine
-    };
-    let at = holder.wrapping_add(u64::from(layout.state));
-    let state = if layout.state_is_int != 0 {
-        Resident::read::<i32>(at)?
-    } else {
-        i32::from(Resident::read::<i8>(at)?)
-    };
-    Ok(Some(state))
-}
-
-#[inline(always)]
-fn frame_of(layout: &CoroutineLayout, coroutine: u64) -> Result<u64, Unreadable> {
-    let at = coroutine.wrapping_add(u64::from(layout.frame));
-    if layout.frame_is_pointer != 0 {
-        Resident::read(at)
-    } else {
-        Ok(at)
-    }
-}
-
-/// A walk from a coroutine to what it awaits.
-struct Chain {
-    frames: *const PythonFramesLayout,
-    layout: *const CoroutineLayout,
-    event: *mut SampleEvent,
-    /// The coroutine to look at next; 0: the walk is over.
-    at: u64,
-    /// Frames written.
-    count: u64,
-    /// `SampleFlags`.
-    flags: u32,
-}
-
-/// A global function, which the verifier checks once.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn sampling_awaits(
-    frames: *const PythonFramesLayout,
-    layout: *const CoroutineLayout,
-    coroutine: u64,
-    event: *mut SampleEvent,
-) -> u32 {
-    if frames.is_null() || layout.is_null() || event.is_null() {
-        return 0;
-    }
-    let mut chain = Chain {
-        frames,
-        layout,
-        event,
-        at: coroutine,
-        count: 0,
-        flags: 0,
-    };
-    repeat(MAX_CHAIN, look_at, &mut chain);
-    if chain.at != 0 {
-        chain.flags |= SampleFlags::PYTHON_CUT;
-    }
-    repeat(MAX_CHAIN / 2, turn_round, &mut chain);
-    // SAFETY: not null, and the caller's reference is valid.
-    let event = unsafe { &mut *event };
-    event.python_len = chain.count as u32;
-    event.flags |= chain.flags;
-    0
-}
-
-/// Each turn but the last writes one frame. Its number is the turn's: one that is counted here would be another
-/// state of the program each time, and the verifier would follow them all.
-extern "C" fn look_at(turn: u64, chain: &mut Chain) -> u64 {
-    if chain.at == 0 {
-        return STOP;
-    }
-    match chain.next(turn) {
-        Ok(awaited) => {
-            chain.at = awaited;
-            CONTINUE
-        }
-        Err(flags) => {
-            chain.flags |= flags;
-            STOP
-        }
-    }
-}
-
-/// Swaps two frames: the walk begins with the outermost, which is to be the last.
-extern "C" fn turn_round(index: u64, chain: &mut Chain) -> u64 {
-    if 2 * index + 1 >= chain.count {
-        return STOP;
-    }
-    let other = chain.count - 1 - index;
-    let (inner, outer) = (*chain.slot(other), *chain.slot(index));
-    *chain.slot(index) = inner;
-    *chain.slot(other) = outer;
-    CONTINUE
-}
-
-impl Chain {
-    /// Writes down where the coroutine is suspended; returns what it awaits, 0 if that is no coroutine.
-    #[inline(always)]
-    fn next(&mut self, turn: u64) -> Result<u64, u32> {
-        // SAFETY: the pointers are those of references that outlive the walk.
-        let (frames, layout) = unsafe { (&*self.frames, &*self.layout) };
-        let cut = |_: Unreadable| SampleFlags::PYTHON_CUT;
-        let class = Resident::read::<u64>(self.at.wrapping_add(OB_TYPE)).map_err(cut)?;
-        if class != layout.coroutine_type && class != layout.generator_type {
-            return Ok(0);
-        }
-        let frame = frame_of(layout, self.at).map_err(cut)?;
-        if frame == 0 {
-            return Ok(0);
-        }
-        let (seen, awaited) = frames::Head::with::<Resident, _>(frame, |head| {
-            let awaited = if class == layout.generator_type {
-                // What it yields can lie where else there is what it awaits.
-                0
-            } else {
-                awaited(layout, head)? & !frames.code_tag
-            };
-            Ok((frames::Seen::of::<Resident>(frames, head)?, awaited))
-        })
-        .map_err(cut)?;
-        *self.slot(turn) = seen.described::<Resident>(frames)?.frame;
-        self.count = turn + 1;
-        Ok(awaited)
-    }
-
-    #[inline(always)]
-    fn slot(&mut self, index: u64) -> &mut PythonFrame {
-        let index = (index & (u64::from(MAX_CHAIN) - 1)) as usize;
-        // SAFETY: in bounds by the mask. A slice index would leave a panic in the program.
-        unsafe {
-            &mut *(&raw mut (*self.event).python)
-                .cast::<PythonFrame>()
-                .add(index)
-        }
-    }
-}
-
-/// The topmost value of a suspended frame's stack; 0: there is none.
-#[inline(always)]
-fn awaited(layout: &CoroutineLayout, frame: &frames::Head) -> Result<u64, Unreadable> {
-    let at = frame.address.wrapping_add(u64::from(layout.stack));
-    if layout.stack_top == StackTop::Pointer.wire() {
-        let top = Resident::read::<u64>(at)?;
-        return if top == 0 {
-            Ok(0)
-        } else {
-            Resident::read(top.wrapping_sub(u64::from(layout.stack_depth)))
-        };
-    }
-    let depth = frame.field::<Resident, i32>(layout.stack_depth)?;
-    let depth = i64::from(depth) as u64;
-    if depth == 0 || depth > MAX_DEPTH {
-        return Ok(0);
-    }
-    let lowest = if layout.stack_top == StackTop::Inline.wire() {
-        at
-    } else {
-        Resident::read::<u64>(at)?
-    };
-    Resident::read(lowest.wrapping_add(8 * (depth - 1)))
-}

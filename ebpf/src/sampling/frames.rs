@@ -4,16 +4,15 @@
 //! (`Include/internal/pycore_frame.h`). The thread stands still, so its chain is whole; a frame that is
 //! just being made may have no code yet, which ends the walk.
 
-use core::mem::MaybeUninit;
-
 use hotspan_common::{
     Counter, MAX_PYTHON_FRAMES, PythonFrame, PythonFramesLayout, SampleEvent, SampleFlags,
     code_checksum,
 };
 
+use super::head::{Fields, Head};
 use crate::{
     counters::count,
-    memory::{Access, Resident, Unreadable},
+    memory::{Access as _, Resident, Unreadable},
     repeat::{CONTINUE, STOP, repeat},
 };
 
@@ -52,7 +51,7 @@ extern "C" fn sampling_coroutine_now(layout: *const PythonFramesLayout, thread: 
     // SAFETY: not null, and the caller's reference is valid.
     let frames = unsafe { &*layout };
     let mut search = Search { layout, frame: 0 };
-    match current::<Resident>(frames, thread) {
+    match current(frames, thread) {
         Ok(frame) if frames.enabled != 0 && thread != 0 => search.frame = frame,
         _ => return 1,
     }
@@ -73,7 +72,7 @@ extern "C" fn pass(_: u64, search: &mut Search) -> u64 {
     }
     // SAFETY: the pointer is that of a reference that outlives the search.
     let layout = unsafe { &*search.layout };
-    match around::<Resident>(layout, search.frame) {
+    match around(layout, search.frame) {
         Ok(Some(previous)) => {
             search.frame = previous;
             CONTINUE
@@ -84,17 +83,17 @@ extern "C" fn pass(_: u64, search: &mut Search) -> u64 {
 
 /// The frame around this one, unless this is a coroutine's.
 #[inline(always)]
-fn around<M: Access>(layout: &PythonFramesLayout, frame: u64) -> Result<Option<u64>, Unreadable> {
-    let previous = M::read::<u64>(frame.wrapping_add(u64::from(layout.previous)))?;
+fn around(layout: &PythonFramesLayout, frame: u64) -> Result<Option<u64>, Unreadable> {
+    let previous = Resident::read::<u64>(frame.wrapping_add(u64::from(layout.previous)))?;
     let owner = frame.wrapping_add(u64::from(layout.owner));
-    if layout.owner != 0 && u32::from(M::read::<u8>(owner)?) >= layout.first_c_owner {
+    if layout.owner != 0 && u32::from(Resident::read::<u8>(owner)?) >= layout.first_c_owner {
         return Ok(Some(previous));
     }
-    let code = M::read::<u64>(frame.wrapping_add(u64::from(layout.code)))? & !layout.code_tag;
-    if M::read::<u64>(code.wrapping_add(u64::from(OB_TYPE)))? != layout.code_type {
+    let code = Resident::read::<u64>(frame.wrapping_add(u64::from(layout.code)))? & !layout.code_tag;
+    if Resident::read::<u64>(code.wrapping_add(u64::from(OB_TYPE)))? != layout.code_type {
         return Err(Unreadable);
     }
-    let flags = M::read::<u32>(code.wrapping_add(u64::from(layout.code_flags)))?;
+    let flags = Resident::read::<u32>(code.wrapping_add(u64::from(layout.code_flags)))?;
     Ok((flags & OF_COROUTINES == 0).then_some(previous))
 }
 
@@ -104,7 +103,7 @@ pub fn innermost_now(layout: &PythonFramesLayout, thread: u64) -> u64 {
     if layout.enabled == 0 || thread == 0 {
         return 0;
     }
-    current::<Resident>(layout, thread).unwrap_or(0)
+    current(layout, thread).unwrap_or(0)
 }
 
 /// A global function, which the verifier checks once.
@@ -115,7 +114,7 @@ extern "C" fn sampling_frames_now(
     thread: u64,
     event: *mut SampleEvent,
 ) -> u32 {
-    walk::<Resident>(layout, thread, event)
+    walk(layout, thread, event)
 }
 
 /// A walk from frame to frame.
@@ -138,7 +137,7 @@ pub struct Described {
 }
 
 #[inline(always)]
-fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut SampleEvent) -> u32 {
+fn walk(layout: *const PythonFramesLayout, thread: u64, event: *mut SampleEvent) -> u32 {
     if layout.is_null() || event.is_null() {
         return 0;
     }
@@ -152,11 +151,11 @@ fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut S
         flags: 0,
         runs_once: 0,
     };
-    match current::<M>(frames, thread) {
+    match current(frames, thread) {
         Ok(frame) => walk.frame = frame,
         Err(Unreadable) => walk.flags = SampleFlags::PYTHON_CUT,
     }
-    repeat(MAX_STEPS, step::<M>, &mut walk);
+    repeat(MAX_STEPS, step, &mut walk);
     if walk.frame != 0 {
         walk.flags |= SampleFlags::PYTHON_CUT;
     }
@@ -171,19 +170,19 @@ fn walk<M: Access>(layout: *const PythonFramesLayout, thread: u64, event: *mut S
 
 /// The frame that the thread is in.
 #[inline(always)]
-fn current<M: Access>(layout: &PythonFramesLayout, thread: u64) -> Result<u64, Unreadable> {
+fn current(layout: &PythonFramesLayout, thread: u64) -> Result<u64, Unreadable> {
     let mut at = thread.wrapping_add(u64::from(layout.thread_frame));
     if layout.in_cframe != 0 {
-        at = M::read::<u64>(at)?.wrapping_add(u64::from(layout.cframe_current));
+        at = Resident::read::<u64>(at)?.wrapping_add(u64::from(layout.cframe_current));
     }
-    M::read(at)
+    Resident::read(at)
 }
 
-extern "C" fn step<M: Access>(_: u64, walk: &mut Walk) -> u64 {
+extern "C" fn step(_: u64, walk: &mut Walk) -> u64 {
     if walk.frame == 0 || walk.count() >= MAX_PYTHON_FRAMES as u32 {
         return STOP;
     }
-    match walk.next::<M>() {
+    match walk.next() {
         Ok(previous) => {
             walk.frame = previous;
             CONTINUE
@@ -198,16 +197,16 @@ extern "C" fn step<M: Access>(_: u64, walk: &mut Walk) -> u64 {
 impl Walk {
     /// Writes the frame down, if it is one of Python's; returns the one around it, or why there is none.
     #[inline(always)]
-    fn next<M: Access>(&mut self) -> Result<u64, u32> {
+    fn next(&mut self) -> Result<u64, u32> {
         // SAFETY: the pointer is that of a reference that outlives the walk.
         let layout = unsafe { &*self.layout };
         let (seen, previous) =
-            look::<M>(layout, self.frame).map_err(|Unreadable| SampleFlags::PYTHON_CUT)?;
+            look(layout, self.frame).map_err(|Unreadable| SampleFlags::PYTHON_CUT)?;
         let Some(seen) = seen else {
             self.mark_entry();
             return Ok(previous);
         };
-        let described = seen.described::<M>(layout)?;
+        let described = seen.described(layout)?;
         let count = self.count();
         *self.slot(count) = described.frame;
         // SAFETY: the pointer is that of a reference that outlives the walk.
@@ -253,18 +252,18 @@ impl Walk {
 
 /// What the frame itself shows, if it is one of Python's; and the one around it.
 #[inline(always)]
-fn look<M: Access>(
+fn look(
     layout: &PythonFramesLayout,
     frame: u64,
 ) -> Result<(Option<Seen>, u64), Unreadable> {
-    Head::with::<M, _>(frame, |frame| {
-        let previous = frame.field::<M, u64>(layout.previous)?;
+    Head::with(frame, |frame| {
+        let previous = frame.field::<u64>(layout.previous)?;
         let is_of_c = layout.owner != 0
-            && u32::from(frame.field::<M, u8>(layout.owner)?) >= layout.first_c_owner;
+            && u32::from(frame.field::<u8>(layout.owner)?) >= layout.first_c_owner;
         let seen = if is_of_c {
             None
         } else {
-            Some(Seen::of::<M>(layout, frame)?)
+            Some(Seen::of(layout, frame)?)
         };
         Ok((seen, previous))
     })
@@ -280,16 +279,16 @@ pub struct Seen {
 
 impl Seen {
     #[inline(always)]
-    pub fn of<M: Access>(layout: &PythonFramesLayout, frame: &Head) -> Result<Self, Unreadable> {
+    pub fn of(layout: &PythonFramesLayout, frame: &impl Fields) -> Result<Self, Unreadable> {
         Ok(Self {
-            code: frame.field::<M, u64>(layout.code)? & !layout.code_tag,
+            code: frame.field::<u64>(layout.code)? & !layout.code_tag,
             instruction: if layout.wide_instruction != 0 {
-                frame.field::<M, u64>(layout.instruction)?
+                frame.field::<u64>(layout.instruction)?
             } else {
-                u64::from(frame.field::<M, u32>(layout.instruction)?)
+                u64::from(frame.field::<u32>(layout.instruction)?)
             },
             is_entry: if layout.is_entry != 0 {
-                u32::from(frame.field::<M, u8>(layout.is_entry)? != 0)
+                u32::from(frame.field::<u8>(layout.is_entry)? != 0)
             } else {
                 layout.all_entries
             },
@@ -298,8 +297,8 @@ impl Seen {
 
     /// With what its code object says, or the flags that say why there is nothing.
     #[inline(always)]
-    pub fn described<M: Access>(self, layout: &PythonFramesLayout) -> Result<Described, u32> {
-        let (checksum, flags) = checksum::<M>(layout, self.code)
+    pub fn described(self, layout: &PythonFramesLayout) -> Result<Described, u32> {
+        let (checksum, flags) = checksum(layout, self.code)
             .map_err(|Unreadable| SampleFlags::PYTHON_CUT | SampleFlags::PYTHON_BROKEN)?;
         let frame = PythonFrame {
             code: self.code,
@@ -313,56 +312,17 @@ impl Seen {
 
 /// Of a code object, checked to be one; and its `co_flags`.
 #[inline(always)]
-fn checksum<M: Access>(layout: &PythonFramesLayout, code: u64) -> Result<(u32, u32), Unreadable> {
-    Head::with::<M, _>(code, |code| {
-        if code.field::<M, u64>(OB_TYPE)? != layout.code_type {
+fn checksum(layout: &PythonFramesLayout, code: u64) -> Result<(u32, u32), Unreadable> {
+    Head::with(code, |code| {
+        if code.field::<u64>(OB_TYPE)? != layout.code_type {
             return Err(Unreadable);
         }
-        let flags = code.field::<M, u32>(layout.code_flags)?;
+        let flags = code.field::<u32>(layout.code_flags)?;
         let checksum = code_checksum(
-            code.field::<M, u32>(layout.first_line)?,
+            code.field::<u32>(layout.first_line)?,
             flags,
-            code.field::<M, u32>(layout.argument_count)?,
+            code.field::<u32>(layout.argument_count)?,
         );
         Ok((checksum, flags))
     })
-}
-
-/// The first bytes of a frame or a code object, read at once: nine small reads for each frame took most
-/// of the time of a look at a thread. Both are at least that long in all versions.
-pub struct Head {
-    pub address: u64,
-    bytes: [MaybeUninit<u64>; HEAD / 8],
-}
-
-const HEAD: usize = 80;
-
-impl Head {
-    /// Looks at the head of what lies there. It is never moved, as each copy would be on the stack.
-    #[inline(always)]
-    pub fn with<M: Access, R>(
-        address: u64,
-        look: impl FnOnce(&Self) -> Result<R, Unreadable>,
-    ) -> Result<R, Unreadable> {
-        let mut head = Self {
-            address,
-            bytes: [const { MaybeUninit::uninit() }; HEAD / 8],
-        };
-        // SAFETY: there is that much room.
-        unsafe { M::read_into(head.bytes.as_mut_ptr().cast(), HEAD as u32, address)? };
-        look(&head)
-    }
-
-    /// A field of at most 8 bytes; what lies behind the head (in frames up to 3.10) is read on its own.
-    #[inline(always)]
-    pub fn field<M: Access, T: Copy>(&self, offset: u32) -> Result<T, Unreadable> {
-        let offset = offset as usize;
-        if offset > HEAD - 8 {
-            return M::read(self.address.wrapping_add(offset as u64));
-        }
-        // Fields lie where their types may; the mask tells the verifier, which wants it so on the stack.
-        let aligned = offset & !(size_of::<T>() - 1);
-        // SAFETY: in bounds, as no type here is longer than 8 bytes, and all of it was read.
-        Ok(unsafe { self.bytes.as_ptr().byte_add(aligned).cast::<T>().read() })
-    }
 }

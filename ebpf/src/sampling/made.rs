@@ -12,7 +12,7 @@
 use hotspan_common::{Arrival, Counter, ParentSource, SampleEvent, SampleReason, Target};
 
 use super::{
-    awaits::{self, OB_TYPE, Phase},
+    coroutines::{self, OB_TYPE, Phase},
     frames,
     registers::Registers,
     send,
@@ -209,7 +209,7 @@ extern "C" fn look_at(index: u64, look: &mut Look) -> u64 {
 #[inline(always)]
 fn tell_of(target: &Target, worker: &mut Worker, index: u64, now: u64) -> Result<bool, Unreadable> {
     let task = worker.made.slot(index);
-    let phase = awaits::phase(&target.coroutines, task.address, task.class)?;
+    let phase = coroutines::phase(&target.coroutines, task.address, task.class)?;
     match phase {
         Phase::New => return Ok(true),
         // The thread may leave the CPU before it has finished making the task.
@@ -217,7 +217,7 @@ fn tell_of(target: &Target, worker: &mut Worker, index: u64, now: u64) -> Result
         Phase::Over => return Ok(false),
         Phase::Suspended | Phase::Stepping => {}
     }
-    let context = awaits::context_of(&target.coroutines, task.address)?;
+    let context = coroutines::context_of(&target.coroutines, task.address)?;
     let variables = Resident::read(context.wrapping_add(CTX_VARS))?;
     // Up to 3.9 a coroutine at work looks like one that waits.
     if task.stepped_ns == 0

@@ -7,9 +7,12 @@
 mod account;
 pub mod awaits;
 pub mod budget;
+mod chain;
+mod coroutines;
 pub mod density;
 mod enclosing;
 mod frames;
+mod head;
 mod inside;
 pub mod made;
 pub mod region;
