@@ -114,11 +114,19 @@ class Service(asyncio.Protocol):
             if letter == "l":
                 asyncio.get_event_loop().call_soon(self.later)
                 continue
+            if letter == "t":
+                # The time has come before the loop would wait.
+                asyncio.get_event_loop().call_later(0.001, self.timed)
+                time.sleep(0.01)
+                continue
             name, work = WORK[letter]
             begin(answered(name, self.transport, work))
 
     def later(self):
         begin(answered("later", self.transport, nothing, is_read=False))
+
+    def timed(self):
+        begin(answered("timed", self.transport, nothing, is_read=False))
 
 
 class Sip(asyncio.BufferedProtocol):
@@ -203,7 +211,7 @@ def one(loop, port, sip_port):
     for connection in (alone, behind, new):
         answers(connection, 1)
     _released_ns[0] = 0
-    for name in ("later", "child", "reader"):
+    for name in ("later", "timed", "child", "reader"):
         wake(loop, alone, name)
     sip = connected(sip_port)
     ask(sip, "first", "second")

@@ -97,9 +97,9 @@ fn check(minor: &str, by: Loop, steps: Steps) {
     );
     // Of each round: one before the loop is held, that which holds it, two meanwhile, and three after that.
     assert_eq!(known, 7 * ROUNDS, "{truth:#?}");
-    let expected = if steps == Steps::Probed { 3 } else { 0 };
+    let expected = if steps == Steps::Probed { 4 } else { 0 };
     assert_eq!(woken, expected * ROUNDS, "{truth:#?}");
-    assert_eq!(truth.len(), known + 4 * ROUNDS, "{truth:#?}");
+    assert_eq!(truth.len(), known + 5 * ROUNDS, "{truth:#?}");
 }
 
 /// When the work of each span's task came in, and what the target says.
