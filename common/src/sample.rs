@@ -203,8 +203,16 @@ pub struct SampleEvent {
     pub span_text: SpanText,
     /// Where the thread was in the kernel, innermost first, if that was asked for.
     pub kernel: [u64; MAX_KERNEL_FRAMES],
-    /// Python frames, innermost first; of a suspended task, outermost first.
+    /// Python frames, innermost first, unless [`SampleEvent::begins_outermost`].
     pub python: [PythonFrame; MAX_PYTHON_FRAMES],
+}
+
+impl SampleEvent {
+    /// Whether its Python frames begin with the outermost: those of a suspended task are read from what awaits to what it
+    /// awaits.
+    pub fn begins_outermost(&self) -> bool {
+        self.reason == SampleReason::Await.wire()
+    }
 }
 
 /// A stack of nothing, in no system call.

@@ -270,8 +270,7 @@ impl Stacks {
                 python::unknown_parts(event)
             }
         };
-        // What awaits was read before what it awaits.
-        if event.reason == SampleReason::Await.wire() {
+        if event.begins_outermost() {
             parts.reverse();
         }
         parts

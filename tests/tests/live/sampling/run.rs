@@ -202,9 +202,13 @@ fn taken(kernel: &mut Kernel, names: &mut Names<'_>) -> Vec<Named> {
     loop {
         let taken = kernel.samples(|sample| {
             let frames = &sample.event.python[..sample.event.python_len as usize];
+            let mut named: Vec<_> = frames.iter().map(|frame| names.of(frame.code)).collect();
+            if sample.event.begins_outermost() {
+                named.reverse();
+            }
             samples.push(Named {
                 event: *sample.event,
-                names: frames.iter().map(|frame| names.of(frame.code)).collect(),
+                names: named,
             });
         });
         assert_eq!(taken.unknown, 0);
