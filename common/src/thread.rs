@@ -135,17 +135,21 @@ pub struct ThreadState {
     pub ns_tid: u32,
     /// 1 when `birth_crossing` and `birth_parent` are inherited from a crossing.
     pub has_birth: u32,
+    /// 1 while its switches count: it has a crossing open, or descends from one.
+    pub watched: u32,
+    /// Zero.
+    pub reserved: u32,
     /// The crossing under which this thread was created, transitively; 0: none.
     pub birth_crossing: u64,
     /// Its side in the interpreter.
     pub python: PythonThread,
-    /// Time of the last switch out or wake-up; 0 while the thread runs.
+    /// Time of the last switch out or wake-up, if it was watched then; 0 while the thread runs.
     pub off_since_ns: u64,
     /// 1 while off-CPU and blocked, 0 while runnable.
     pub blocked: u64,
-    /// Run-queue wait, cumulative, in nanoseconds.
+    /// Run-queue wait while it was watched, cumulative, in nanoseconds.
     pub runqueue_ns: u64,
-    /// Blocked time, cumulative, in nanoseconds.
+    /// Blocked time while it was watched, cumulative, in nanoseconds.
     pub blocked_ns: u64,
     /// When this state was made, for a thread born under a crossing.
     pub started_ns: u64,
@@ -170,4 +174,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
-    assert!(size_of::<ThreadState>() == 80 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 88 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());

@@ -8,7 +8,7 @@ use super::{counts, stack};
 use crate::{
     counters::count,
     maps::{BIRTHS, CROSSINGS, PARKED, REGIONS, WAKE_AT_BYTES},
-    resources, threads,
+    resources, threads, watch,
 };
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` and `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
@@ -37,6 +37,7 @@ pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) 
     let frame = stack::frame(state, slot);
     if frame.flags & FrameFlags::AMBIGUOUS != 0 {
         stack::forget(state, slot);
+        watch::settle(state, tid);
         return 0;
     }
     end_births(frame.event.id, frame.flags);
@@ -62,6 +63,7 @@ pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) 
     if sent {
         mark_enclosing(state, enclosing);
     }
+    watch::settle(state, tid);
     u64::from(sent)
 }
 

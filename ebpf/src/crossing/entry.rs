@@ -11,7 +11,7 @@ use crate::{
     counters::{count, count_context},
     maps::BIRTHS,
     memory::{Access as _, Faulting},
-    resources, threads,
+    resources, threads, watch,
 };
 
 /// Opens a crossing on the current thread.
@@ -60,6 +60,7 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
         return None;
     };
     stack::stage(state, slot);
+    watch::begin(state, hit.tid);
     let (runqueue_ns, blocked_ns, ns_tid) = (state.runqueue_ns, state.blocked_ns, state.ns_tid);
     let frame = stack::frame(state, slot);
     frame.sp = hit.sp;

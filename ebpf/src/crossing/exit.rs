@@ -6,7 +6,7 @@ use hotspan_common::{
 };
 
 use super::{Hit, decode, emit, stack};
-use crate::{context, counters::count, sampling::region, threads};
+use crate::{context, counters::count, sampling::region, threads, watch};
 
 /// Where the result is among the bases.
 const RESULT: usize = Base::Result as usize;
@@ -61,6 +61,7 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
     // Another context is that of another coroutine.
     if frame.flags & FrameFlags::AMBIGUOUS != 0 || frame.context != context {
         emit::discard(state, slot);
+        watch::settle(state, hit.tid);
         return None;
     }
     Some(state)
