@@ -119,8 +119,8 @@ pub struct PythonThread {
     pub state: u64,
     /// Thread id in the target's own pid namespace.
     pub ns_tid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Why it has no context, a [`ContextOutcome`](crate::ContextOutcome), if the last look found none.
+    pub outcome: u32,
 }
 
 /// A thread of a target. Key: its thread id in the root pid namespace.
@@ -143,6 +143,8 @@ pub struct ThreadState {
     pub birth_crossing: u64,
     /// Its side in the interpreter.
     pub python: PythonThread,
+    /// Until then it is taken not to be one of the interpreter's threads, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub native_until_ns: u64,
     /// Time of the last switch out or wake-up, if it was watched then; 0 while the thread runs.
     pub off_since_ns: u64,
     /// 1 while off-CPU and blocked, 0 while runnable.
@@ -174,4 +176,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
-    assert!(size_of::<ThreadState>() == 88 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 96 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());

@@ -44,10 +44,15 @@ pub fn get(tid: u32) -> Option<&'static mut ThreadState> {
         .map(|state| unsafe { &mut *state })
 }
 
-/// The state of the current thread, made if it has none; `None` (counted) when the map is full.
+/// The state of the current thread with its number, made if it has none; `None` (counted) when the map is full.
 #[inline(always)]
-pub fn get_or_create(target: &Target, tgid: u32, tid: u32) -> Option<&'static mut ThreadState> {
-    let state = match get(tid) {
+pub fn numbered(
+    state: Option<&'static mut ThreadState>,
+    target: &Target,
+    tgid: u32,
+    tid: u32,
+) -> Option<&'static mut ThreadState> {
+    let state = match state {
         Some(state) => state,
         None => create(tgid, tid)?,
     };

@@ -130,6 +130,7 @@ impl Kernel {
             .override_global("KERNEL_FRAMES", &kernel_frames, true)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
+            .override_global("TASK_FS_BASE", &task.fs_base, true)
             .override_global("TASK_MM", &task.resources.memory, true)
             .override_global("TASK_SIGNAL", &task.resources.signal, true)
             .override_global("TASK_MAJOR_FAULTS", &task.resources.major_faults, true)

@@ -11,8 +11,6 @@ use crate::{
     repeat::{CONTINUE, STOP, repeat},
 };
 
-/// `PyDictObject.ma_keys`; `ma_values` follows.
-const MA_KEYS: u64 = 32;
 /// `Py_TPFLAGS_DICT_SUBCLASS`.
 const DICT_SUBCLASS: u64 = 1 << 29;
 /// Entries that are looked at.
@@ -180,11 +178,11 @@ extern "C" fn look_at<M: Access>(index: u64, search: &mut Search) -> u64 {
 /// The tables of a dict, checked to be one.
 #[inline(always)]
 pub fn tables<M: Access>(layout: &PythonLayout, dict: u64) -> Walk<Tables> {
-    let class = M::read::<u64>(dict.wrapping_add(OB_TYPE))?;
+    // `ma_used` and a version tag, then `ma_keys` and `ma_values`, in all versions.
+    let [class, _, _, keys, values] = M::read::<[u64; 5]>(dict.wrapping_add(OB_TYPE))?;
     if M::read::<u64>(class.wrapping_add(TP_FLAGS))? & DICT_SUBCLASS == 0 {
         return Err(ContextOutcome::UnexpectedType);
     }
-    let [keys, values] = M::read::<[u64; 2]>(dict.wrapping_add(MA_KEYS))?;
     let values = if values == 0 {
         0
     } else {

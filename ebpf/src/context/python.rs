@@ -6,15 +6,13 @@
 
 use hotspan_common::{ContextOutcome, PythonLayout, PythonThread};
 
-use super::{Active, Walk, attribute, dict, hamt, span_context, thread_state};
+use super::{Active, Walk, attribute, dict, hamt, span_context};
 use crate::memory::Access;
 
 /// `PyObject.ob_type`, the same in all versions.
 pub const OB_TYPE: u64 = 8;
 /// `PyTypeObject.tp_flags`, the same in all versions.
 pub const TP_FLAGS: u64 = 168;
-/// `PyContext.ctx_vars`, the same in all versions.
-const CTX_VARS: u64 = 24;
 /// `PyHamtObject.h_root`, the same in all versions.
 const H_ROOT: u64 = 16;
 
@@ -22,7 +20,7 @@ const H_ROOT: u64 = 16;
 #[inline(always)]
 pub fn read_active<M: Access>(
     layout: &PythonLayout,
-    thread: &mut PythonThread,
+    thread: &PythonThread,
     active: &mut Active,
 ) -> u8 {
     match find_active::<M>(layout, thread, active) {
@@ -34,11 +32,12 @@ pub fn read_active<M: Access>(
 #[inline(always)]
 fn find_active<M: Access>(
     layout: &PythonLayout,
-    thread: &mut PythonThread,
+    thread: &PythonThread,
     active: &mut Active,
 ) -> Walk<()> {
     if active.context == 0 {
-        active.context = context_of::<M>(layout, thread)?;
+        let reason = ContextOutcome::from_wire(thread.outcome as u8);
+        return Err(reason.unwrap_or(ContextOutcome::NoActiveSpan));
     }
     let span = active_span::<M>(layout, active.context)?;
     let span_context = attribute::context_of_span::<M>(layout, span)?;
@@ -46,30 +45,16 @@ fn find_active<M: Access>(
     span_context::fill::<M>(layout, span_context, &mut active.parent)
 }
 
-/// The current `PyContext` of the current thread; 0: none.
-#[inline(always)]
-pub fn current_context<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> u64 {
-    context_of::<M>(layout, thread).unwrap_or(0)
-}
-
-/// 0 if the thread has no context.
-#[inline(always)]
-fn context_of<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<u64> {
-    let state = thread_state::current::<M>(layout, thread)?;
-    Ok(M::read(
-        state.wrapping_add(u64::from(layout.thread_context)),
-    )?)
-}
-
 #[inline(always)]
 fn active_span<M: Access>(layout: &PythonLayout, context: u64) -> Walk<u64> {
-    if context == 0 || layout.context_var == 0 {
+    if layout.context_var == 0 {
         return Err(ContextOutcome::NoActiveSpan);
     }
-    if M::read::<u64>(context.wrapping_add(OB_TYPE))? != layout.context_type {
+    // `ctx_prev` and `ctx_vars` follow the type, in all versions.
+    let [class, _, hamt] = M::read::<[u64; 3]>(context.wrapping_add(OB_TYPE))?;
+    if class != layout.context_type {
         return Err(ContextOutcome::UnexpectedType);
     }
-    let hamt = M::read::<u64>(context.wrapping_add(CTX_VARS))?;
     let root = M::read::<u64>(hamt.wrapping_add(H_ROOT))?;
     let otel_context = hamt::find::<M>(layout, root)?;
     dict::value_of_key::<M>(layout, otel_context, layout.span_key)

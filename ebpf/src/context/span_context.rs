@@ -66,12 +66,14 @@ fn integer<M: Access>(layout: &PythonLayout, object: u64) -> Walk<Integer> {
     })
 }
 
-/// An integer of one digit, such as trace flags and bools.
+/// An integer of one digit, such as trace flags and bools. One without a digit has room for it all the same.
 #[inline(always)]
 fn small<M: Access>(layout: &PythonLayout, object: u64) -> Walk<u32> {
-    match size::<M>(layout, object)? {
+    let [class, size, digit] = M::read::<[u64; 3]>(object.wrapping_add(OB_TYPE))?;
+    has_flag::<M>(class, LONG_SUBCLASS)?;
+    match signed(layout, size) {
         (0, _) => Ok(0),
-        (1, false) => Ok(M::read(object.wrapping_add(DIGITS))?),
+        (1, false) => Ok(digit as u32),
         _ => Err(ContextOutcome::UnexpectedType),
     }
 }
@@ -81,12 +83,18 @@ fn small<M: Access>(layout: &PythonLayout, object: u64) -> Walk<u32> {
 fn size<M: Access>(layout: &PythonLayout, object: u64) -> Walk<(u64, bool)> {
     let [class, size] = M::read::<[u64; 2]>(object.wrapping_add(OB_TYPE))?;
     has_flag::<M>(class, LONG_SUBCLASS)?;
+    Ok(signed(layout, size))
+}
+
+/// The same, of what the object says.
+#[inline(always)]
+fn signed(layout: &PythonLayout, size: u64) -> (u64, bool) {
     // From 3.12 the low bits are sign (0 positive, 1 zero, 2 negative) and a flag.
-    Ok(if layout.tagged_ints != 0 {
+    if layout.tagged_ints != 0 {
         (size >> 3, size & 3 == 2)
     } else {
         (size, (size as i64) < 0)
-    })
+    }
 }
 
 /// Only as many digits as the object says are its own: what follows is another object.

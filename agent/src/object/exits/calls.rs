@@ -1,0 +1,59 @@
+//! Where one function calls another.
+
+use iced_x86::{FlowControl, Instruction};
+
+use super::{Execution, Exits, Function, Searched, listing, listing::Listing, probes::probeable};
+use crate::object::links::{called_slot, memory_slot, stub_slot};
+
+/// See [`super::only_call`].
+pub(super) fn only_call(searched: &Searched<'_>, caller: &Function, callee: u64) -> Option<Exits> {
+    let mut pieces = vec![caller.bounds(searched)?];
+    pieces.extend(caller.fragments.iter().cloned());
+    let listing = Listing::of(searched, &pieces)?;
+    let callee = Callee {
+        address: callee,
+        slots: searched.links.slots_of(callee, searched.dynamic),
+    };
+    let all = listing.all().iter();
+    let mut calls = all.filter(|instruction| callee.is_reached_by(searched, instruction));
+    let call = calls.next()?;
+    let is_cheap = listing::execution(call) == Execution::EmulatedCall;
+    if !is_cheap || calls.next().is_some() {
+        return None;
+    }
+    Some(Exits {
+        entry_offset: probeable(searched, call.ip()).ok()?,
+        points: Vec::new(),
+        early: None,
+        kept: Vec::new(),
+        tail_callees: Vec::new(),
+    })
+}
+
+/// A function that is looked for.
+struct Callee {
+    address: u64,
+    /// What stubs and indirect calls reach it through.
+    slots: Vec<u64>,
+}
+
+impl Callee {
+    /// By a call or a jump, its own or a stub's.
+    fn is_reached_by(&self, searched: &Searched<'_>, instruction: &Instruction) -> bool {
+        let slot = match instruction.flow_control() {
+            FlowControl::Call
+            | FlowControl::UnconditionalBranch
+            | FlowControl::ConditionalBranch => {
+                let target = instruction.near_branch_target();
+                if target == self.address {
+                    return true;
+                }
+                stub_slot(searched.image, target)
+            }
+            FlowControl::IndirectCall => called_slot(instruction),
+            FlowControl::IndirectBranch => memory_slot(instruction),
+            _ => None,
+        };
+        slot.is_some_and(|slot| self.slots.contains(&slot))
+    }
+}
