@@ -153,6 +153,10 @@ pub struct ThreadState {
     pub runqueue_ns: u64,
     /// Blocked time while it was watched, cumulative, in nanoseconds.
     pub blocked_ns: u64,
+    /// Of the latter, the last time off the CPU, if that is still to be told apart from waiting for one.
+    pub unsplit_ns: u64,
+    /// The kernel's own account of its waits for a CPU, at its last switch out, in nanoseconds.
+    pub run_delay_ns: u64,
     /// When this state was made, for a thread born under a crossing.
     pub started_ns: u64,
     /// The programs' search through `frames`: the best key so far. In the map, as the verifier would
@@ -176,4 +180,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
-    assert!(size_of::<ThreadState>() == 96 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 112 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());

@@ -1,9 +1,12 @@
 //! Where a thread's time goes while it does not run: waiting for a CPU, or blocked.
 //!
-//! These run at every switch of every process, so whether the thread is watched is asked first.
+//! When a blocked thread could have run again, the kernel's account of its waits for a CPU tells (`run_delay`), once it runs; where
+//! stacks are taken, and where the kernel keeps no such account, `sched_wakeup` does. These run at every switch of every process, so whether the thread is watched is asked first.
 
 use aya_ebpf::{
-    EbpfContext as _, helpers::bpf_ktime_get_ns, macros::btf_tracepoint,
+    EbpfContext as _,
+    helpers::{bpf_ktime_get_ns, generated::bpf_get_current_task_btf},
+    macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 
@@ -16,9 +19,14 @@ use crate::{
         self,
         wait::{self, Leave},
     },
-    task::Task,
+    task::{Task, place},
     threads, watch,
 };
+
+place!(
+    /// `sched_info.run_delay` of `task_struct`; 0: the kernel has none. The agent sets it before the programs are loaded.
+    TASK_RUN_DELAY, task_run_delay
+);
 
 /// `TASK_INTERRUPTIBLE`.
 const INTERRUPTIBLE: u64 = 1;
@@ -41,6 +49,7 @@ pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
     {
         let now = now();
         settle(thread, now);
+        thread.unsplit_ns = 0;
         thread.off_since_ns = now;
         thread.blocked = 0;
     }
@@ -95,6 +104,8 @@ fn how(preempted: u64, state: u64) -> Leave {
 fn leaves(ctx: &BtfTracePointContext, task: Task, how: Leave) {
     if let Some(thread) = watched(task) {
         let now = now();
+        tell_apart(thread, task);
+        thread.run_delay_ns = run_delay(task);
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
         resources::stops(task, thread, now);
@@ -126,7 +137,37 @@ fn settle(thread: &mut ThreadState, now: u64) {
     let passed = now.saturating_sub(thread.off_since_ns);
     if thread.blocked != 0 {
         thread.blocked_ns += passed;
+        thread.unsplit_ns = passed;
     } else {
         thread.runqueue_ns += passed;
+    }
+}
+
+/// The end of the last time off the CPU was a wait for it, as is known once the current thread runs: that was booked as blocked.
+#[inline(always)]
+pub fn tell_apart_current(thread: &mut ThreadState) {
+    // SAFETY: a plain helper; the current thread lives as long as this program runs.
+    let task = Task::from(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    tell_apart(thread, task);
+}
+
+#[inline(always)]
+fn tell_apart(thread: &mut ThreadState, task: Task) {
+    if thread.unsplit_ns == 0 {
+        return;
+    }
+    let waited = run_delay(task).wrapping_sub(thread.run_delay_ns);
+    let waited = waited.min(thread.unsplit_ns);
+    thread.blocked_ns -= waited;
+    thread.runqueue_ns += waited;
+    thread.unsplit_ns = 0;
+}
+
+/// For how long the thread has waited for a CPU in its life.
+#[inline(always)]
+fn run_delay(task: Task) -> u64 {
+    match task_run_delay() {
+        0 => 0,
+        place => task.long(place),
     }
 }

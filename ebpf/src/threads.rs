@@ -21,7 +21,7 @@ use crate::{
         wait,
         worker::{self, Worker},
     },
-    watch,
+    switches, watch,
 };
 
 /// `CLONE_THREAD` of `linux/sched.h`.
@@ -208,6 +208,7 @@ pub fn end(tgid: u32, tid: u32) {
     {
         state.ns_tid = current_ns_tid(target, tid);
     }
+    switches::tell_apart_current(state);
     tell_end(state, tgid, tid, now);
     watch::end(state, tid);
     // The entry exists, as it was just found; nobody else removes it.

@@ -8,7 +8,7 @@ use super::{counts, stack};
 use crate::{
     counters::count,
     maps::{BIRTHS, CROSSINGS, PARKED, REGIONS, WAKE_AT_BYTES},
-    resources, watch,
+    resources, switches, watch,
 };
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` and `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
@@ -40,6 +40,7 @@ pub extern "C" fn close_crossing(
     }
     // SAFETY: not null, and the caller's reference is valid.
     let state = unsafe { &mut *state };
+    switches::tell_apart_current(state);
     let (runqueue, blocked) = (state.runqueue_ns, state.blocked_ns);
     let frame = stack::frame(state, slot);
     let tid = frame.event.tid;
@@ -56,7 +57,8 @@ pub extern "C" fn close_crossing(
     event.proven_ns = proven;
     event.runqueue_ns = runqueue.saturating_sub(event.runqueue_ns);
     event.blocked_ns = blocked.saturating_sub(event.blocked_ns);
-    if ending == Ending::Returned.wire() || ending == Ending::Caught.wire() {
+    let has_ended = ending == Ending::Returned.wire() || ending == Ending::Caught.wire();
+    if has_ended && end != event.entry_ns {
         resources::settle(&mut event.resources);
     }
     if ending != Ending::Returned.wire() {

@@ -1,8 +1,8 @@
 //! An entry: a crossing opens.
 
 use hotspan_common::{
-    ContextOutcome, Counter, CrossingEvent, FrameFlags, Parent, ParentSource, ReadWhen, RecordKind, RegionFlags,
-    TALLY_SLOT, TargetFlags, ThreadState,
+    ContextOutcome, Counter, CrossingEvent, FrameFlags, Parent, ParentSource, ReadWhen, RecordKind,
+    RegionFlags, TALLY_SLOT, TargetFlags, ThreadState,
 };
 
 use super::{Hit, counts, decode, members, moment, stack, tally};
@@ -11,7 +11,7 @@ use crate::{
     counters::{count, count_context},
     maps::BIRTHS,
     memory::{Access as _, Faulting},
-    resources, threads, watch,
+    resources, switches, threads, watch,
 };
 
 /// For so long a worker is taken not to be one of the interpreter's threads.
@@ -83,6 +83,7 @@ fn open(hit: &Hit, state: Option<&'static mut ThreadState>) -> Option<&'static m
     };
     stack::stage(state, slot);
     watch::begin(state, hit.tid);
+    switches::tell_apart_current(state);
     let (runqueue_ns, blocked_ns, ns_tid) = (state.runqueue_ns, state.blocked_ns, state.ns_tid);
     let frame = stack::frame(state, slot);
     frame.sp = hit.sp;
@@ -131,7 +132,11 @@ fn begin(event: &mut CrossingEvent, hit: &Hit) {
     event.result = 0;
     event.valid = 0;
     event.text_len = 0;
-    resources::read(&mut event.resources);
+    event.resources.known = 0;
+    // A moment takes no time in which anything could change.
+    if hit.spec.flags & RegionFlags::MOMENT == 0 {
+        resources::read(&mut event.resources);
+    }
 }
 
 /// Gives the crossing in `slot` the crossing around it, with its parent: on this thread, or by the

@@ -82,7 +82,12 @@ pub fn passed(spec: &RegionSpec, region: u32, tgid: u32, tid: u32, now: u64) {
     };
     // SAFETY: the bucket is this CPU's own; another program in between makes it count one more or less.
     if !unsafe { take_from(&mut *bucket, limit, now) } {
-        tell(region, (tgid, tid), RegionFlags::PASSED, ControlKind::Passed);
+        tell(
+            region,
+            (tgid, tid),
+            RegionFlags::PASSED,
+            ControlKind::Passed,
+        );
     }
 }
 

@@ -182,6 +182,9 @@ pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
 /// At the exit of the crossing in `outer`: those that its frame encloses are over too.
 #[inline(always)]
 pub fn close_inner(state: &mut ThreadState, hit: &Hit, outer: u32, context: u64) {
+    if state.open & !(1 << (outer & (MAX_DEPTH as u32 - 1))) == 0 {
+        return;
+    }
     for_each_open(state, |state, slot| {
         if slot == outer {
             return;
