@@ -6,16 +6,20 @@ use super::{Execution, Exits, Function, Searched, listing, listing::Listing, pro
 use crate::object::links::{called_slot, memory_slot, stub_slot};
 
 /// See [`super::only_call`].
-pub(super) fn only_call(searched: &Searched<'_>, caller: &Function, called: u64) -> Option<Exits> {
-    let mut pieces = vec![caller.bounds(searched)?];
-    pieces.extend(caller.fragments.iter().cloned());
+pub(super) fn only_call(
+    searched: &Searched<'_>,
+    function: &Function,
+    target: u64,
+) -> Option<Exits> {
+    let mut pieces = vec![function.bounds(searched)?];
+    pieces.extend(function.fragments.iter().cloned());
     let listing = Listing::of(searched, &pieces)?;
-    let called = Called {
-        address: called,
-        slots: searched.links.slots_of(called, searched.dynamic),
+    let sought = Sought {
+        address: target,
+        slots: searched.links.slots_of(target, searched.dynamic),
     };
     let all = listing.all().iter();
-    let mut calls = all.filter(|instruction| called.is_reached_by(searched, instruction));
+    let mut calls = all.filter(|instruction| sought.is_reached_by(searched, instruction));
     let call = calls.next()?;
     let is_cheap = listing::execution(call) == Execution::EmulatedCall;
     if !is_cheap || calls.next().is_some() {
@@ -31,13 +35,13 @@ pub(super) fn only_call(searched: &Searched<'_>, caller: &Function, called: u64)
 }
 
 /// A function that is looked for.
-struct Called {
+struct Sought {
     address: u64,
     /// What stubs and indirect calls reach it through.
     slots: Vec<u64>,
 }
 
-impl Called {
+impl Sought {
     /// By a call or a jump, its own or a stub's.
     fn is_reached_by(&self, searched: &Searched<'_>, instruction: &Instruction) -> bool {
         let slot = match instruction.flow_control() {

@@ -147,10 +147,10 @@ pub fn entry_only(searched: &Searched<'_>, function: &Function) -> Result<Exits,
     search::entry_only(searched, function)
 }
 
-/// A probe at the one call of `called`, a function of the object, that `caller` makes; the kernel emulates it. `None` if it
+/// A probe at the one call that `function` makes of the one at `target`, in the same object; the kernel emulates it. `None` if it
 /// makes more than one, or one of another kind, or that can't be told.
-pub fn only_call(searched: &Searched<'_>, caller: &Function, called: u64) -> Option<Exits> {
-    calls::only_call(searched, caller, called)
+pub fn only_call(searched: &Searched<'_>, function: &Function, target: u64) -> Option<Exits> {
+    calls::only_call(searched, function, target)
 }
 
 #[cfg(test)]
