@@ -152,10 +152,10 @@ pub struct RegionSpec {
     pub members_list: u16,
     /// and whether a result is wanted (an array of bytes, or null).
     pub members_wanted: u16,
-    /// Zero.
-    pub reserved: u16,
+    /// Bit n: some of the reads are done at the [`ReadWhen`] n.
+    pub reads_when: u16,
     /// Of a moment: the code that its function must be called from, its first byte and the byte after its last, in
-    /// bytes from the probed instruction.
+    /// bytes from the probed instruction; empty if that is the call itself.
     pub caller: [i32; 2],
     /// The reads, entry and exit ones in any order.
     pub reads: [ReadSpec; MAX_READS],

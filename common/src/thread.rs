@@ -119,8 +119,8 @@ pub struct PythonThread {
     pub state: u64,
     /// Thread id in the target's own pid namespace.
     pub ns_tid: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Why it has no context, a [`ContextOutcome`](crate::ContextOutcome), if the last look found none.
+    pub outcome: u32,
 }
 
 /// A thread of a target. Key: its thread id in the root pid namespace.
@@ -135,18 +135,28 @@ pub struct ThreadState {
     pub ns_tid: u32,
     /// 1 when `birth_crossing` and `birth_parent` are inherited from a crossing.
     pub has_birth: u32,
+    /// 1 while its switches count: it has a crossing open, or descends from one.
+    pub watched: u32,
+    /// Zero.
+    pub reserved: u32,
     /// The crossing under which this thread was created, transitively; 0: none.
     pub birth_crossing: u64,
     /// Its side in the interpreter.
     pub python: PythonThread,
-    /// Time of the last switch out or wake-up; 0 while the thread runs.
+    /// Until then it is taken not to be one of the interpreter's threads, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub native_until_ns: u64,
+    /// Time of the last switch out or wake-up, if it was watched then; 0 while the thread runs.
     pub off_since_ns: u64,
     /// 1 while off-CPU and blocked, 0 while runnable.
     pub blocked: u64,
-    /// Run-queue wait, cumulative, in nanoseconds.
+    /// Run-queue wait while it was watched, cumulative, in nanoseconds.
     pub runqueue_ns: u64,
-    /// Blocked time, cumulative, in nanoseconds.
+    /// Blocked time while it was watched, cumulative, in nanoseconds.
     pub blocked_ns: u64,
+    /// Of the latter, the last time off the CPU, if that is still to be told apart from waiting for one.
+    pub unsplit_ns: u64,
+    /// The kernel's own account of its waits for a CPU, at its last switch out, in nanoseconds.
+    pub run_delay_ns: u64,
     /// When this state was made, for a thread born under a crossing.
     pub started_ns: u64,
     /// The programs' search through `frames`: the best key so far. In the map, as the verifier would
@@ -170,4 +180,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
-    assert!(size_of::<ThreadState>() == 80 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 112 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());

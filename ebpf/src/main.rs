@@ -22,6 +22,7 @@ mod sampling;
 mod switches;
 mod task;
 mod threads;
+mod watch;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -6,12 +6,14 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use hotspan_common::{
-    Account, Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED, MAX_REGIONS,
-    MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
+    Account, Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED,
+    MAX_REGIONS, MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task,
+    ThreadState,
 };
 
 use crate::{
     arrivals::Unread,
+    crossing::guard::{Bucket, Rate},
     sampling::{budget::Budget, worker::Worker},
 };
 
@@ -45,15 +47,20 @@ pub static BLANK: Array<ThreadState> = Array::with_max_entries(1, 0);
 pub static BIRTHS: HashMap<u64, u32> =
     HashMap::with_max_entries(MAX_BIRTHS as u32, BPF_F_NO_PREALLOC);
 
-/// Token buckets of the rate guard, by thread and region.
+/// Token buckets of the rate guard, by thread and region: those that are not at hand.
 #[map]
-pub static RATES: LruHashMap<u64, crate::crossing::guard::Bucket> =
-    LruHashMap::with_max_entries(16_384, 0);
+pub static RATES: LruHashMap<u64, Bucket> = LruHashMap::with_max_entries(16_384, 0);
+
+/// How many buckets are at hand, as a power of two.
+pub const RATES_AT_HAND_LOG2: u32 = 13;
+
+/// Token buckets of the rate guard, each at the place that its thread and region choose.
+#[map]
+pub static RATES_AT_HAND: Array<Rate> = Array::with_max_entries(1 << RATES_AT_HAND_LOG2, 0);
 
 /// Token buckets for conditional exits that calls pass, by region, of each CPU.
 #[map]
-pub static PASSES: PerCpuArray<crate::crossing::guard::Bucket> =
-    PerCpuArray::with_max_entries(MAX_REGIONS as u32, 0);
+pub static PASSES: PerCpuArray<Bucket> = PerCpuArray::with_max_entries(MAX_REGIONS as u32, 0);
 
 /// Crossings that found the ring full.
 #[map]

@@ -1,9 +1,12 @@
 //! Where a thread's time goes while it does not run: waiting for a CPU, or blocked.
 //!
-//! These run at every switch of every process, so whether it is a target's is asked first.
+//! When a blocked thread could have run again, the kernel's account of its waits for a CPU tells (`run_delay`), once it runs; where
+//! stacks are taken, and where the kernel keeps no such account, `sched_wakeup` does. These run at every switch of every process, so whether the thread is watched is asked first.
 
 use aya_ebpf::{
-    EbpfContext as _, helpers::bpf_ktime_get_ns, macros::btf_tracepoint,
+    EbpfContext as _,
+    helpers::{bpf_ktime_get_ns, generated::bpf_get_current_task_btf},
+    macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 
@@ -16,9 +19,14 @@ use crate::{
         self,
         wait::{self, Leave},
     },
-    task::Task,
-    threads,
+    task::{Task, place},
+    threads, watch,
 };
+
+place!(
+    /// `sched_info.run_delay` of `task_struct`; 0: the kernel has none. The agent sets it before the programs are loaded.
+    TASK_RUN_DELAY, task_run_delay
+);
 
 /// `TASK_INTERRUPTIBLE`.
 const INTERRUPTIBLE: u64 = 1;
@@ -26,17 +34,8 @@ const INTERRUPTIBLE: u64 = 1;
 /// `sched_switch(preempt, prev, next, prev_state)`: one thread leaves the CPU, another takes it.
 #[btf_tracepoint]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
-    let (preempted, next, state): (u64, Task, u64) =
-        (ctx.arg(0), Task::argument(&ctx, 2), ctx.arg(3));
-    let (tgid, tid) = threads::current();
-    let (from, to) = (Party::of(tgid, tid), Party::of(next.tgid(), next.pid()));
-    if !from.is_followed() && !to.is_followed() {
-        return 0;
-    }
-    // SAFETY: a plain helper.
-    let now = unsafe { bpf_ktime_get_ns() };
-    leaves(&ctx, from, how(preempted, state), now);
-    returns(to, next.pid(), now);
+    leaves(&ctx, Task::argument(&ctx, 1), how(ctx.arg(0), ctx.arg(3)));
+    returns(Task::argument(&ctx, 2));
     0
 }
 
@@ -44,64 +43,48 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint]
 pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {
     let woken = Task::argument(&ctx, 0);
-    let tid = woken.pid();
-    let party = Party::of(woken.tgid(), tid);
-    if !party.is_followed() {
-        return 0;
-    }
-    // SAFETY: a plain helper.
-    let now = unsafe { bpf_ktime_get_ns() };
-    if let Some(thread) = party.thread
+    if let Some(thread) = watched(woken)
         && thread.blocked != 0
         && thread.off_since_ns != 0
     {
+        let now = now();
         settle(thread, now);
+        thread.unsplit_ns = 0;
         thread.off_since_ns = now;
         thread.blocked = 0;
     }
-    if let Some(target) = party.target {
-        wait::woken(target, tid, now);
+    if let Some(target) = target(woken) {
+        wait::woken(target, woken.pid(), now());
     }
     0
 }
 
-/// Who leaves or takes a CPU, or is woken.
-struct Party {
-    /// Its process, if that is a target; not looked for unless sampling is on.
-    target: Option<&'static Target>,
-    /// What is kept of it, if it has crossed a region.
-    thread: Option<&'static mut ThreadState>,
+/// The thread's process, if that is a target; not looked for unless sampling is on.
+#[inline(always)]
+fn target(task: Task) -> Option<&'static Target> {
+    let tgid = task.tgid();
+    // An idle CPU is no process.
+    if !sampling::is_on() || tgid == 0 {
+        return None;
+    }
+    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
+    unsafe { TARGETS.get(&tgid) }
 }
 
-impl Party {
-    /// Most are nobody that is followed, which is to be known by one look.
-    #[inline(always)]
-    fn of(tgid: u32, tid: u32) -> Self {
-        if tgid == 0 {
-            // An idle CPU.
-            return Self {
-                target: None,
-                thread: None,
-            };
-        }
-        if !sampling::is_on() {
-            return Self {
-                target: None,
-                thread: threads::get(tid),
-            };
-        }
-        // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
-        let target = unsafe { TARGETS.get(&tgid) };
-        Self {
-            target,
-            thread: target.and_then(|_| threads::get(tid)),
-        }
+/// What is kept of the thread, if it is watched. Most are not, which is to be known at once.
+#[inline(always)]
+fn watched(task: Task) -> Option<&'static mut ThreadState> {
+    let tid = task.pid();
+    if !watch::may_be(tid) {
+        return None;
     }
+    threads::get(tid).filter(|state| state.watched != 0)
+}
 
-    #[inline(always)]
-    fn is_followed(&self) -> bool {
-        self.target.is_some() || self.thread.is_some()
-    }
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: a plain helper.
+    unsafe { bpf_ktime_get_ns() }
 }
 
 /// `preempt` is a C `bool`, `state` the `__state` of the thread's `task_struct`, an `unsigned int`.
@@ -118,27 +101,30 @@ fn how(preempted: u64, state: u64) -> Leave {
 
 /// The current thread leaves the CPU.
 #[inline(always)]
-fn leaves(ctx: &BtfTracePointContext, party: Party, how: Leave, now: u64) {
-    if let Some(thread) = party.thread {
+fn leaves(ctx: &BtfTracePointContext, task: Task, how: Leave) {
+    if let Some(thread) = watched(task) {
+        let now = now();
+        tell_apart(thread, task);
+        thread.run_delay_ns = run_delay(task);
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
-        resources::stops(Task::argument(ctx, 1), thread, now);
+        resources::stops(task, thread, now);
     }
-    if let Some(target) = party.target {
+    if let Some(target) = target(task) {
         let (tgid, tid) = threads::current();
-        wait::left(ctx.as_ptr(), target, tgid, tid, how, now);
+        wait::left(ctx.as_ptr(), target, tgid, tid, how, now());
     }
 }
 
 /// The thread takes the CPU.
 #[inline(always)]
-fn returns(party: Party, tid: u32, now: u64) {
-    if let Some(thread) = party.thread {
-        settle(thread, now);
+fn returns(task: Task) {
+    if let Some(thread) = watched(task) {
+        settle(thread, now());
         thread.off_since_ns = 0;
     }
-    if party.target.is_some() {
-        wait::back(tid, now);
+    if target(task).is_some() {
+        wait::back(task.pid(), now());
     }
 }
 
@@ -151,7 +137,37 @@ fn settle(thread: &mut ThreadState, now: u64) {
     let passed = now.saturating_sub(thread.off_since_ns);
     if thread.blocked != 0 {
         thread.blocked_ns += passed;
+        thread.unsplit_ns = passed;
     } else {
         thread.runqueue_ns += passed;
+    }
+}
+
+/// The end of the last time off the CPU was a wait for it, as is known once the current thread runs: that was booked as blocked.
+#[inline(always)]
+pub fn tell_apart_current(thread: &mut ThreadState) {
+    // SAFETY: a plain helper; the current thread lives as long as this program runs.
+    let task = Task::from(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    tell_apart(thread, task);
+}
+
+#[inline(always)]
+fn tell_apart(thread: &mut ThreadState, task: Task) {
+    if thread.unsplit_ns == 0 {
+        return;
+    }
+    let waited = run_delay(task).wrapping_sub(thread.run_delay_ns);
+    let waited = waited.min(thread.unsplit_ns);
+    thread.blocked_ns -= waited;
+    thread.runqueue_ns += waited;
+    thread.unsplit_ns = 0;
+}
+
+/// For how long the thread has waited for a CPU in its life.
+#[inline(always)]
+fn run_delay(task: Task) -> u64 {
+    match task_run_delay() {
+        0 => 0,
+        place => task.long(place),
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         wait,
         worker::{self, Worker},
     },
+    switches, watch,
 };
 
 /// `CLONE_THREAD` of `linux/sched.h`.
@@ -43,10 +44,15 @@ pub fn get(tid: u32) -> Option<&'static mut ThreadState> {
         .map(|state| unsafe { &mut *state })
 }
 
-/// The state of the current thread, made if it has none; `None` (counted) when the map is full.
+/// The state of the current thread with its number, made if it has none; `None` (counted) when the map is full.
 #[inline(always)]
-pub fn get_or_create(target: &Target, tgid: u32, tid: u32) -> Option<&'static mut ThreadState> {
-    let state = match get(tid) {
+pub fn numbered(
+    state: Option<&'static mut ThreadState>,
+    target: &Target,
+    tgid: u32,
+    tid: u32,
+) -> Option<&'static mut ThreadState> {
+    let state = match state {
         Some(state) => state,
         None => create(tgid, tid)?,
     };
@@ -138,6 +144,7 @@ fn give_birth(creator: &mut ThreadState, tgid: u32, child: u32) -> bool {
     state.started_ns = unsafe { bpf_ktime_get_ns() };
     // It waits for a CPU until it first runs.
     state.off_since_ns = state.started_ns;
+    watch::begin(state, child);
     true
 }
 
@@ -176,8 +183,11 @@ pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
 /// The current thread has taken over its leader's id at an exec: what it had under its own is void.
 #[inline(always)]
 pub fn renamed(old: u32) {
-    if get(old).is_some_and(|state| state.open != 0) {
-        count(Counter::CrossingsLost);
+    if let Some(state) = get(old) {
+        if state.open != 0 {
+            count(Counter::CrossingsLost);
+        }
+        watch::end(state, old);
     }
     // Most threads have no state.
     let _ = THREADS.remove(&old);
@@ -198,7 +208,9 @@ pub fn end(tgid: u32, tid: u32) {
     {
         state.ns_tid = current_ns_tid(target, tid);
     }
+    switches::tell_apart_current(state);
     tell_end(state, tgid, tid, now);
+    watch::end(state, tid);
     // The entry exists, as it was just found; nobody else removes it.
     let _ = THREADS.remove(&tid);
 }

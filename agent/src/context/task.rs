@@ -32,6 +32,8 @@ pub struct TaskLayout {
     pub tgid: u32,
     /// `thread.fsbase`.
     pub fs_base: u32,
+    /// `sched_info.run_delay`; 0: this kernel does not account for waits for a CPU.
+    pub run_delay: u32,
     /// What it uses besides time.
     pub resources: ResourceLayout,
     /// `None`: the kernel has no TCP, or keeps it elsewhere.
@@ -96,6 +98,10 @@ fn read() -> Result<TaskLayout, TaskUnknown> {
         pid: field("pid")?,
         tgid: field("tgid")?,
         fs_base: field("thread")? + in_thread,
+        run_delay: types
+            .member_offset("sched_info", "run_delay")
+            .and_then(|within| Some(field("sched_info").ok()? + within))
+            .unwrap_or(0),
         resources: resources(&types)?,
         sockets: sockets(&types),
     })

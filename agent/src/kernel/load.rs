@@ -37,8 +37,10 @@ const TRACEPOINTS: &[(&str, &str)] = &[
     ("sched", "sched_process_exec"),
 ];
 
-/// Those that are met too often for the detour by perf that the others take.
-const FREQUENT: &[&str] = &["sched_switch", "sched_wakeup"];
+/// One that is met too often for the detour by perf that the others take.
+const SWITCH: &str = "sched_switch";
+/// Another, which only stacks need: for the times of crossings, the kernel's account of waits for a CPU does.
+const WAKEUP: &str = "sched_wakeup";
 
 /// What the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +132,8 @@ impl Kernel {
             .override_global("KERNEL_FRAMES", &kernel_frames, true)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
+            .override_global("TASK_FS_BASE", &task.fs_base, true)
+            .override_global("TASK_RUN_DELAY", &task.run_delay, true)
             .override_global("TASK_MM", &task.resources.memory, true)
             .override_global("TASK_SIGNAL", &task.resources.signal, true)
             .override_global("TASK_MAJOR_FAULTS", &task.resources.major_faults, true)
@@ -144,12 +148,14 @@ impl Kernel {
             .override_global("TCP_NEXT", &sockets.next, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
-        load_programs(&mut programs, &types, stacks.is_some())?;
+        let has_wakeups = stacks.is_some() || task.run_delay == 0;
+        load_programs(&mut programs, &types, stacks.is_some(), has_wakeups)?;
         for (category, name) in TRACEPOINTS {
             attach_tracepoint(&mut programs, category, name)?;
         }
-        for name in FREQUENT {
-            attach_frequent(&mut programs, name)?;
+        attach_frequent(&mut programs, SWITCH)?;
+        if has_wakeups {
+            attach_frequent(&mut programs, WAKEUP)?;
         }
         let ring_bytes = ring_bytes(&programs, "CROSSINGS")?;
         Ok(Self {
@@ -200,13 +206,19 @@ pub(super) const CROSSING: &str = "crossing";
 
 /// Loads them on two threads: the verifier takes about as long for the one that sits on armed instructions as
 /// for all others.
-fn load_programs(programs: &mut Ebpf, types: &Btf, is_sampling: bool) -> Result<(), KernelError> {
+fn load_programs(
+    programs: &mut Ebpf,
+    types: &Btf,
+    is_sampling: bool,
+    has_wakeups: bool,
+) -> Result<(), KernelError> {
     let mut crossing = None;
     let mut others = Vec::new();
     for (name, program) in programs.programs_mut() {
         match name {
             CROSSING => crossing = Some(program),
             SAMPLE if !is_sampling => {}
+            WAKEUP if !has_wakeups => {}
             // Few want them: [`Kernel::follow_sockets`].
             _ if arrivals::PROGRAMS.contains(&name) => {}
             _ => others.push((name, program)),

@@ -54,6 +54,22 @@ impl Links {
         }
     }
 
+    /// The slots that hold the function of this object at `address`.
+    pub fn slots_of(&self, address: u64, symbols: &SymbolTable) -> Vec<u64> {
+        let holds = |entry: &&Rela64<LE>| {
+            let info = entry.r_info.get(LE);
+            match elf::RelocationType((info & 0xffff_ffff) as u32) {
+                elf::R_X86_64_JUMP_SLOT | elf::R_X86_64_GLOB_DAT => symbols
+                    .get((info >> 32) as u32)
+                    .is_some_and(|symbol| link(&symbol) == Link::Local(address)),
+                elf::R_X86_64_RELATIVE => entry.r_addend.get(LE).cast_unsigned() == address,
+                _ => false,
+            }
+        };
+        let slots = self.entries().filter(holds);
+        slots.map(|entry| entry.r_offset.get(LE)).collect()
+    }
+
     /// Places in the data that will point into this object, and where to.
     pub fn local_pointers(&self) -> impl Iterator<Item = (u64, u64)> {
         self.entries().filter_map(|entry| {

@@ -32,7 +32,7 @@ impl From<Unreadable> for ContextOutcome {
 }
 
 /// Fills in `active`: OTEP 4947's record if the thread has a valid one, else what CPython's contextvars
-/// say.
+/// say in `active.context`, which [`context_pointer`] has just found.
 #[inline(always)]
 pub fn read_active(target: &Target, thread: &mut PythonThread, active: &mut Active) {
     context_read_active(target, thread, active);
@@ -44,7 +44,7 @@ pub fn read_active_now(target: &Target, thread: &mut PythonThread, active: &mut 
     context_read_active_now(target, thread, active);
 }
 
-/// The address of the thread's current `PyContext`; 0 if it has none or it cannot be read.
+/// The address of the thread's current `PyContext`; 0 if it has none or it cannot be read, and `thread.outcome` says why.
 #[inline(always)]
 pub fn context_pointer(target: &Target, thread: &mut PythonThread) -> u64 {
     context_current(target, thread)
@@ -180,7 +180,16 @@ fn pointer<M: Access>(target: *const Target, thread: *mut PythonThread) -> u64 {
     if target.python.enabled == 0 {
         return 0;
     }
-    python::current_context::<M>(&target.python, thread)
+    match thread_state::context::<M>(&target.python, thread) {
+        Ok(context) => {
+            thread.outcome = u32::from(ContextOutcome::NoActiveSpan.wire());
+            context
+        }
+        Err(reason) => {
+            thread.outcome = u32::from(reason.wire());
+            0
+        }
+    }
 }
 
 #[inline(always)]

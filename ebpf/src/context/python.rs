@@ -35,10 +35,10 @@ pub struct Entered {
 /// Where the current thread is.
 #[inline(always)]
 pub fn entered<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<Entered> {
-    let state = thread_state::current::<M>(layout, thread)?;
-    let at = state.wrapping_add(u64::from(layout.thread_context));
+    let context = thread_state::context::<M>(layout, thread)?;
+    let at = thread.state.wrapping_add(u64::from(layout.thread_context));
     Ok(Entered {
-        context: M::read(at)?,
+        context,
         version: M::read(at.wrapping_add(CONTEXT_VERSION))?,
     })
 }
@@ -47,7 +47,7 @@ pub fn entered<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> W
 #[inline(always)]
 pub fn read_active<M: Access>(
     layout: &PythonLayout,
-    thread: &mut PythonThread,
+    thread: &PythonThread,
     active: &mut Active,
 ) -> u8 {
     outcome(find_active::<M>(layout, thread, active))
@@ -70,11 +70,12 @@ fn outcome(found: Walk<()>) -> u8 {
 #[inline(always)]
 fn find_active<M: Access>(
     layout: &PythonLayout,
-    thread: &mut PythonThread,
+    thread: &PythonThread,
     active: &mut Active,
 ) -> Walk<()> {
     if active.context == 0 {
-        active.context = context_of::<M>(layout, thread)?;
+        let reason = ContextOutcome::from_wire(thread.outcome as u8);
+        return Err(reason.unwrap_or(ContextOutcome::NoActiveSpan));
     }
     find_in::<M>(layout, active)
 }
@@ -87,26 +88,12 @@ fn find_in<M: Access>(layout: &PythonLayout, active: &mut Active) -> Walk<()> {
     span_context::fill::<M>(layout, span_context, &mut active.parent)
 }
 
-/// The current `PyContext` of the current thread; 0: none.
-#[inline(always)]
-pub fn current_context<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> u64 {
-    context_of::<M>(layout, thread).unwrap_or(0)
-}
-
-/// 0 if the thread has no context.
-#[inline(always)]
-fn context_of<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<u64> {
-    let state = thread_state::current::<M>(layout, thread)?;
-    Ok(M::read(
-        state.wrapping_add(u64::from(layout.thread_context)),
-    )?)
-}
-
 #[inline(always)]
 fn active_span<M: Access>(layout: &PythonLayout, context: u64) -> Walk<u64> {
-    if context == 0 || layout.context_var == 0 {
+    if layout.context_var == 0 {
         return Err(ContextOutcome::NoActiveSpan);
     }
+    // Two reads: for both at once there is no room on the stack.
     if M::read::<u64>(context.wrapping_add(OB_TYPE))? != layout.context_type {
         return Err(ContextOutcome::UnexpectedType);
     }

@@ -58,7 +58,7 @@ fn read_into<M: Access>(layout: &ThreadContextLayout, parent: &mut Parent) -> Wa
 /// The address of the current thread's variable.
 #[inline(always)]
 fn slot<M: Access>(layout: &ThreadContextLayout) -> Walk<u64> {
-    let base = fs_base::of_current(layout.task_fs_base);
+    let base = fs_base::of_current();
     if layout.kind == TlsKind::Static.wire() {
         return Ok(base.wrapping_add(layout.offset as u64));
     }

@@ -1,4 +1,4 @@
-//! From the current thread to its `PyThreadState`.
+//! From the current thread to its `PyThreadState`, and to its context.
 //!
 //! CPython's own "current" pointer is no use: it is NULL while the thread has released the GIL, as
 //! native work does. So the interpreter's list is searched once and the answer kept, to be checked
@@ -27,17 +27,19 @@ struct Identity {
     value: u64,
 }
 
-/// The address of the current thread's `PyThreadState`.
+/// The current `PyContext` of the current thread; 0 if it has none.
 #[inline(always)]
-pub fn current<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<u64> {
+pub fn context<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> Walk<u64> {
     let identity = identity(layout, thread);
     let cached = thread.state;
-    if cached != 0 && is_current::<M>(layout, cached, identity) {
-        return Ok(cached);
-    }
-    let found = search::<M>(layout, identity)?;
-    thread.state = found;
-    Ok(found)
+    let state = if cached != 0 && is_current::<M>(layout, cached, identity) {
+        cached
+    } else {
+        search::<M>(layout, identity)?
+    };
+    thread.state = state;
+    let place = state.wrapping_add(u64::from(layout.thread_context));
+    Ok(M::read(place)?)
 }
 
 /// The FS base is preferred over the thread id: it is the same in every pid namespace, and a forked
@@ -47,7 +49,7 @@ fn identity(layout: &PythonLayout, thread: &PythonThread) -> Identity {
     if layout.task_fs_base != 0 {
         Identity {
             field: u64::from(layout.thread_id),
-            value: fs_base::of_current(layout.task_fs_base),
+            value: fs_base::of_current(),
         }
     } else {
         Identity {

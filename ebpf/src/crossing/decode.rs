@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_probe_read_user_str;
 use hotspan_common::{
     Counter, CrossingEvent, MAX_HOPS, MAX_READS, MAX_VALUES, ReadSpec, ReadWhen, TEXT_LEN,
-    ValueKind,
+    ThreadState, ValueKind,
 };
 
 use super::{Hit, stack};
@@ -13,7 +13,6 @@ use crate::{
     counters::count,
     maps::REGIONS,
     memory::{Access as _, Faulting, Unreadable},
-    threads,
 };
 
 /// Why there is no value.
@@ -50,25 +49,31 @@ pub fn bases(hit: &Hit) -> [u64; 8] {
 /// Does the reads of this phase into the staged crossing, from its own bases; values already there
 /// stay.
 #[inline(always)]
-pub fn run(hit: &Hit, when: ReadWhen) {
-    read_values(hit.cookie.region, when.wire(), 0);
+pub fn run(hit: &Hit, state: &mut ThreadState, when: ReadWhen) {
+    if hit.spec.reads_when & 1 << when.wire() != 0 {
+        read_values(state, hit.cookie.region, when.wire(), 0);
+    }
 }
 
 /// Does a note's reads into the staged crossing, from the note's bases. A note's function may be
 /// entered several times in a crossing, and the last time counts.
 #[inline(always)]
-pub fn run_note(hit: &Hit) {
-    read_values(hit.cookie.region, ReadWhen::Entry.wire(), 1);
+pub fn run_note(hit: &Hit, state: &mut ThreadState) {
+    read_values(state, hit.cookie.region, ReadWhen::Entry.wire(), 1);
 }
 
 /// A function of its own to the verifier, like [`super::emit::close_crossing`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn read_values(region: u32, when: u8, of_note: u32) -> u64 {
-    let (_, tid) = threads::current();
-    let (Some(state), Some(spec)) = (threads::get(tid), REGIONS.get(region)) else {
+pub extern "C" fn read_values(state: *mut ThreadState, region: u32, when: u8, of_note: u32) -> u64 {
+    let Some(spec) = REGIONS.get(region) else {
         return 0;
     };
+    if state.is_null() {
+        return 0;
+    }
+    // SAFETY: not null, and the caller's reference is valid.
+    let state = unsafe { &mut *state };
     let note_bases = (&raw const state.note_bases).cast::<u64>();
     let frame = stack::staged(state);
     let bases = if of_note != 0 {

@@ -8,7 +8,7 @@ use super::{counts, stack};
 use crate::{
     counters::count,
     maps::{BIRTHS, CROSSINGS, PARKED, REGIONS, WAKE_AT_BYTES},
-    resources, threads,
+    resources, switches, watch,
 };
 
 /// `BPF_RB_NO_WAKEUP`, `BPF_RB_FORCE_WAKEUP` and `BPF_RB_AVAIL_DATA` of `linux/bpf.h`.
@@ -18,25 +18,35 @@ const AVAILABLE: u64 = 0;
 /// The W3C "sampled" flag.
 const SAMPLED: u8 = 1;
 
-/// Closes the crossing of the current thread in `slot`: it was open at `proven` and is over at `end`.
+/// Closes the crossing in `slot`: it was open at `proven` and is over at `end`.
 #[inline(always)]
-pub fn close(slot: u32, ending: Ending, proven: u64, end: u64) {
-    close_crossing(slot, ending.wire(), proven, end);
+pub fn close(state: &mut ThreadState, slot: u32, ending: Ending, proven: u64, end: u64) {
+    close_crossing(state, slot, ending.wire(), proven, end);
 }
 
 /// A function of its own to the verifier, which checks it once and not at each of its places: hence
-/// numbers in and out, and the thread looked up again.
+/// numbers in and out.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) -> u64 {
-    let (_, tid) = threads::current();
-    let Some(state) = threads::get(tid) else {
+pub extern "C" fn close_crossing(
+    state: *mut ThreadState,
+    slot: u32,
+    ending: u32,
+    proven: u64,
+    end: u64,
+) -> u64 {
+    if state.is_null() {
         return 0;
-    };
+    }
+    // SAFETY: not null, and the caller's reference is valid.
+    let state = unsafe { &mut *state };
+    switches::tell_apart_current(state);
     let (runqueue, blocked) = (state.runqueue_ns, state.blocked_ns);
     let frame = stack::frame(state, slot);
+    let tid = frame.event.tid;
     if frame.flags & FrameFlags::AMBIGUOUS != 0 {
         stack::forget(state, slot);
+        watch::settle(state, tid);
         return 0;
     }
     end_births(frame.event.id, frame.flags);
@@ -47,7 +57,8 @@ pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) 
     event.proven_ns = proven;
     event.runqueue_ns = runqueue.saturating_sub(event.runqueue_ns);
     event.blocked_ns = blocked.saturating_sub(event.blocked_ns);
-    if ending == Ending::Returned.wire() || ending == Ending::Caught.wire() {
+    let has_ended = ending == Ending::Returned.wire() || ending == Ending::Caught.wire();
+    if has_ended && end != event.entry_ns {
         resources::settle(&mut event.resources);
     }
     if ending != Ending::Returned.wire() {
@@ -62,6 +73,7 @@ pub extern "C" fn close_crossing(slot: u32, ending: u32, proven: u64, end: u64) 
     if sent {
         mark_enclosing(state, enclosing);
     }
+    watch::settle(state, tid);
     u64::from(sent)
 }
 
@@ -80,9 +92,9 @@ pub fn close_all(state: &mut ThreadState, ending: Ending, now: u64) {
         let frame = stack::frame(state, slot);
         let proven = frame.event.proven_ns;
         if frame.flags & FrameFlags::BURST != 0 {
-            close(slot, Ending::Returned, proven, proven);
+            close(state, slot, Ending::Returned, proven, proven);
         } else {
-            close(slot, ending, proven, now);
+            close(state, slot, ending, proven, now);
         }
     });
 }

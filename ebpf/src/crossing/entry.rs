@@ -1,8 +1,8 @@
 //! An entry: a crossing opens.
 
 use hotspan_common::{
-    Counter, CrossingEvent, FrameFlags, Parent, ParentSource, ReadWhen, RecordKind, RegionFlags,
-    TALLY_SLOT, ThreadState,
+    ContextOutcome, Counter, CrossingEvent, FrameFlags, Parent, ParentSource, ReadWhen, RecordKind,
+    RegionFlags, TALLY_SLOT, TargetFlags, ThreadState,
 };
 
 use super::{Hit, counts, decode, members, moment, stack, tally};
@@ -11,13 +11,16 @@ use crate::{
     counters::{count, count_context},
     maps::BIRTHS,
     memory::{Access as _, Faulting},
-    resources, threads,
+    resources, switches, threads, watch,
 };
+
+/// For so long a worker is taken not to be one of the interpreter's threads.
+const NATIVE_FOR_NS: u64 = 100_000_000;
 
 /// Opens a crossing on the current thread.
 #[inline(always)]
-pub fn run(hit: &Hit) {
-    if let Some(state) = open(hit) {
+pub fn run(hit: &Hit, state: Option<&'static mut ThreadState>) {
+    if let Some(state) = open(hit, state) {
         complete(hit, state);
         moment::pass(hit, state);
     }
@@ -27,8 +30,12 @@ pub fn run(hit: &Hit) {
 #[inline(always)]
 fn complete(hit: &Hit, state: &mut ThreadState) {
     if state.stage_outermost != 0 {
+        let mut context = stack::staged(state).context;
+        if context == 0 {
+            context = context::context_pointer(hit.target, &mut state.python);
+        }
         state.active = Active {
-            context: stack::staged(state).context,
+            context,
             ..Active::default()
         };
         context::read_active(hit.target, &mut state.python, &mut state.active);
@@ -41,18 +48,33 @@ fn complete(hit: &Hit, state: &mut ThreadState) {
             members::read(hit, event);
         }
     }
-    decode::run(hit, ReadWhen::Entry);
+    decode::run(hit, state, ReadWhen::Entry);
+}
+
+/// The current `PyContext`; 0: none. A worker that a library has made is hardly ever one of the interpreter's threads, whose
+/// list is long: it is not looked for there each time. Without a context it is told by its stack alone, as it was before.
+#[inline(always)]
+fn current_context(hit: &Hit, state: &mut ThreadState) -> u64 {
+    let is_worker = state.has_birth != 0 && hit.target.flags & TargetFlags::SWITCHES_STACKS == 0;
+    if is_worker && hit.now < state.native_until_ns {
+        return 0;
+    }
+    let context = context::context_pointer(hit.target, &mut state.python);
+    if is_worker && state.python.outcome == u32::from(ContextOutcome::NotAPythonThread.wire()) {
+        state.native_until_ns = hit.now + NATIVE_FOR_NS;
+    }
+    context
 }
 
 /// Takes a slot for the crossing, and stages it.
 #[inline(always)]
-fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
+fn open(hit: &Hit, state: Option<&'static mut ThreadState>) -> Option<&'static mut ThreadState> {
     count(Counter::Entries);
-    let state = threads::get_or_create(hit.target, hit.tgid, hit.tid)?;
+    let state = threads::numbered(state, hit.target, hit.tgid, hit.tid)?;
     if hit.spec.flags & RegionFlags::NOT_BY_LINEAGE != 0 && descends(state) {
         return None;
     }
-    let context = context::context_pointer(hit.target, &mut state.python);
+    let context = current_context(hit, state);
     let ambiguous = stack::close_dead(state, hit, context);
     let around = stack::enclosing(state, hit.sp, context);
     let Some(slot) = stack::free_slot(state) else {
@@ -60,6 +82,8 @@ fn open(hit: &Hit) -> Option<&'static mut ThreadState> {
         return None;
     };
     stack::stage(state, slot);
+    watch::begin(state, hit.tid);
+    switches::tell_apart_current(state);
     let (runqueue_ns, blocked_ns, ns_tid) = (state.runqueue_ns, state.blocked_ns, state.ns_tid);
     let frame = stack::frame(state, slot);
     frame.sp = hit.sp;
@@ -108,7 +132,11 @@ fn begin(event: &mut CrossingEvent, hit: &Hit) {
     event.result = 0;
     event.valid = 0;
     event.text_len = 0;
-    resources::read(&mut event.resources);
+    event.resources.known = 0;
+    // A moment takes no time in which anything could change.
+    if hit.spec.flags & RegionFlags::MOMENT == 0 {
+        resources::read(&mut event.resources);
+    }
 }
 
 /// Gives the crossing in `slot` the crossing around it, with its parent: on this thread, or by the

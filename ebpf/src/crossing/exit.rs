@@ -6,15 +6,15 @@ use hotspan_common::{
 };
 
 use super::{Hit, decode, emit, stack};
-use crate::{context, counters::count, sampling::region, threads};
+use crate::{context, counters::count, sampling::region, watch};
 
 /// Where the result is among the bases.
 const RESULT: usize = Base::Result as usize;
 
 /// Closes the crossing that this exit belongs to, and those that its frame encloses.
 #[inline(always)]
-pub fn run(hit: &Hit) {
-    if let Some(state) = ends(hit) {
+pub fn run(hit: &Hit, state: Option<&'static mut ThreadState>) {
+    if let Some(state) = ends(hit, state) {
         complete(hit, state);
     }
 }
@@ -26,24 +26,20 @@ fn complete(hit: &Hit, state: &mut ThreadState) {
         let frame = stack::staged(state);
         frame.event.result = result;
         frame.bases[RESULT] = result;
-        decode::run(hit, ReadWhen::Exit);
+        decode::run(hit, state, ReadWhen::Exit);
     } else {
         count(Counter::ReadFailed);
     }
     region::caller(hit, state);
-    emit::close(
-        stack::staged_slot(state),
-        Ending::Returned,
-        hit.now,
-        hit.now,
-    );
+    let slot = stack::staged_slot(state);
+    emit::close(state, slot, Ending::Returned, hit.now, hit.now);
 }
 
 /// The thread, if there is a crossing to close; its slot is staged.
 #[inline(always)]
-fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
+fn ends(hit: &Hit, state: Option<&'static mut ThreadState>) -> Option<&'static mut ThreadState> {
     count(Counter::Exits);
-    let Some(state) = threads::get(hit.tid) else {
+    let Some(state) = state else {
         count(Counter::ExitWithoutEntry);
         return None;
     };
@@ -61,6 +57,7 @@ fn ends(hit: &Hit) -> Option<&'static mut ThreadState> {
     // Another context is that of another coroutine.
     if frame.flags & FrameFlags::AMBIGUOUS != 0 || frame.context != context {
         emit::discard(state, slot);
+        watch::settle(state, hit.tid);
         return None;
     }
     Some(state)

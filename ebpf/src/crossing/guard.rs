@@ -6,7 +6,7 @@ use hotspan_common::{ControlKind, Counter, RegionFlags, RegionSpec};
 use super::Hit;
 use crate::{
     counters::count,
-    maps::{PASSES, RATES, REGIONS},
+    maps::{PASSES, RATES, RATES_AT_HAND, RATES_AT_HAND_LOG2, REGIONS},
     process,
 };
 
@@ -18,16 +18,6 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// Conditional exits that a call may pass, for each entry that the region may have.
 const PASSES_PER_ENTRY: u64 = 4;
 
-/// Tokens of one thread and region, or of one CPU and region.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Bucket {
-    /// Tokens left, in billionths: one entry takes `SECOND_NS`, a nanosecond brings `limit_per_s`.
-    pub tokens: u64,
-    /// When they were counted.
-    pub since_ns: u64,
-}
-
 /// Whether this entry is followed. The first that is too many trips the guard, for all threads.
 #[inline(always)]
 pub fn admits(hit: &Hit) -> bool {
@@ -36,8 +26,7 @@ pub fn admits(hit: &Hit) -> bool {
         return false;
     }
     let limit = u64::from(hit.spec.limit_per_s);
-    let key = u64::from(hit.tid) << 32 | u64::from(hit.cookie.region);
-    if limit == 0 || take(key, limit, hit.now) {
+    if limit == 0 || takes(hit, limit) {
         return true;
     }
     tell(
@@ -48,6 +37,34 @@ pub fn admits(hit: &Hit) -> bool {
     );
     count(Counter::OverRate);
     false
+}
+
+/// Takes a token of the bucket for this thread and region.
+///
+/// It has a place in an array, which takes no look into a map that must be kept in order. Another's that was left there is
+/// full again after a second, and need not be kept; a place that is in use is left to who has it.
+#[inline(always)]
+fn takes(hit: &Hit, limit: u64) -> bool {
+    let key = u64::from(hit.tid) << 32 | u64::from(hit.cookie.region);
+    let Some(rate) = RATES_AT_HAND.get_ptr_mut(place(key)) else {
+        return true;
+    };
+    // SAFETY: a live map value. Two threads that take an idle place at once lose a token.
+    let rate = unsafe { &mut *rate };
+    if rate.key != key {
+        if hit.now.saturating_sub(rate.bucket.since_ns) < SECOND_NS {
+            return take(key, limit, hit.now);
+        }
+        rate.key = key;
+        rate.bucket = full(limit, hit.now);
+    }
+    rate.bucket.take(limit, hit.now)
+}
+
+/// By Fibonacci hashing.
+#[inline(always)]
+fn place(key: u64) -> u32 {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - RATES_AT_HAND_LOG2)) as u32
 }
 
 /// A conditional exit was hit by a call that goes on. That costs the target as much as any other hit, and may be a turn of a
@@ -78,17 +95,45 @@ pub fn passed(spec: &RegionSpec, region: u32, tgid: u32, tid: u32, now: u64) {
 #[inline(always)]
 pub fn take(key: u64, limit: u64, now: u64) -> bool {
     let Some(bucket) = RATES.get_ptr_mut(&key) else {
-        let full = Bucket {
-            tokens: most(limit) - SECOND_NS,
-            since_ns: now,
-        };
+        let mut bucket = full(limit, now);
+        bucket.take(limit, now);
         // The map forgets its oldest entries by itself; failing that, this thread is unguarded
         // for one entry more.
-        let _ = RATES.insert(&key, &full, 0);
+        let _ = RATES.insert(&key, &bucket, 0);
         return true;
     };
     // SAFETY: the bucket is this thread's own.
     unsafe { (*bucket).take(limit, now) }
+}
+
+/// Tokens of one thread and region, or of one CPU and region.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Bucket {
+    /// Tokens left, in billionths: one entry takes `SECOND_NS`, a nanosecond brings `limit_per_s`.
+    pub tokens: u64,
+    /// When they were counted.
+    pub since_ns: u64,
+}
+
+/// A bucket that has a place at hand.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Rate {
+    /// Whose it is.
+    key: u64,
+    bucket: Bucket,
+    /// Zero: so that none lies in two cache lines.
+    reserved: u64,
+}
+
+/// A bucket that nothing was taken from.
+#[inline(always)]
+fn full(limit: u64, now: u64) -> Bucket {
+    Bucket {
+        tokens: most(limit),
+        since_ns: now,
+    }
 }
 
 /// What a bucket holds at the most.
@@ -98,6 +143,7 @@ fn most(limit: u64) -> u64 {
 }
 
 impl Bucket {
+    /// An entry takes `SECOND_NS`, a nanosecond brings `limit`.
     #[inline(always)]
     fn take(&mut self, limit: u64, now: u64) -> bool {
         let passed = now.saturating_sub(self.since_ns).min(SECOND_NS);

@@ -21,7 +21,7 @@ use hotspan_common::{PointKind, RegionFlags};
 
 pub use hit::Hit;
 
-use crate::{process, sampling::awaits};
+use crate::{process, sampling::awaits, threads};
 
 /// Runs at entries, exits, notes and catches. Sleepable, so that it can read pages that are not
 /// resident.
@@ -34,15 +34,24 @@ pub fn crossing(ctx: ProbeContext) -> u32 {
     if kind != Some(PointKind::Exit) && !guard::admits(&hit) {
         return 0;
     }
-    if kind == Some(PointKind::Entry) && (part::of_another(&hit) || moment::is_of_others(&hit)) {
+    let mut state = threads::get(hit.tid);
+    if kind == Some(PointKind::Entry)
+        && (part::of_another(&hit, state.as_deref_mut()) || moment::is_of_others(&hit))
+    {
         return 0;
     }
     match kind {
-        Some(PointKind::Entry) if hit.spec.flags & RegionFlags::TALLY != 0 => tally::run(&hit),
-        Some(PointKind::Entry) => entry::run(&hit),
-        Some(PointKind::Exit) => exit::run(&hit),
-        Some(PointKind::Note) => note::run(&hit),
-        Some(PointKind::Catch) => catch::run(&hit),
+        Some(PointKind::Entry) if hit.spec.flags & RegionFlags::TALLY != 0 => {
+            tally::run(&hit, state)
+        }
+        Some(PointKind::Entry) => entry::run(&hit, state),
+        Some(PointKind::Exit) => exit::run(&hit, state),
+        Some(PointKind::Note) => note::run(&hit, state),
+        Some(PointKind::Catch) => {
+            if let Some(state) = state {
+                catch::run(&hit, state);
+            }
+        }
         Some(PointKind::Resume) => awaits::resumed_in_wrapper(&hit),
         Some(PointKind::Woken) => awaits::resumed(&hit, hit.argument()),
         Some(PointKind::Created) => awaits::created(&hit, hit.argument()),

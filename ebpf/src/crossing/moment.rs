@@ -15,6 +15,9 @@ pub fn is_of_others(hit: &Hit) -> bool {
         return false;
     }
     let [from, to] = hit.spec.caller.map(|offset| i64::from(offset) as u64);
+    if from == to {
+        return false;
+    }
     // SAFETY: the context of a uprobe is the registers.
     let here = unsafe { (*hit.registers).rip };
     let is_the_one = Faulting::read::<u64>(hit.sp).is_ok_and(|caller| {
@@ -30,9 +33,9 @@ pub fn is_of_others(hit: &Hit) -> bool {
 
 /// Closes the staged crossing, if it is a moment.
 #[inline(always)]
-pub fn pass(hit: &Hit, state: &ThreadState) {
+pub fn pass(hit: &Hit, state: &mut ThreadState) {
     if hit.spec.flags & RegionFlags::MOMENT != 0 {
         let slot = stack::staged_slot(state);
-        emit::close(slot, Ending::Returned, hit.now, hit.now);
+        emit::close(state, slot, Ending::Returned, hit.now, hit.now);
     }
 }

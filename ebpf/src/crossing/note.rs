@@ -1,14 +1,14 @@
 //! A note: an entry that only adds what it sees to the crossing around it.
 
-use hotspan_common::Counter;
+use hotspan_common::{Counter, ThreadState};
 
 use super::{Hit, decode, stack};
-use crate::{counters::count, threads};
+use crate::counters::count;
 
 /// Adds the note's values to the newest open crossing of its group, in place of an earlier note's.
 #[inline(always)]
-pub fn run(hit: &Hit) {
-    let Some(state) = threads::get(hit.tid) else {
+pub fn run(hit: &Hit, state: Option<&mut ThreadState>) {
+    let Some(state) = state else {
         count(Counter::NoteWithoutCrossing);
         return;
     };
@@ -22,5 +22,5 @@ pub fn run(hit: &Hit) {
         return;
     };
     stack::stage(state, slot);
-    decode::run_note(hit);
+    decode::run_note(hit, state);
 }

@@ -1,12 +1,11 @@
 //! Entries that are part of another crossing: a library's call to the library below it.
 
-use hotspan_common::{Counter, FrameFlags, RegionFlags};
+use hotspan_common::{Counter, FrameFlags, RegionFlags, ThreadState};
 
 use super::{Hit, stack};
 use crate::{
     counters::count,
     memory::{Access as _, Faulting},
-    threads,
 };
 
 /// Whether a crossing of the entry's group has made it, and the region asks not to be counted then.
@@ -14,11 +13,11 @@ use crate::{
 /// A crossing with exits is open for as long as its frame lives. A burst has none: its last function is
 /// still at work if the call comes from code of its own object, and its return address still stands above.
 #[inline(always)]
-pub fn of_another(hit: &Hit) -> bool {
+pub fn of_another(hit: &Hit, state: Option<&mut ThreadState>) -> bool {
     if hit.spec.flags & RegionFlags::OUTERMOST == 0 {
         return false;
     }
-    let Some(state) = threads::get(hit.tid) else {
+    let Some(state) = state else {
         return false;
     };
     if state.open == 0 {

@@ -157,11 +157,11 @@ pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
         let old = frame(state, slot);
         let (sp, proven) = (old.sp, old.event.proven_ns);
         if is_disarmed(old) {
-            emit::close(slot, Ending::Disarmed, proven, hit.now);
+            emit::close(state, slot, Ending::Disarmed, proven, hit.now);
             return;
         }
         if old.flags & FrameFlags::BURST != 0 {
-            emit::close(slot, Ending::Returned, proven, proven);
+            emit::close(state, slot, Ending::Returned, proven, proven);
             return;
         }
         if !comparable(hit, old, context) {
@@ -171,9 +171,9 @@ pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
                 ambiguous = true;
             }
         } else if sp == hit.sp {
-            emit::close(slot, Ending::Replaced, proven, hit.now);
+            emit::close(state, slot, Ending::Replaced, proven, hit.now);
         } else if is_gone(old) {
-            emit::close(slot, Ending::Unwound, proven, hit.now);
+            emit::close(state, slot, Ending::Unwound, proven, hit.now);
         }
     });
     ambiguous
@@ -182,6 +182,9 @@ pub fn close_dead(state: &mut ThreadState, hit: &Hit, context: u64) -> bool {
 /// At the exit of the crossing in `outer`: those that its frame encloses are over too.
 #[inline(always)]
 pub fn close_inner(state: &mut ThreadState, hit: &Hit, outer: u32, context: u64) {
+    if state.open & !(1 << (outer & (MAX_DEPTH as u32 - 1))) == 0 {
+        return;
+    }
     for_each_open(state, |state, slot| {
         if slot == outer {
             return;
@@ -189,10 +192,10 @@ pub fn close_inner(state: &mut ThreadState, hit: &Hit, outer: u32, context: u64)
         let inner = frame(state, slot);
         if inner.flags & FrameFlags::BURST != 0 {
             let last = inner.event.proven_ns;
-            emit::close(slot, Ending::Returned, last, last);
+            emit::close(state, slot, Ending::Returned, last, last);
         } else if inner.sp <= hit.sp && comparable(hit, inner, context) {
             let proven = inner.event.proven_ns;
-            emit::close(slot, Ending::Unwound, proven, hit.now);
+            emit::close(state, slot, Ending::Unwound, proven, hit.now);
         }
     });
 }

@@ -1,12 +1,11 @@
 //! A tally: entries that are only counted, for functions that are called too often for more.
 
-use hotspan_common::{Frame, FrameFlags, RegionFlags, TALLY_GAP_NS, TALLY_SLOT};
+use hotspan_common::{Frame, FrameFlags, RegionFlags, TALLY_GAP_NS, TALLY_SLOT, ThreadState};
 
 use super::{Hit, counts, entry, stack};
 use crate::{
     context::{self, Active},
     memory::{Access as _, Faulting},
-    threads,
 };
 
 /// Entries nearer to each other are under the same span of the target, as an SDK takes longer than that to
@@ -15,9 +14,9 @@ const SAME_SPAN_NS: u64 = 50_000;
 
 /// Adds the entry to the burst under way, or begins one.
 #[inline(always)]
-pub fn run(hit: &Hit) {
-    if !joins(hit) {
-        entry::run(hit);
+pub fn run(hit: &Hit, mut state: Option<&'static mut ThreadState>) {
+    if !state.as_deref_mut().is_some_and(|state| joins(hit, state)) {
+        entry::run(hit, state);
     }
 }
 
@@ -35,10 +34,7 @@ pub fn called(hit: &Hit, frame: &mut Frame) {
 /// Whether a burst of the same kind, in the same coroutine, goes on with this entry. Another crossing that
 /// began or ended meanwhile has closed it.
 #[inline(always)]
-fn joins(hit: &Hit) -> bool {
-    let Some(state) = threads::get(hit.tid) else {
-        return false;
-    };
+fn joins(hit: &Hit, state: &mut ThreadState) -> bool {
     if state.open == 0 {
         return false;
     }
@@ -61,7 +57,10 @@ fn joins(hit: &Hit) -> bool {
     let gap = now.saturating_sub(frame.event.proven_ns);
     if frame.event.enclosing == 0 && gap > SAME_SPAN_NS {
         let (span_id, source) = (frame.event.parent.span_id, frame.event.parent.source);
-        state.active = Active::default();
+        state.active = Active {
+            context,
+            ..Active::default()
+        };
         context::read_active(hit.target, &mut state.python, &mut state.active);
         let parent = &state.active.parent;
         let is_same = u64::from_ne_bytes(parent.span_id) == u64::from_ne_bytes(span_id);

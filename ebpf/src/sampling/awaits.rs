@@ -169,6 +169,7 @@ pub fn created(hit: &Hit, address: u64) {
 #[inline(always)]
 fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     let mut active = Active::default();
+    active.context = context::context_pointer_now(hit.target, &mut worker.python);
     context::read_active_now(hit.target, &mut worker.python, &mut active);
     if active.parent.source == ParentSource::None.wire() || active.parent.flags & SAMPLED == 0 {
         return;

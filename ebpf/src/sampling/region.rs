@@ -110,6 +110,7 @@ extern "C" fn sampling_parent(
     // SAFETY: not null, and the callers' references are valid.
     let (target, python, sample) = unsafe { (&*target, &mut *python, &mut *sample) };
     let mut active = Active::default();
+    active.context = context::context_pointer_now(target, python);
     context::read_active_now(target, python, &mut active);
     if active.parent.span_id == sample.parent.span_id {
         sample.span_object = active.span;

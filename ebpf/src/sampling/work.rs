@@ -127,6 +127,7 @@ fn read_active(target: &Target, worker: &mut Worker, now: u64, active: &mut Acti
     if now < worker.native_until_ns {
         return;
     }
+    active.context = context::context_pointer_now(target, &mut worker.python);
     context::read_active_now(target, &mut worker.python, active);
     let outcome = active.parent.outcome;
     if outcome == ContextOutcome::NotAPythonThread.wire() {

@@ -41,7 +41,8 @@ pub struct FoundRegion {
     pub capture: Capture,
     /// What becomes of them.
     pub meaning: Meaning,
-    /// Of a moment: the code that its function must be called from, in bytes from the entry probe.
+    /// Of a moment: the code that its function must be called from, in bytes from the entry probe; empty if the call itself is
+    /// probed.
     pub caller: [i32; 2],
     /// Bytes of its object's code before it, and from it on.
     pub code_around: (u32, u32),
@@ -88,7 +89,7 @@ pub enum RefusedBecause {
 }
 
 impl FoundRegion {
-    /// Whether it is about its function's calling another one, and that one is probed.
+    /// Whether it is about its function's calling another one, and not that function is probed.
     pub fn is_moment(&self) -> bool {
         self.capture.flags & RegionFlags::MOMENT != 0
     }
@@ -129,7 +130,10 @@ impl FoundRegion {
             members_count: capture.members.map_or(0, |members| members.count),
             members_list: capture.members.map_or(0, |members| members.list),
             members_wanted: capture.members.map_or(0, |members| members.wanted),
-            reserved: 0,
+            reads_when: reads
+                .iter()
+                .take(self.reads.len())
+                .fold(0, |bits, read| bits | 1 << read.when),
             caller: self.caller,
             reads,
         }

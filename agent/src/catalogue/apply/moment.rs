@@ -1,13 +1,13 @@
-//! Moments: events of a function's calling another one. What is probed is the entry of that one, and who called it is told
-//! by the return address.
+//! Moments: events of a function's calling another one. What is probed is that call, where there is one and no other; else
+//! the entry of that function, and who called it is told by the return address.
 
 use super::{FoundRegion, Object, RefusedBecause};
-use crate::object::exits::{self, Exits, Function, Refusal, Searched};
+use crate::object::exits::{self, Exits, Function, Refusal, Searched, shadow_stacks};
 
 /// Where a region is probed.
 pub(super) struct Placed {
     pub exits: Exits,
-    /// Of a moment: the code that calls, in bytes from the entry probe.
+    /// Of a moment: the code that calls, in bytes from the entry probe; empty if the call itself is probed.
     pub caller: [i32; 2],
 }
 
@@ -32,7 +32,7 @@ impl From<Exits> for Placed {
 }
 
 impl Object<'_> {
-    /// The entry of `symbol`'s function, for the calls that `caller` makes.
+    /// Where `caller` calls `symbol`'s function.
     pub(super) fn moment(
         &self,
         searched: &Searched<'_>,
@@ -44,6 +44,11 @@ impl Object<'_> {
                 .ok_or_else(|| RefusedBecause::NoCallee(symbol.to_owned()))?,
             ..Function::default()
         };
+        if !shadow_stacks::are_possible()
+            && let Some(call) = exits::only_call(searched, caller, function.entry)
+        {
+            return Ok(call.into());
+        }
         let exits = exits::entry_only(searched, &function)?;
         let bounds = caller
             .bounds(searched)

@@ -3,7 +3,7 @@
 use super::{analyse, catalogue, source};
 use crate::{
     catalogue::{Analysis, Catalogue},
-    object::exits::Execution,
+    object::exits::{Execution, shadow_stacks},
 };
 
 /// The exits of the only region that are stepped.
@@ -53,12 +53,39 @@ extern "C" int pay(int n) { int left = work(n); if (left < 0) report(left); retu
     assert!(error.to_string().contains("ends_before"), "{error}");
 }
 
+/// Where a function makes the call in one place, that is probed: calls by others are none of its business.
+#[test]
+fn a_moment_is_taken_at_the_only_call() {
+    let code = r#"
+extern "C" __attribute__((noinline, noclone)) void tell(int n) { asm volatile("" ::: "memory"); }
+extern "C" int pay(int n) { tell(n); asm volatile("" ::: "memory"); return n + 1; }
+extern "C" int owe(int n) { tell(-n); asm volatile("" ::: "memory"); return n - 1; }
+"#;
+    let text = "library = \"shop\"\n[[region]]\nname = \"shop.paid\"\nsymbols = [\"pay\"]\nat_call = \"tell\"\nrole = \"span_event\"\n[[region]]\nname = \"shop.pay\"\nsymbols = [\"pay\"]\n[[region]]\nname = \"shop.tell\"\nsymbols = [\"tell\"]";
+    let analysis = analyse(&catalogue(text), "c++", code);
+    let entry = |name: &str| {
+        let mut regions = analysis.regions.iter();
+        let region = regions.find(|region| region.name == name);
+        region.map(|region| (region.entry, region.spec().caller, region.exits.len()))
+    };
+    let (Some((paid, caller, 0)), Some((pay, ..))) = (entry("shop.paid"), entry("shop.pay")) else {
+        panic!("{analysis:?}");
+    };
+    if shadow_stacks::are_possible() {
+        assert_ne!(caller, [0, 0]);
+        assert_eq!(entry("shop.tell"), None, "armed on the same function");
+    } else {
+        assert_eq!(caller, [0, 0]);
+        assert!(pay < paid && entry("shop.tell").is_some());
+    }
+}
+
 /// Who calls is told by the return address, which lies in the caller's code.
 #[test]
 fn a_moment_is_taken_where_one_function_calls_another() {
     let code = r#"
 extern "C" __attribute__((noinline, noclone)) void tell(int n) { asm volatile("" ::: "memory"); }
-extern "C" int pay(int n) { tell(n); asm volatile("" ::: "memory"); return n + 1; }
+extern "C" int pay(int n) { tell(n); asm volatile("" ::: "memory"); tell(n + 1); asm volatile("" ::: "memory"); return n + 1; }
 extern "C" int owe(int n) { tell(-n); asm volatile("" ::: "memory"); return n - 1; }
 "#;
     let text = |callee: &str, more: &str| {

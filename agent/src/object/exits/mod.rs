@@ -22,6 +22,7 @@
 //! and not found, and early by an epilogue, or by a call that is known to be short.
 
 mod callees;
+mod calls;
 mod cycles;
 mod early;
 mod epilogue;
@@ -144,6 +145,12 @@ pub fn find(searched: &Searched<'_>, function: &Function) -> Result<Exits, Refus
 /// The entry probe alone, for a region whose end does not matter.
 pub fn entry_only(searched: &Searched<'_>, function: &Function) -> Result<Exits, Refusal> {
     search::entry_only(searched, function)
+}
+
+/// A probe at the one call that `function` makes of the one at `target`, in the same object; the kernel emulates it. `None` if it
+/// makes more than one, or one of another kind, or that can't be told.
+pub fn only_call(searched: &Searched<'_>, function: &Function, target: u64) -> Option<Exits> {
+    calls::only_call(searched, function, target)
 }
 
 #[cfg(test)]
