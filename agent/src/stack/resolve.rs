@@ -263,12 +263,11 @@ impl Stacks {
         self.counts.python_cut += has(SampleFlags::PYTHON_CUT);
         self.counts.python_broken += has(SampleFlags::PYTHON_BROKEN);
         let target = self.targets.get_mut(&event.tgid);
-        let mut parts = match target.and_then(Target::interpreter) {
-            Some(interpreter) => interpreter.parts(event, &mut self.codes, &mut self.functions),
-            None => {
-                self.counts.no_interpreter += 1;
-                python::unknown_parts(event)
-            }
+        let mut parts = if let Some(interpreter) = target.and_then(Target::interpreter) {
+            interpreter.parts(event, &mut self.codes, &mut self.functions)
+        } else {
+            self.counts.no_interpreter += 1;
+            python::unknown_parts(event)
         };
         if event.begins_outermost() {
             parts.reverse();

@@ -202,13 +202,14 @@ fn taken(kernel: &mut Kernel, names: &mut Names<'_>) -> Vec<Named> {
     loop {
         let taken = kernel.samples(|sample| {
             let frames = &sample.event.python[..sample.event.python_len as usize];
-            let mut named: Vec<_> = frames.iter().map(|frame| names.of(frame.code)).collect();
+            let mut innermost_first: Vec<_> =
+                frames.iter().map(|frame| names.of(frame.code)).collect();
             if sample.event.begins_outermost() {
-                named.reverse();
+                innermost_first.reverse();
             }
             samples.push(Named {
                 event: *sample.event,
-                names: named,
+                names: innermost_first,
             });
         });
         assert_eq!(taken.unknown, 0);
