@@ -77,7 +77,7 @@ impl Purse {
         let gained = ran / TICKS_CPU_PART + passed / TICKS_TIME_PART;
         let cost = u128::from(ran) * u128::from(ticks_cost) / u128::from(SECOND_NS);
         let left = i128::from(self.ticks_left_ns) + i128::from(gained) - cost as i128;
-        // What is owed for a look at one second is little: it is forgiven.
+        // What one second takes too much is little, and is not owed.
         self.ticks_left_ns = left.clamp(0, TICKS_SAVINGS_NS.into()) as i64;
         self.ticks.are(self.ticks_left_ns, TICKS_SAVINGS_NS);
     }
@@ -137,18 +137,15 @@ mod tests {
         }
     }
 
-    /// Whether ticks are paid for, second by second, of a target that keeps `cpus` busy.
-    fn spent(cpus: u64, each_ns: &[(u64, usize)]) -> Vec<bool> {
+    /// Whether ticks are paid for, second by second, of a target that keeps one CPU busy: each of 891 a second costs so many
+    /// nanoseconds for so many seconds.
+    fn spent(each_ns: &[(u64, usize)]) -> Vec<bool> {
         let mut purse = Purse::default();
-        let costs = (each_ns.iter()).flat_map(|(cost, seconds)| [*cost].repeat(*seconds));
+        let costs = (each_ns.iter()).flat_map(|(each, seconds)| [891 * each].repeat(*seconds));
         let seconds = (0..).zip(std::iter::once(0).chain(costs));
         let read = seconds.map(|(second, ticks_cost)| {
-            let ran = second * cpus * SECOND_NS;
-            purse.read(
-                account(ACCOUNT_SAVINGS_NS, ran),
-                ticks_cost,
-                second * SECOND_NS,
-            );
+            let now_ns = second * SECOND_NS;
+            purse.read(account(ACCOUNT_SAVINGS_NS, now_ns), ticks_cost, now_ns);
             purse.is_spent()
         });
         read.collect()
@@ -156,15 +153,12 @@ mod tests {
 
     #[test]
     fn cheap_ticks_are_paid_for_ever() {
-        let microseconds = 4 * 891_000;
-        assert!(!spent(1, &[(microseconds, 1_000)]).contains(&true));
+        assert!(!spent(&[(4_000, 1_000)]).contains(&true));
     }
 
     #[test]
     fn dear_ticks_are_paid_until_the_savings_are_gone_and_again_when_a_quarter_is_back() {
-        // One CPU is busy: 15 us a tick, of which a third is put by.
-        let microseconds = 15 * 891_000;
-        let is_spent = spent(1, &[(microseconds, 60), (0, 60)]);
+        let is_spent = spent(&[(15_000, 60), (0, 60)]);
         let gone = is_spent.iter().position(|spent| *spent);
         assert_eq!(gone, Some(45));
         let back = is_spent.iter().skip(60).position(|spent| !spent);
