@@ -73,7 +73,7 @@ wire_enum! {
         ContextBase = 32,
         /// Crossings sent without their Python callers, as there were too many of them.
         CallersUnseen = 48,
-        /// Suspended coroutines not told of, as there were too many of them.
+        /// Suspended coroutines not told of, as there were too many of them or they could not be read.
         AwaitsUnseen = 49,
         /// Steps of asyncio's tasks that were seen.
         Resumes = 50,

@@ -7,7 +7,7 @@
 //! at the end of its step has something to be remembered.
 
 use hotspan_common::{
-    Arrival, CoroutineLayout, Counter, ParentSource, SampleEvent, SampleReason, Suspended, Target,
+    Arrival, ContextOutcome, CoroutineLayout, Counter, ParentSource, SampleEvent, SampleReason, Suspended, Target,
     TargetFlags, Task,
 };
 
@@ -25,7 +25,7 @@ use crate::{
     counters::count,
     crossing::{Hit, guard},
     maps::{LAST_STEPS, SAMPLES},
-    memory::{Access as _, Resident},
+    memory::{Access as _, Faulting, Resident, Unreadable},
 };
 
 /// Shorter suspensions are not told of, but for the sake of what woke a task's loop.
@@ -64,7 +64,7 @@ pub fn resumed(hit: &Hit, address: u64) {
     step_ended(&target.coroutines, worker, hit.now);
     made::look(target, worker, hit.now, 0);
     worker.task = address;
-    worker.task_context = context::context_pointer_now(target, &mut worker.python);
+    worker.task_context = context::context_pointer(target, &mut worker.python);
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
     worker.arrival = Arrival {
@@ -90,8 +90,10 @@ pub fn resumed(hit: &Hit, address: u64) {
     if !is_told && hit.now.saturating_sub(suspended) < LEAST_NS {
         return;
     }
-    if let Some(coroutine) = suspended_coroutine(&target.coroutines, address) {
-        tell(hit, worker, coroutine, suspended);
+    match suspended_coroutine::<Faulting>(&target.coroutines, address) {
+        Ok(Some(coroutine)) => tell(hit, worker, coroutine, suspended),
+        Ok(None) => {}
+        Err(Unreadable) => count(Counter::AwaitsUnseen),
     }
 }
 
@@ -116,8 +118,11 @@ extern "C" fn sampling_step_ended(
     }
     // SAFETY: not null, and the callers' references are valid.
     let (layout, worker) = unsafe { (&*layout, &mut *worker) };
-    // Another task may get the address of one that is over.
-    if suspended_coroutine(layout, worker.task).is_some() {
+    // Another task may get the address of one that is over. If it cannot be read now, that is seen when it goes on.
+    if !matches!(
+        suspended_coroutine::<Resident>(layout, worker.task),
+        Ok(None)
+    ) {
         let task = key(worker.tgid, worker.task);
         let mut arrival = worker.arrival;
         if arrival.stepped_ns == 0 {
@@ -140,10 +145,12 @@ extern "C" fn sampling_step_ended(
 /// The thread leaves the CPU, or a tick finds it: if no step is under way, the last one is over.
 #[inline(always)]
 pub fn thread_leaves(target: &Target, worker: &mut Worker, now: u64) {
-    if worker.task != 0
-        && context::context_pointer_now(target, &mut worker.python) != worker.task_context
-    {
-        step_ended(&target.coroutines, worker, now);
+    if worker.task != 0 {
+        let context = context::context_pointer_now(target, &mut worker.python);
+        let was_read = worker.python.outcome == u32::from(ContextOutcome::NoActiveSpan.wire());
+        if was_read && context != worker.task_context {
+            step_ended(&target.coroutines, worker, now);
+        }
     }
     made::look(target, worker, now, 0);
 }
@@ -169,8 +176,8 @@ pub fn created(hit: &Hit, address: u64) {
 #[inline(always)]
 fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     let mut active = Active::default();
-    active.context = context::context_pointer_now(hit.target, &mut worker.python);
-    context::read_active_now(hit.target, &mut worker.python, &mut active);
+    active.context = worker.task_context;
+    context::read_active(hit.target, &mut worker.python, &mut active);
     if active.parent.source == ParentSource::None.wire() || active.parent.flags & SAMPLED == 0 {
         return;
     }

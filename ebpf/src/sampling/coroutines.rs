@@ -3,7 +3,7 @@
 
 use hotspan_common::CoroutineLayout;
 
-use crate::memory::{Access as _, Resident, Unreadable};
+use crate::memory::{Access, Resident, Unreadable};
 
 /// `PyObject.ob_type`, the same in all versions.
 pub const OB_TYPE: u64 = 8;
@@ -29,18 +29,15 @@ pub enum Phase {
 
 /// What a task runs, if that has begun, is not over, and is not at work now.
 #[inline(always)]
-pub fn suspended_coroutine(layout: &CoroutineLayout, task: u64) -> Option<u64> {
+pub fn suspended_coroutine<M: Access>(
+    layout: &CoroutineLayout,
+    task: u64,
+) -> Result<Option<u64>, Unreadable> {
     let at = task.wrapping_add(u64::from(layout.task_coroutine));
-    let coroutine = Resident::read::<u64>(at).ok()?;
-    is_suspended(layout, coroutine)
-        .unwrap_or(false)
-        .then_some(coroutine)
-}
-
-#[inline(always)]
-fn is_suspended(layout: &CoroutineLayout, coroutine: u64) -> Result<bool, Unreadable> {
-    let state = state_of(layout, coroutine)?;
-    Ok(state.is_some_and(|state| state > layout.created && state < layout.running))
+    let coroutine = M::read::<u64>(at)?;
+    let state = state_of::<M>(layout, coroutine)?;
+    let is_suspended = state.is_some_and(|state| state > layout.created && state < layout.running);
+    Ok(is_suspended.then_some(coroutine))
 }
 
 /// How far a task is, of this type.
@@ -54,7 +51,7 @@ pub fn phase(layout: &CoroutineLayout, task: u64, class: u64) -> Result<Phase, U
     if coroutine == 0 {
         return Ok(Phase::Empty);
     }
-    Ok(match state_of(layout, coroutine)? {
+    Ok(match state_of::<Resident>(layout, coroutine)? {
         None | Some(FINISHED) => Phase::Over,
         Some(state) if state <= layout.created => Phase::New,
         Some(state) if state < layout.running => Phase::Suspended,
@@ -71,12 +68,15 @@ pub fn context_of(layout: &CoroutineLayout, task: u64) -> Result<u64, Unreadable
 
 /// What tells whether a coroutine has begun, or is at work; `None`: it is not one of the interpreter's.
 #[inline(always)]
-fn state_of(layout: &CoroutineLayout, coroutine: u64) -> Result<Option<i32>, Unreadable> {
-    let class = Resident::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
+fn state_of<M: Access>(
+    layout: &CoroutineLayout,
+    coroutine: u64,
+) -> Result<Option<i32>, Unreadable> {
+    let class = M::read::<u64>(coroutine.wrapping_add(OB_TYPE))?;
     if class != layout.coroutine_type && class != layout.generator_type {
         return Ok(None);
     }
-    let frame = frame_of(layout, coroutine)?;
+    let frame = frame_of::<M>(layout, coroutine)?;
     if frame == 0 {
         return Ok(Some(FINISHED));
     }
@@ -87,18 +87,18 @@ fn state_of(layout: &CoroutineLayout, coroutine: u64) -> Result<Option<i32>, Unr
     };
     let at = holder.wrapping_add(u64::from(layout.state));
     let state = if layout.state_is_int != 0 {
-        Resident::read::<i32>(at)?
+        M::read::<i32>(at)?
     } else {
-        i32::from(Resident::read::<i8>(at)?)
+        i32::from(M::read::<i8>(at)?)
     };
     Ok(Some(state))
 }
 
 #[inline(always)]
-fn frame_of(layout: &CoroutineLayout, coroutine: u64) -> Result<u64, Unreadable> {
+fn frame_of<M: Access>(layout: &CoroutineLayout, coroutine: u64) -> Result<u64, Unreadable> {
     let at = coroutine.wrapping_add(u64::from(layout.frame));
     if layout.frame_is_pointer != 0 {
-        Resident::read(at)
+        M::read(at)
     } else {
         Ok(at)
     }

@@ -118,7 +118,10 @@ pub fn check_waits(run: &Run) {
 }
 
 /// Each suspension is told of, with its chain of awaits, under its task's span, and no others are.
-pub fn check_awaits(samples: &[Named], stretches: &[Stretch]) {
+pub fn check_awaits(run: &Run) {
+    let Run {
+        samples, stretches, ..
+    } = run;
     let begun = samples.iter().map(|sample| sample.event.time_ns).min();
     let expected: Vec<&Stretch> = stretches
         .iter()
@@ -172,7 +175,10 @@ pub fn check_awaits(samples: &[Named], stretches: &[Stretch]) {
     assert!(expected.len() >= 6 * ROUNDS);
     // Between its own reading of the clock and the suspension, the thread may lose its CPU.
     assert!(short * 10 <= expected.len(), "{short}");
-    assert!(missing.is_empty(), "{missing:#?}\n{strange:#?}");
+    assert!(
+        missing.len() as u64 <= run.awaits_unseen,
+        "{missing:#?}\n{strange:#?}"
+    );
     assert!(strange.is_empty(), "{strange:#?}");
 }
 

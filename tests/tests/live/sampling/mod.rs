@@ -36,7 +36,7 @@ fn check(minor: &str) {
     };
     check_timer(&run.samples, &run.stretches);
     check_waits(&run);
-    check_awaits(&run.samples, &run.stretches);
+    check_awaits(&run);
 }
 
 #[test]

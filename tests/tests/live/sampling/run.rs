@@ -11,7 +11,7 @@ use std::{
 
 use hotspan::{
     context::{self, ContextFindings, memory::Memory, python::StepPoint},
-    kernel::{Armed, Kernel, ProbePoint, StackRules},
+    kernel::{Armed, Kernel, KernelCounters, ProbePoint, StackRules},
     target::Process,
 };
 use hotspan_common::{Cookie, RegionSpec, ResultAt, ReturnSp, SampleEvent, Target};
@@ -53,6 +53,8 @@ pub struct Run {
     /// Looks at leaving threads for which there was no time left, or that could not be read, and returns that
     /// the kernel did not tell of: each may be a wait.
     pub unseen: u64,
+    /// Suspensions that the kernel programs counted in place of telling of them.
+    pub awaits_unseen: u64,
 }
 
 /// Has `stacks.py` do its rounds under the sampler.
@@ -94,6 +96,7 @@ pub fn sampled(minor: &str) -> Option<Run> {
     };
     let samples = taken(&mut observed.kernel, &mut names);
     let counters = observed.kernel.counters().unwrap();
+    eprintln!("  {}", said(&counters));
     assert_eq!(counters.get("kernel.samples_lost"), 0);
     let stretches = stretches::read(&path).unwrap();
     batch.finish().unwrap();
@@ -104,7 +107,15 @@ pub fn sampled(minor: &str) -> Option<Run> {
             .map(|name| counters.get(&format!("kernel.{name}")))
             .iter()
             .sum(),
+        awaits_unseen: counters.get("kernel.awaits_unseen"),
     })
+}
+
+fn said(counters: &KernelCounters) -> String {
+    let each = counters
+        .iter()
+        .map(|(name, total)| format!("{name} {total}"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// The interpreter, if there is one of this version.
