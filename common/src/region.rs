@@ -110,6 +110,8 @@ impl RegionFlags {
     pub const LEDGER: u32 = 64;
     /// Its conditional exits are passed too often by calls that go on: the agent has been told.
     pub const PASSED: u32 = 128;
+    /// It has others in place of conditional exits: those are weighed against them.
+    pub const WEIGHED: u32 = 1024;
     /// A moment: a crossing that is over as it is entered, as its function was called from
     /// [`RegionSpec::caller`]. It has no exits.
     pub const MOMENT: u32 = 256;

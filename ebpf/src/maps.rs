@@ -13,7 +13,7 @@ use hotspan_common::{
 
 use crate::{
     arrivals::Unread,
-    crossing::guard::{Bucket, Rate},
+    crossing::guard::{Bucket, Passes, Rate},
     sampling::{budget::Budget, worker::Worker},
 };
 
@@ -58,9 +58,9 @@ pub const RATES_AT_HAND_LOG2: u32 = 13;
 #[map]
 pub static RATES_AT_HAND: Array<Rate> = Array::with_max_entries(1 << RATES_AT_HAND_LOG2, 0);
 
-/// Token buckets for conditional exits that calls pass, by region, of each CPU.
+/// Conditional exits that calls pass, by region, of each CPU.
 #[map]
-pub static PASSES: PerCpuArray<Bucket> = PerCpuArray::with_max_entries(MAX_REGIONS as u32, 0);
+pub static PASSES: PerCpuArray<Passes> = PerCpuArray::with_max_entries(MAX_REGIONS as u32, 0);
 
 /// Crossings that found the ring full.
 #[map]

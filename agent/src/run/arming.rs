@@ -221,7 +221,8 @@ impl Arming {
         }
     }
 
-    /// Conditional exits of a region are passed too often: its `ret`s are probed from now on. Whether that can be.
+    /// Conditional exits of a region are passed too often: the `ret`s that they stand for are probed from now on. Whether that
+    /// can be.
     pub fn step_exits(&mut self, kernel: &mut Kernel, number: u32) -> bool {
         match self.armory.step_exits(kernel, number) {
             Ok(is_stepped) => {
@@ -304,10 +305,15 @@ impl Arming {
         if found.capture.role == RegionRole::Worker {
             spec.flags |= RegionFlags::WORKER;
         }
+        let stepped =
+            (!found.stepped_exits.is_empty()).then(|| points(found, &found.stepped_exits));
+        if stepped.is_some() {
+            spec.flags |= RegionFlags::WEIGHED;
+        }
         Plan {
             name: found.name.clone(),
             points: points(found, &found.exits),
-            stepped: (!found.stepped_exits.is_empty()).then(|| points(found, &found.stepped_exits)),
+            stepped,
             text_slot: text_slot(&spec),
             apart: (1..DEFAULT_MAX_RATE)
                 .contains(&spec.limit_per_s)

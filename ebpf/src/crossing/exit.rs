@@ -73,11 +73,11 @@ fn context_at_exit(hit: &Hit, state: &mut ThreadState, slot: u32) -> u64 {
     context::context_pointer(hit.target, &mut state.python)
 }
 
-/// Whether a call that goes on has hit the exit probe of this cookie: a conditional jump that does not lead out.
+/// Whether a call that goes on has hit the exit probe of this cookie, at a conditional jump: whether that does not lead out.
 #[inline(always)]
 pub fn is_passed(cookie: Cookie, registers: *const pt_regs) -> bool {
     // SAFETY: the context of a uprobe is the registers.
-    cookie.condition != 0 && !leaves(unsafe { &*registers }, cookie.condition - 1)
+    !leaves(unsafe { &*registers }, cookie.condition.wrapping_sub(1))
 }
 
 /// Whether a conditional jump with x86 condition code `code` (the low four bits of its opcode)

@@ -17,6 +17,10 @@ const LEAST_BURST: u64 = 100;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Conditional exits that a call may pass, for each entry that the region may have.
 const PASSES_PER_ENTRY: u64 = 4;
+/// So many cost the target as much as one single step, in a virtual machine.
+const PASSES_PER_STEP: u64 = 8;
+/// More of them than were made up for: a millisecond of the target's time.
+const MOST_OWED: u64 = 1000;
 
 /// Whether this entry is followed. The first that is too many trips the guard, for all threads.
 #[inline(always)]
@@ -68,26 +72,39 @@ fn place(key: u64) -> u32 {
 }
 
 /// A conditional exit was hit by a call that goes on. That costs the target as much as any other hit, and may be a turn of a
-/// loop: if there are too many of them on a CPU, the agent probes the function elsewhere.
+/// loop: if there are too many of them on a CPU, the agent probes the function elsewhere, or gives it up if it cannot.
 #[inline(always)]
-pub fn passed(spec: &RegionSpec, region: u32, tgid: u32, tid: u32, now: u64) {
+pub fn passed(spec: &RegionSpec, region: u32, thread: (u32, u32), now: u64) {
     count(Counter::PassedExits);
-    let limit = u64::from(spec.limit_per_s) * PASSES_PER_ENTRY;
     let is_known = spec.flags & RegionFlags::PASSED != 0;
-    if limit == 0 || is_known {
-        return;
-    }
-    let Some(bucket) = PASSES.get_ptr_mut(region) else {
+    let Some(passes) = PASSES.get_ptr_mut(region).filter(|_| !is_known) else {
         return;
     };
-    // SAFETY: the bucket is this CPU's own; another program in between makes it count one more or less.
-    if !unsafe { (*bucket).take(limit, now) } {
-        tell(
-            region,
-            (tgid, tid),
-            RegionFlags::PASSED,
-            ControlKind::Passed,
-        );
+    // SAFETY: a live map value, this CPU's own; another program in between makes it count one more or less.
+    let passes = unsafe { &mut *passes };
+    let may_go_on = if spec.flags & RegionFlags::WEIGHED != 0 {
+        passes.owed += 1;
+        passes.owed <= MOST_OWED
+    } else {
+        let limit = u64::from(spec.limit_per_s) * PASSES_PER_ENTRY;
+        limit == 0 || passes.bucket.take(limit, now)
+    };
+    if !may_go_on {
+        passes.owed = 0;
+        tell(region, thread, RegionFlags::PASSED, ControlKind::Passed);
+    }
+}
+
+/// A call has left by a conditional exit, which has spared the target a single step.
+#[inline(always)]
+pub fn left(spec: &RegionSpec, region: u32) {
+    if spec.flags & RegionFlags::WEIGHED == 0 {
+        return;
+    }
+    if let Some(passes) = PASSES.get_ptr_mut(region) {
+        // SAFETY: as in `passed`.
+        let passes = unsafe { &mut *passes };
+        passes.owed = passes.owed.saturating_sub(PASSES_PER_STEP);
     }
 }
 
@@ -104,6 +121,15 @@ pub fn take(key: u64, limit: u64, now: u64) -> bool {
     };
     // SAFETY: the bucket is this thread's own.
     unsafe { (*bucket).take(limit, now) }
+}
+
+/// How often calls have passed a region's conditional exits on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Passes {
+    bucket: Bucket,
+    /// Those that no call has made up for by leaving through one.
+    owed: u64,
 }
 
 /// Tokens of one thread and region, or of one CPU and region.

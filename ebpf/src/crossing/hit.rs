@@ -71,9 +71,12 @@ impl Hit {
         }
         let (tgid, tid) = threads::current();
         let registers = ctx.regs.cast_const();
-        if exit::is_passed(cookie, registers) {
-            guard::passed(spec, cookie.region, tgid, tid, now);
-            return None;
+        if cookie.condition != 0 {
+            if exit::is_passed(cookie, registers) {
+                guard::passed(spec, cookie.region, (tgid, tid), now);
+                return None;
+            }
+            guard::left(spec, cookie.region);
         }
         // SAFETY: the context of a uprobe is the registers. Volatile, as the compiler would choose between their addresses
         // first and read once, which the verifier does not allow.

@@ -29,6 +29,7 @@ pub(super) fn only_call(
         entry_offset: probeable(searched, call.ip()).ok()?,
         points: Vec::new(),
         early: None,
+        unpassed: None,
         kept: Vec::new(),
         tail_callees: Vec::new(),
     })

@@ -50,6 +50,27 @@ pub(super) struct Known<'a> {
     pub reads_result: bool,
     /// Where it may end before its `ret`.
     pub ends_before: &'a LastCalls,
+    /// What to do with those that may stand for a `ret`.
+    pub conditionals: Conditionals,
+}
+
+/// Conditional jumps that lead to a `ret` or go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conditionals {
+    /// They stand for it, and calls that go on pass them.
+    Probed,
+    /// The `ret` is probed itself.
+    LeftOut,
+}
+
+impl Conditionals {
+    /// How many of them a function may have for exits.
+    fn most(self) -> usize {
+        match self {
+            Self::Probed => MAX_CONDITIONAL,
+            Self::LeftOut => 0,
+        }
+    }
 }
 
 /// Whether all ways through the instructions are known, but for what `Known` tells.
@@ -217,11 +238,12 @@ impl Search<'_> {
             self.check_loop(way.at, joined)
                 .map_err(|why| (way.into, why))?;
         }
+        let may_be_passed =
+            |(at, ways): &(&u64, &Ways)| ways.staying().is_some() && self.is_conditional(**at);
+        let more = found.iter().filter(may_be_passed).count();
         let others = so_far.iter().filter(|(at, _)| !found.contains_key(at));
-        let staying = others
-            .chain(&found)
-            .filter(|(at, ways)| ways.staying().is_some() && self.is_conditional(**at));
-        if staying.count() > MAX_CONDITIONAL {
+        let all = more + others.filter(may_be_passed).count();
+        if more > 0 && all > self.known.conditionals.most() {
             return Err((ret, Kept::TooMany));
         }
         Ok(found)

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Execution, ExitPoint, Exits, Function, Searched, callees, early,
+    Execution, ExitPoint, Exits, Function, Searched, callees,
+    early::{self, Conditionals},
     kept::Kept,
     listing::{self, Listing},
     probes::{instruction_at, probeable},
@@ -90,15 +91,26 @@ impl<'a> Explorer<'a> {
             let left = Left::HERE;
             (at, Point { condition, left })
         });
-        let (early, kept) = match self.replaced() {
+        let (early, kept) = match self.replaced(Conditionals::Probed) {
             Some((points, kept)) => (Some(points), kept.into_iter().map(|(_, why)| why).collect()),
             None => (None, vec![Kept::NotFollowed]),
         };
-        let early = early.filter(|early| early.keys().ne(self.points.keys()));
+        let is_other = |replaced: &BTreeMap<u64, Point>| replaced.keys().ne(self.points.keys());
+        let early = early.filter(is_other);
+        let may_be_passed =
+            |early: &BTreeMap<u64, Point>| early.values().any(|at| at.condition != 0);
+        let unpassed = early
+            .as_ref()
+            .filter(|early| may_be_passed(early))
+            .and_then(|_| {
+                let (points, _) = self.replaced(Conditionals::LeftOut)?;
+                Some(points).filter(is_other)
+            });
         Ok(Exits {
             entry_offset: probeable(self.searched, self.probe)?,
             points: self.placed(points)?,
             early: early.map(|points| self.placed(points)).transpose()?,
+            unpassed: unpassed.map(|points| self.placed(points)).transpose()?,
             kept,
             tail_callees: self.tail_callees.into_iter().collect(),
         })
@@ -121,7 +133,7 @@ impl<'a> Explorer<'a> {
         points.into_iter().map(place).collect()
     }
 
-    fn replaced(&self) -> Option<early::Replaced> {
+    fn replaced(&self, conditionals: Conditionals) -> Option<early::Replaced> {
         let mut entries = self.landing_pads().filter(|_| !self.is_switched)?;
         entries.extend([self.entry, self.probe]);
         entries.extend(&self.tail_callees);
@@ -135,6 +147,7 @@ impl<'a> Explorer<'a> {
             callees: &self.tail_callees,
             reads_result: self.function.reads_result,
             ends_before: &self.function.ends_before,
+            conditionals,
         };
         Some(early::find(self.searched, &listing, &known))
     }

@@ -93,6 +93,8 @@ pub struct Exits {
     pub points: Vec<ExitPoint>,
     /// The exits before each `ret` that need not be probed itself, and all others; `None` if that is none.
     pub early: Option<Vec<ExitPoint>>,
+    /// The same with each `ret` probed that conditional jumps would stand for; `None` if that is none.
+    pub unpassed: Option<Vec<ExitPoint>>,
     /// Why some of those are single-stepped.
     pub kept: Vec<Kept>,
     /// Functions that it leaves through by tail jumps and whose exits are among the points.
@@ -131,7 +133,9 @@ impl Exits {
     pub fn cheapest(self, shadow_stacks: bool) -> (Vec<ExitPoint>, Vec<ExitPoint>) {
         let harms = |exit: &ExitPoint| shadow_stacks && exit.execution == Execution::EmulatedCall;
         match self.early {
-            Some(early) if !early.iter().any(harms) => (early, self.points),
+            Some(early) if !early.iter().any(harms) => {
+                (early, self.unpassed.unwrap_or(self.points))
+            }
             _ => (self.points, Vec::new()),
         }
     }

@@ -37,6 +37,7 @@ pub(super) fn entry_only(searched: &Searched<'_>, function: &Function) -> Result
         entry_offset: probeable(searched, probe)?,
         points: Vec::new(),
         early: None,
+        unpassed: None,
         kept: Vec::new(),
         tail_callees: Vec::new(),
     })

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hotspan_common::{MAX_REGIONS, PointKind};
+use hotspan_common::{MAX_REGIONS, PointKind, RegionFlags};
 use hotspan_synth::ids::RegionId;
 
 use self::plan::LinkKey;
@@ -194,8 +194,8 @@ impl Armory {
         }))
     }
 
-    /// Probes the `ret`s of a region whose earlier exits are passed too often by calls that go on. The region stays
-    /// armed. Whether there are such.
+    /// Probes the `ret`s that a region's conditional exits stand for, which calls that go on pass too often. The region
+    /// stays armed. Whether there are such.
     ///
     /// # Errors
     /// The kernel's; then the regions that share the link lose their probes.
@@ -208,6 +208,7 @@ impl Armory {
             return Ok((entry.stepped_at).is_some_and(|at| at.elapsed() < TOLD_TWICE));
         };
         entry.plan.points = stepped;
+        entry.plan.spec.flags &= !RegionFlags::WEIGHED;
         entry.stepped_at = Some(Instant::now());
         let link = entry.link.clone();
         self.relink(kernel, &link)?;

@@ -9,7 +9,7 @@ use super::{
     bytes::{CALL, IF_EQUAL, JE, JMP, JNE, RET},
     exits,
 };
-use crate::object::exits::{Execution, Exits, Kept};
+use crate::object::exits::{Execution, ExitPoint, Exits, Kept};
 
 fn search(object: &Path, name: &str) -> Exits {
     exits(object, name).unwrap()
@@ -124,6 +124,28 @@ fn each_return_is_judged_by_itself() {
     let mixed = early(&object, "unreached");
     assert_eq!(mixed, [(JMP, 0, rsp(0x48)), (RET, 0, ReturnSp::HERE)]);
     assert_eq!(early(&object, "eight_conditions").len(), 9);
+}
+
+/// What is probed where calls that go on pass the conditional exits too often: the `ret`s that those stand for, and no others.
+#[test]
+fn a_return_takes_the_place_of_conditional_exits_alone() {
+    let (_folder, object) = build(&["early.s"], &[]);
+    let kinds = |exits: &[ExitPoint]| {
+        let is_stepped = |exit: &&ExitPoint| exit.execution == Execution::Stepped;
+        let conditional = exits.iter().filter(|exit| exit.condition != 0).count();
+        (
+            exits.len(),
+            exits.iter().filter(is_stepped).count(),
+            conditional,
+        )
+    };
+    let cheapest = |name| search(&object, name).cheapest(false);
+    let (exits, fallback) = cheapest("early_ways_out");
+    assert_eq!(kinds(&exits), (3, 0, 2));
+    assert_eq!(kinds(&fallback), (2, 1, 0));
+    let (exits, fallback) = cheapest("eight_conditions");
+    assert_eq!(kinds(&exits), (9, 0, 8));
+    assert_eq!(kinds(&fallback), (1, 1, 0));
 }
 
 /// There, a call that the kernel emulates may kill the program.

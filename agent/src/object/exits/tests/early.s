@@ -239,6 +239,17 @@ begin eight_conditions
 1:  leave_frame
 end eight_conditions
 
+# Every call passes the first two, and most leave by the last.
+begin early_ways_out
+    enter_frame
+    conditions 2
+    call work@PLT
+    jmp 2f
+    nop
+1:  leave_frame
+2:  leave_frame
+end early_ways_out
+
 begin nine_conditions
     enter_frame
     conditions 9
