@@ -1,12 +1,7 @@
 //! What goes wrong meanwhile: a dead endpoint, a target that ends, an agent that is killed or stands still. It is said, and
 //! nothing is left in the kernel.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, fs, process::Command, time::Duration};
 
 use hotspan_tests::{
     agent::Attach,
@@ -18,6 +13,8 @@ use hotspan_tests::{
     service::{Batch, Options},
 };
 use rustix::process::Signal;
+
+use crate::scene;
 
 #[test]
 fn a_dead_endpoint_does_not_stop_the_agent() {
@@ -79,7 +76,7 @@ fn a_process_that_ends_during_attach() {
     ]))
     .unwrap();
     // It is held by then, and the kernel's programs are still to be loaded, which takes far longer.
-    wait_until(|| holds(agent.pid(), pid));
+    scene::wait_until("its hold on the process", || holds(agent.pid(), pid));
     sleeper.signal(Signal::KILL).unwrap();
     sleeper.wait(Duration::from_secs(20)).unwrap();
     let status = agent.wait(Duration::from_secs(20)).unwrap();
@@ -98,15 +95,6 @@ fn holds(agent: u32, pid: u32) -> bool {
         text.lines()
             .any(|line| line.split_whitespace().eq(["Pid:", &pid.to_string()]))
     })
-}
-
-/// There is no event for what another process does to itself, so it looks again and again.
-fn wait_until(is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it does not come about");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -154,7 +142,9 @@ fn a_ring_that_fills_up_while_the_agent_stands_still() {
         spans.iter().map(|span| span.trace_id.clone()).collect()
     };
     // It has recovered when it makes spans of what it finds in the ring.
-    wait_until(|| agent.spans_so_far().is_ok_and(|spans| !spans.is_empty()));
+    scene::wait_until("a span", || {
+        agent.spans_so_far().is_ok_and(|spans| !spans.is_empty())
+    });
     let read = crossings(&mut batch, "100");
     let outcome = agent.stop().unwrap();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);

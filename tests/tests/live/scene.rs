@@ -1,6 +1,10 @@
 //! What most live tests do: a service with a receiver, an agent attached, load, and the comparison.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use hotspan_tests::{
     agent::{Agent, Attach, Outcome},
@@ -16,6 +20,16 @@ use hotspan_tests::{
 pub const EXPECT_FROM_NS: u64 = 1_000_000;
 /// Longest time for a batch of work.
 pub const WORK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Waits until something has come about in another process, of which there is no event.
+pub fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
+    while !has_come() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// Everything that is left after a scene.
 pub struct Scene {

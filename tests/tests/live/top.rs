@@ -3,7 +3,7 @@
 use std::{
     process::Command,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use hotspan_tests::{
@@ -15,6 +15,8 @@ use hotspan_tests::{
     truth::Call,
 };
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::scene;
 
 /// Time from start to the first picture, and from a key to the end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,15 +58,6 @@ fn unix_seconds() -> f64 {
     now.expect("it is after 1970").as_secs_f64()
 }
 
-/// Waits until something has come about of which there is no event.
-fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !has_come() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// One picture, and the times between which it was made.
 fn look_once(pid: u32) -> (String, f64, f64) {
     let begin = unix_seconds();
@@ -99,7 +92,7 @@ fn a_solve_that_began_before_is_shown() {
             let path = "/cpsat?workers=4&jobs=25&machines=25&limit=25";
             http::get(&http::client(), port, path)
         });
-        wait_until("the solve's threads", || threads(service.pid()) >= idle + 5);
+        scene::wait_until("the solve's threads", || threads(service.pid()) >= idle + 5);
         // The solve's own thread wakes up ten times a second, to see whether it is to stop: of five looks,
         // one finds it waiting.
         let mut look = look_once(service.pid());
@@ -195,7 +188,7 @@ fn what_a_python_function_waits_for_is_shown() {
     let pid = service.pid();
     let mut top = top_of_a_quiet_service(pid);
     service.get("/background").unwrap();
-    wait_until("the end of the sleep", || {
+    scene::wait_until("the end of the sleep", || {
         !service.truth().unwrap().is_empty()
     });
     top.signal(Signal::INT).unwrap();
@@ -239,7 +232,7 @@ fn a_request_that_hangs_since_before_is_shown() {
         let port = service.port;
         let request = scope.spawn(move || http::get(&http::client(), port, "/locked?seconds=12"));
         // The pool's idle threads have no deadline.
-        wait_until("the hang", || {
+        scene::wait_until("the hang", || {
             threads_waits(service.pid()).any(|line| has_deadline(&line))
         });
         let begin = unix_seconds();

@@ -1,6 +1,6 @@
 //! Ways to leave a function that a pair of probes must survive, on real programs.
 
-use std::{process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 
 use hotspan_tests::{
     agent::Attach, gate::require_bpf, judge::span_for, native, otlp::Span, paths, python::Venv,
@@ -293,6 +293,7 @@ fn detach_while_a_crossing_is_open() {
         .process()
         .wait_stdout("open", Duration::from_secs(20))
         .unwrap();
+    wait_for_read(batch.pid());
     let outcome = agent.stop().unwrap();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
     batch.process().tell("go on").unwrap();
@@ -306,10 +307,21 @@ fn detach_while_a_crossing_is_open() {
         .iter()
         .filter(|span| span.name == "torture.waits")
         .collect();
-    assert!(
-        open.iter().all(|span| span.text("hotspan.exit").is_some()),
-        "{open:?}"
-    );
+    let [span] = open[..] else {
+        panic!("{open:?}\n{}", outcome.stderr);
+    };
+    assert_eq!(span.text("hotspan.exit"), Some("detached"), "{span:?}");
+    // Where the time went is known once the thread is back.
+    assert_eq!(span.int("hotspan.blocked_ns"), None, "{span:?}");
+}
+
+/// Waits until the process does, for input: `read` is the first system call of x86-64.
+fn wait_for_read(pid: u32) {
+    let reads = || {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall"));
+        call.is_ok_and(|call| call.starts_with("0 "))
+    };
+    scene::wait_until("its read", reads);
 }
 
 #[test]
