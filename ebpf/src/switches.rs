@@ -39,6 +39,13 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// `sched_exit_tp(is_switch)`: a thread is back from its switch, and the scheduler's locks are free again (Linux 6.16).
+#[btf_tracepoint]
+pub fn sched_exit_tp(ctx: BtfTracePointContext) -> i32 {
+    wait::returned(ctx.as_ptr());
+    0
+}
+
 /// `sched_wakeup(p)`: a blocked thread becomes runnable.
 #[btf_tracepoint]
 pub fn sched_wakeup(ctx: BtfTracePointContext) -> i32 {

@@ -166,6 +166,9 @@ pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     end(tgid, tid);
     tell_end_of_worker(tgid, tid);
     wait::ended(tid);
+    if let Some(worker) = worker::get(tid).filter(|worker| worker.born.creator != 0) {
+        worker.is_on_its_own();
+    }
     // Most threads are not sampled: nothing to remove is the usual case.
     let _ = WORKERS.remove(&tid);
     // SAFETY: offset of `group_dead` in `events/sched/sched_process_exit/format`; kernels before

@@ -1,28 +1,33 @@
 //! Waits: what a thread at work was doing when it stopped running, sent when it runs again.
 //!
-//! A thread's memory can be read only while it is the current one, so its frames are read when it leaves
-//! the CPU, before it is known how long for. That is bounded by a [`budget`].
+//! A thread's memory can be read only while it is the current one, and does not change while it waits. Where the kernel tells
+//! that a thread is back (`sched_exit_tp`, Linux 6.16), it is looked at then, if it has waited for long: most do not. Before
+//! that its frames are read when it leaves the CPU, before it is known how long for. Both are bounded by a [`budget`].
 
 use core::ffi::c_void;
 
-use hotspan_common::{ContextOutcome, Counter, SampleEvent, SampleFlags, SampleReason, Target};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use hotspan_common::{Counter, SampleEvent, SampleFlags, Target};
 
 use super::{
-    awaits, budget, frames,
+    awaits,
+    look::{self, FUTEX, Look, Seen},
     registers::{self, Registers},
     send,
-    work::{self, Work},
     worker::{self, Read, Worker},
 };
-use crate::{context, counters::count, threads};
+use crate::{
+    context,
+    counters::count,
+    maps::{RETURNED, TARGETS},
+    threads,
+};
 
 /// Shorter waits are not told of.
 const LEAST_NS: u64 = 1_000_000;
 /// Waits in one place with less than this between them are one: a thread that waits for the
 /// interpreter's lock looks around every 5 ms.
 const GAP_NS: u64 = 200_000;
-/// `__NR_futex` of x86-64.
-const FUTEX: u64 = 202;
 /// `__NR_epoll_wait`, `__NR_epoll_pwait` and `__NR_epoll_pwait2` of x86-64: where event loops wait.
 const EPOLL_WAITS: [u64; 3] = [232, 281, 441];
 
@@ -30,10 +35,14 @@ const EPOLL_WAITS: [u64; 3] = [232, 281, 441];
 const NONE: u32 = 0;
 /// `Worker::wait` tells of the wait that the thread is in.
 const SEEN: u32 = 1;
-/// The thread waits, and works for nobody.
-const IDLE: u32 = 3;
 /// `Worker::wait` tells of a wait that is over, unless the next one continues it.
 const HELD: u32 = 2;
+/// The thread waits, and works for nobody.
+const IDLE: u32 = 3;
+/// The thread waits, and is to be looked at when it is back.
+const AWAY: u32 = 4;
+/// The thread is back, and looked at next.
+const DUE: u32 = 5;
 
 /// How a thread left the CPU.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +80,7 @@ fn leave(
     how: Leave,
     now: u64,
 ) {
-    if worker.off_ns != 0 {
+    if worker.off_ns != 0 || worker.wait_state == DUE {
         count(Counter::SwitchesMissed);
     }
     worker.off_ns = now;
@@ -96,95 +105,62 @@ fn leave(
         }
         send_held(worker);
     }
-    worker.wait_state = NONE;
-    if !may_look(target, worker, tid, now) {
+    let look = Look {
+        target,
+        worker,
+        tid,
+        registers: &registers,
+        now,
+        since: now,
+        program,
+    };
+    if super::tells_returns() {
+        goes(look);
+    } else {
+        look_before(look, how);
+    }
+}
+
+/// The thread is looked at when it is back. But those that it has made are told by it whether it still works for whom it
+/// worked when it made them.
+#[inline(always)]
+fn goes(look: Look<'_>) {
+    let Look { target, worker, .. } = look;
+    worker.wait_state = AWAY;
+    if worker.serves != 0 && worker.made_threads != 0 && look::has_time(worker, look.now) {
+        look::for_whom(target, worker, look.registers.sp, look.now);
+    }
+}
+
+/// The thread is looked at now, however long it is going to wait.
+#[inline(always)]
+fn look_before(mut look: Look<'_>, how: Leave) {
+    look.worker.wait_state = NONE;
+    if !may_look(&mut look) {
         if how != Leave::Preempted {
-            worker.idle_until_ns = 0;
+            look.worker.idle_until_ns = 0;
         }
         return;
     }
-    match see(target, worker, tid, &registers, now) {
-        Seen::Work => {
-            send::kernel_frames(&mut worker.wait, program);
-            worker.wait_state = SEEN;
-        }
+    match look.take() {
+        Seen::Work => look.worker.wait_state = SEEN,
         // One that could go on is where it was.
         Seen::Nothing | Seen::Unknown if how == Leave::Preempted => {}
-        Seen::Nothing => worker.wait_state = IDLE,
-        Seen::Unknown => worker.idle_until_ns = 0,
+        Seen::Nothing => look.worker.wait_state = IDLE,
+        Seen::Unknown => look.worker.idle_until_ns = 0,
     }
-    budget::spend(&mut worker.budget, now);
 }
 
-/// Native threads that only help are not looked at: a solver's workers wait for each other all the time.
 #[inline(always)]
-fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
-    let is_native = now < worker.native_until_ns && target.thread_context.enabled == 0;
-    if is_native && threads::get(tid).is_none_or(|state| state.open == 0 || state.has_birth != 0) {
+fn may_look(look: &mut Look<'_>) -> bool {
+    if !look::is_worth_it(look.target, look.worker, look.tid, look.now) {
         return false;
     }
-    let may = budget::allows(&mut worker.budget, now);
+    let may = look::has_time(look.worker, look.now);
     if !may {
         count(Counter::WaitsUnseen);
     }
     may
-}
-
-/// What a look at a thread shows.
-#[derive(Clone, Copy)]
-enum Seen {
-    /// It works for a request.
-    Work,
-    /// It works for nobody: its context has no span.
-    Nothing,
-    Unknown,
-}
-
-/// Writes down what the thread does, if it is at work.
-#[inline(always)]
-fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> Seen {
-    let work = work::look(target, worker, registers.sp, now);
-    match work::refusal(&work) {
-        None => {
-            fill(target, worker, tid, registers, &work, now);
-            Seen::Work
-        }
-        Some(Counter::SamplesNotAtWork)
-            if work.active.parent.outcome == ContextOutcome::NoActiveSpan.wire() =>
-        {
-            Seen::Nothing
-        }
-        Some(_) => Seen::Unknown,
-    }
-}
-
-#[inline(always)]
-fn fill(
-    target: &Target,
-    worker: &mut Worker,
-    tid: u32,
-    registers: &Registers,
-    work: &Work,
-    now: u64,
-) {
-    let (tgid, is_python) = (worker.tgid, worker.is_python(now));
-    let (state, ns_tid) = (worker.python.state, worker.python.ns_tid);
-    let idle_until_ns = worker.idle_until_ns;
-    let event = &mut worker.wait;
-    send::describe(event, SampleReason::Off, tgid, tid, ns_tid, now);
-    send::note(event, registers, work);
-    event.idle_until_ns = idle_until_ns;
-    event.flags = work.flags | SampleFlags::IN_KERNEL;
-    send::span_text(event, target);
-    if registers.syscall == FUTEX
-        && registers.syscall_arg >= target.frames.gil_start
-        && registers.syscall_arg < target.frames.gil_end
-    {
-        event.flags |= SampleFlags::GIL;
-    }
-    if target.frames.enabled != 0 && is_python {
-        frames::read_now(&target.frames, state, event);
-    }
 }
 
 /// Whether the thread waits on, where it waited a moment ago.
@@ -232,8 +208,7 @@ pub fn back(tid: u32, now: u64) {
     } else {
         worker.runnable_ns
     };
-    let was_preempted = worker.runnable_ns == worker.off_ns;
-    if !was_preempted {
+    if worker.runnable_ns != worker.off_ns {
         worker.density.waited(now.saturating_sub(worker.off_ns));
     }
     worker.queued_ns += now.saturating_sub(runnable);
@@ -241,26 +216,156 @@ pub fn back(tid: u32, now: u64) {
     if worker.polls != 0 {
         (worker.loop_woken_ns, worker.polls) = (runnable, 0);
     }
-    worker.off_ns = 0;
+    let off = Off {
+        since: core::mem::take(&mut worker.off_ns),
+        runnable,
+        back: now,
+    };
     worker.back_ns = now;
-    // A thread that was handed work begins with it here.
-    if worker.wait_state == IDLE {
-        worker.idle_until_ns = now;
-        worker.wait_state = NONE;
+    match worker.wait_state {
+        SEEN => tell(worker, Off { since: worker.wait.time_ns, ..off }),
+        // A thread that was handed work begins with it here.
+        IDLE => {
+            worker.idle_until_ns = now;
+            worker.wait_state = NONE;
+        }
+        AWAY => comes_back(worker, tid, off),
+        _ => {}
     }
-    if worker.wait_state != SEEN {
-        return;
+}
+
+/// A time off the CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Off {
+    /// When it began.
+    pub since: u64,
+    /// When the thread could have run again.
+    pub runnable: u64,
+    /// When it did.
+    pub back: u64,
+}
+
+impl Off {
+    /// The thread could have gone on.
+    #[inline(always)]
+    fn was_preempted(&self) -> bool {
+        self.runnable == self.since
     }
+
+    #[inline(always)]
+    fn has_waited(&self) -> bool {
+        self.runnable.saturating_sub(self.since) >= LEAST_NS
+    }
+
+    #[inline(always)]
+    fn was_queued(&self) -> bool {
+        self.back.saturating_sub(self.runnable) >= LEAST_NS
+    }
+
+    #[inline(always)]
+    fn is_told(&self) -> bool {
+        self.has_waited() || self.was_queued()
+    }
+}
+
+/// Calls for a look at the thread, if it was away for long, or may have been handed work: event loops go on for whoever comes.
+#[inline(always)]
+fn comes_back(worker: &mut Worker, tid: u32, off: Off) {
     worker.wait_state = NONE;
-    let start = worker.wait.time_ns;
-    if now.saturating_sub(runnable) >= LEAST_NS {
-        send_queued(&mut worker.wait, runnable, now);
-        worker.wait.time_ns = start;
+    if !off.is_told() {
+        if off.was_preempted() {
+            return;
+        }
+        if worker.idle_until_ns == 0 || worker.loop_woken_ns != 0 {
+            worker.idle_until_ns = 0;
+            return;
+        }
     }
-    if was_preempted || runnable.saturating_sub(start) < LEAST_NS {
+    let Some(returned) = RETURNED.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's own; a switch of threads is not interrupted by another.
+    unsafe { *returned = tid };
+    worker.off = off;
+    worker.wait_state = DUE;
+}
+
+/// The current thread is back from a switch; ticks may interrupt this.
+#[inline(always)]
+pub fn returned(program: *mut c_void) {
+    if !super::is_on() || !super::tells_returns() {
         return;
     }
-    worker.wait.period_or_end_ns = runnable;
+    let Some(returned) = RETURNED.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's own, and no thread leaves it meanwhile.
+    let due = unsafe { core::mem::take(&mut *returned) };
+    if due == 0 {
+        return;
+    }
+    let (tgid, tid) = threads::current();
+    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
+    let (Some(target), Some(worker)) = (unsafe { TARGETS.get(&tgid) }, worker::get(tid)) else {
+        return;
+    };
+    if due == tid && worker.wait_state == DUE {
+        let off = worker.off;
+        look_after(program, target, worker, tid, off);
+    }
+}
+
+#[inline(always)]
+fn look_after(program: *mut c_void, target: &Target, worker: &mut Worker, tid: u32, off: Off) {
+    worker.wait_state = NONE;
+    // SAFETY: a plain helper.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let registers = if look::is_worth_it(target, worker, tid, now) {
+        registers::of_current()
+    } else {
+        None
+    };
+    let Some(registers) = registers else {
+        worker.idle_until_ns = 0;
+        return;
+    };
+    if !look::has_time(worker, now) {
+        if off.is_told() {
+            count(Counter::WaitsUnseen);
+        }
+        worker.idle_until_ns = 0;
+        return;
+    }
+    let seen = if off.is_told() {
+        let mut look = Look { target, worker: &mut *worker, tid, registers: &registers, now, since: off.since, program };
+        look.take()
+    } else {
+        look::for_whom(target, worker, registers.sp, now)
+    };
+    match seen {
+        Seen::Work if off.is_told() => tell(worker, off),
+        Seen::Work => {}
+        // One that could go on is where it was.
+        Seen::Nothing | Seen::Unknown if off.was_preempted() => {}
+        // A thread that was handed work begins with it here.
+        Seen::Nothing => worker.idle_until_ns = off.back,
+        Seen::Unknown => worker.idle_until_ns = 0,
+    }
+}
+
+/// Tells of what `Worker::wait` describes, as far as it was long enough.
+#[inline(always)]
+fn tell(worker: &mut Worker, off: Off) {
+    worker.wait_state = NONE;
+    if off.was_queued() {
+        send_queued(&mut worker.wait, off.runnable, off.back);
+        worker.wait.time_ns = off.since;
+    }
+    if !off.has_waited() {
+        return;
+    }
+    worker.wait.period_or_end_ns = off.runnable;
     if worker.wait.syscall == FUTEX {
         worker.wait_state = HELD;
     } else {

@@ -7,7 +7,9 @@ use super::{
     budget::Budget,
     density::{Density, Distances},
     made::MadeTasks,
-    registers, work,
+    registers,
+    wait::Off,
+    work,
 };
 use crate::{
     context::Entered,
@@ -39,6 +41,8 @@ pub struct Worker {
     pub queued_ns: u64,
     /// When it last ran again after a wait in which it worked for nobody; 0: not known.
     pub idle_until_ns: u64,
+    /// When it was last away, if it is to be looked at for that.
+    pub off: Off,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
     /// When its next stack is due.
@@ -49,6 +53,8 @@ pub struct Worker {
     pub serves: u64,
     /// The span that its last stack said what it is, or found it said; 0: none.
     pub described: u64,
+    /// Threads that it has made while it worked for a request, and which may still be that's.
+    pub made_threads: u64,
     /// Who made it, if that thread worked for a request then.
     pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
@@ -102,16 +108,27 @@ impl Worker {
     pub fn born_under(&mut self) -> Option<Parent> {
         let creator = self.born.creator;
         // What the interpreter knows says for itself whom it works for.
-        if creator == 0 || self.python.state != 0 {
+        if creator == 0 {
             return None;
         }
         let parent = self.born.parent;
         let span = u64::from_ne_bytes(parent.span_id);
-        if get(creator).is_some_and(|creator| creator.serves == span) {
+        let is_under = self.python.state == 0
+            && get(creator).is_some_and(|creator| creator.serves == span);
+        if is_under {
             return Some(parent);
         }
-        self.born.creator = 0;
+        self.is_on_its_own();
         None
+    }
+
+    /// Its creator need not know any more for whom it works.
+    #[inline(always)]
+    pub fn is_on_its_own(&mut self) {
+        if let Some(creator) = get(self.born.creator) {
+            creator.made_threads = creator.made_threads.saturating_sub(1);
+        }
+        self.born.creator = 0;
     }
 
     /// Whether it is one of the interpreter's threads, as far as is known.
@@ -183,5 +200,6 @@ pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
             started_ns: now,
             parent: work.active.parent,
         };
+        creator.made_threads += 1;
     }
 }
