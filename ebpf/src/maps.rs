@@ -102,10 +102,6 @@ pub static ACCOUNTS: HashMap<u32, Account> =
 #[map]
 pub static LOOKS: PerCpuArray<Budget> = PerCpuArray::with_max_entries(1, 0);
 
-/// The thread that has just taken a CPU, if it is to be looked at.
-#[map]
-pub static RETURNED: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
-
 /// The latest requests, by the target's span.
 #[map]
 pub static YOUNG: LruHashMap<u64, crate::sampling::density::Young> =

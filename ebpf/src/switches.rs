@@ -39,10 +39,14 @@ pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// `sched_exit_tp(is_switch)`: a thread is back from its switch, and the scheduler's locks are free again (Linux 6.16).
+/// `sched_exit_tp(is_switch)`: the scheduler lets a thread go on, and its locks are free again (Linux 6.16).
 #[btf_tracepoint]
 pub fn sched_exit_tp(ctx: BtfTracePointContext) -> i32 {
-    wait::returned(ctx.as_ptr());
+    // A C `bool`.
+    let is_switch = ctx.arg::<u64>(0) & 0xff != 0;
+    if is_switch && sampling::is_on() && sampling::tells_returns() {
+        wait::returned(ctx.as_ptr());
+    }
     0
 }
 
@@ -130,7 +134,7 @@ fn returns(task: Task) {
         settle(thread, now());
         thread.off_since_ns = 0;
     }
-    if target(task).is_some() {
+    if !sampling::tells_returns() && target(task).is_some() {
         wait::back(task.pid(), now());
     }
 }
@@ -153,9 +157,19 @@ fn settle(thread: &mut ThreadState, now: u64) {
 /// The end of the last time off the CPU was a wait for it, as is known once the current thread runs: that was booked as blocked.
 #[inline(always)]
 pub fn tell_apart_current(thread: &mut ThreadState) {
+    tell_apart(thread, current());
+}
+
+#[inline(always)]
+fn current() -> Task {
     // SAFETY: a plain helper; the current thread lives as long as this program runs.
-    let task = Task::from(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-    tell_apart(thread, task);
+    Task::from(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+}
+
+/// For how long the current thread has waited for a CPU in its life.
+#[inline(always)]
+pub fn run_delay_of_current() -> u64 {
+    run_delay(current())
 }
 
 #[inline(always)]

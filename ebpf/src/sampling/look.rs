@@ -11,7 +11,11 @@ use super::{
     work::{self, Work},
     worker::Worker,
 };
-use crate::threads;
+use crate::{
+    context::{self, CTX_VARS},
+    memory::{Access as _, Resident},
+    threads,
+};
 
 /// `__NR_futex` of x86-64.
 pub const FUTEX: u64 = 202;
@@ -67,7 +71,7 @@ impl Look<'_> {
         let (target, worker) = (self.target, &mut *self.worker);
         let (tgid, is_python) = (worker.tgid, worker.is_python(self.now));
         let (state, ns_tid) = (worker.python.state, worker.python.ns_tid);
-        let idle_until_ns = worker.idle_until_ns;
+        let idle_until_ns = worker.idle.before(&work.active.parent);
         let event = &mut worker.wait;
         send::describe(event, SampleReason::Off, tgid, self.tid, ns_tid, self.since);
         send::note(event, self.registers, work);
@@ -90,8 +94,43 @@ impl Look<'_> {
 #[inline(always)]
 pub fn for_whom(target: &Target, worker: &mut Worker, sp: u64, now: u64) -> Seen {
     let work = work::look(target, worker, sp, now);
+    let seen = seen(&work);
+    if let Seen::Work = seen {
+        worker.idle.before(&work.active.parent);
+    }
     budget::spend(&mut worker.budget, now);
-    seen(&work)
+    seen
+}
+
+/// The thread works for nobody, and did until now.
+#[inline(always)]
+pub fn is_nobodys(target: &Target, worker: &mut Worker, now: u64) {
+    worker.idle.until(now);
+    worker.idle.place = context::entered_now(target, &mut worker.python);
+    worker.idle.variables = variables(worker.idle.place.context);
+}
+
+/// Whether the thread is where it was when it was found to work for nobody: it has not entered a context since nor left one,
+/// and that one's variables are the same. That is less to read than whom it works for.
+#[inline(always)]
+pub fn is_still_nobodys(target: &Target, worker: &mut Worker, tid: u32) -> bool {
+    let place = worker.idle.place;
+    if place.context == 0 || worker.born.creator != 0 || target.thread_context.enabled != 0 {
+        return false;
+    }
+    if threads::get(tid).is_some_and(|state| state.open != 0 || state.has_birth != 0) {
+        return false;
+    }
+    let now = context::entered_now(target, &mut worker.python);
+    now.context == place.context
+        && now.version == place.version
+        && variables(now.context) == worker.idle.variables
+}
+
+/// What a context holds.
+#[inline(always)]
+fn variables(context: u64) -> u64 {
+    Resident::read(context.wrapping_add(CTX_VARS)).unwrap_or(0)
 }
 
 #[inline(always)]
@@ -105,10 +144,4 @@ fn seen(work: &Work) -> Seen {
         }
         Some(_) => Seen::Unknown,
     }
-}
-
-/// Whether there is time for a look at the thread.
-#[inline(always)]
-pub fn has_time(worker: &mut Worker, now: u64) -> bool {
-    budget::allows(&mut worker.budget, now)
 }

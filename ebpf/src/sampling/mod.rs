@@ -13,6 +13,7 @@ pub mod density;
 mod enclosing;
 mod frames;
 mod head;
+mod idle;
 mod inside;
 mod look;
 pub mod made;
@@ -40,7 +41,7 @@ static TELLS_RETURNS: u32 = 0;
 
 /// Whether threads are looked at when they are back from a wait, and not before it.
 #[inline(always)]
-fn tells_returns() -> bool {
+pub fn tells_returns() -> bool {
     // SAFETY: the static is what the agent has set, which the compiler cannot know.
     unsafe { core::ptr::from_ref(&TELLS_RETURNS).read_volatile() != 0 }
 }

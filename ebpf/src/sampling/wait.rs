@@ -1,27 +1,28 @@
 //! Waits: what a thread at work was doing when it stopped running, sent when it runs again.
 //!
-//! A thread's memory can be read only while it is the current one, and does not change while it waits. Where the kernel tells
-//! that a thread is back (`sched_exit_tp`, Linux 6.16), it is looked at then, if it has waited for long: most do not. Before
-//! that its frames are read when it leaves the CPU, before it is known how long for. Both are bounded by a [`budget`].
+//! A thread's memory can be read only while it is the current one, and what it is doing does not change while it waits. Where
+//! the kernel tells that a thread is back (`sched_exit_tp`, Linux 6.16), it is looked at then, if it was away for long: most
+//! are not ([`after`]). Before that its frames are read when it leaves the CPU, before it is known how long for ([`before`]).
+//! Both are bounded by a budget.
+
+mod after;
+mod before;
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use hotspan_common::{Counter, SampleEvent, SampleFlags, Target};
+
+pub use after::{returned, settle_birth};
+pub use before::{back, woken};
 
 use super::{
     awaits,
-    look::{self, FUTEX, Look, Seen},
+    look::{FUTEX, Look},
     registers::{self, Registers},
     send,
     worker::{self, Read, Worker},
 };
-use crate::{
-    context,
-    counters::count,
-    maps::{RETURNED, TARGETS},
-    threads,
-};
+use crate::{context, counters::count, switches};
 
 /// Shorter waits are not told of.
 const LEAST_NS: u64 = 1_000_000;
@@ -41,8 +42,8 @@ const HELD: u32 = 2;
 const IDLE: u32 = 3;
 /// The thread waits, and is to be looked at when it is back.
 const AWAY: u32 = 4;
-/// The thread is back, and looked at next.
-const DUE: u32 = 5;
+/// The thread was born, and has not been seen since.
+pub const BORN: u32 = 5;
 
 /// How a thread left the CPU.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,40 @@ pub enum Leave {
     Waits,
     /// It waits uninterruptibly, or has ended.
     Blocked,
+}
+
+/// A time off the CPU.
+#[derive(Clone, Copy)]
+struct Off {
+    /// When it began.
+    since: u64,
+    /// When the thread could have run again.
+    runnable: u64,
+    /// When it did.
+    back: u64,
+}
+
+impl Off {
+    /// The thread could have gone on.
+    #[inline(always)]
+    fn was_preempted(self) -> bool {
+        self.runnable == self.since
+    }
+
+    #[inline(always)]
+    fn has_waited(self) -> bool {
+        self.runnable.saturating_sub(self.since) >= LEAST_NS
+    }
+
+    #[inline(always)]
+    fn was_queued(self) -> bool {
+        self.back.saturating_sub(self.runnable) >= LEAST_NS
+    }
+
+    #[inline(always)]
+    fn is_told(self) -> bool {
+        self.has_waited() || self.was_queued()
+    }
 }
 
 /// The current thread leaves the CPU. `program` is the program's context.
@@ -80,7 +115,11 @@ fn leave(
     how: Leave,
     now: u64,
 ) {
-    if worker.off_ns != 0 || worker.wait_state == DUE {
+    if super::tells_returns() {
+        settle_birth(worker);
+        worker.run_delay_ns = switches::run_delay_of_current();
+    }
+    if worker.off_ns != 0 {
         count(Counter::SwitchesMissed);
     }
     worker.off_ns = now;
@@ -115,52 +154,10 @@ fn leave(
         program,
     };
     if super::tells_returns() {
-        goes(look);
+        after::goes(look);
     } else {
-        look_before(look, how);
+        before::look(look, how);
     }
-}
-
-/// The thread is looked at when it is back. But those that it has made are told by it whether it still works for whom it
-/// worked when it made them.
-#[inline(always)]
-fn goes(look: Look<'_>) {
-    let Look { target, worker, .. } = look;
-    worker.wait_state = AWAY;
-    if worker.serves != 0 && worker.made_threads != 0 && look::has_time(worker, look.now) {
-        look::for_whom(target, worker, look.registers.sp, look.now);
-    }
-}
-
-/// The thread is looked at now, however long it is going to wait.
-#[inline(always)]
-fn look_before(mut look: Look<'_>, how: Leave) {
-    look.worker.wait_state = NONE;
-    if !may_look(&mut look) {
-        if how != Leave::Preempted {
-            look.worker.idle_until_ns = 0;
-        }
-        return;
-    }
-    match look.take() {
-        Seen::Work => look.worker.wait_state = SEEN,
-        // One that could go on is where it was.
-        Seen::Nothing | Seen::Unknown if how == Leave::Preempted => {}
-        Seen::Nothing => look.worker.wait_state = IDLE,
-        Seen::Unknown => look.worker.idle_until_ns = 0,
-    }
-}
-
-#[inline(always)]
-fn may_look(look: &mut Look<'_>) -> bool {
-    if !look::is_worth_it(look.target, look.worker, look.tid, look.now) {
-        return false;
-    }
-    let may = look::has_time(look.worker, look.now);
-    if !may {
-        count(Counter::WaitsUnseen);
-    }
-    may
 }
 
 /// Whether the thread waits on, where it waited a moment ago.
@@ -176,182 +173,32 @@ fn continues(target: &Target, worker: &mut Worker, registers: &Registers, now: u
     same_place && context::context_pointer_now(target, &mut worker.python) == context
 }
 
-/// A thread can run again.
+/// The thread runs again.
 #[inline(always)]
-pub fn woken(target: &Target, tid: u32, now: u64) {
-    if !super::is_on() || target.tick_ns == 0 {
-        return;
-    }
-    if let Some(worker) = worker::get(tid)
-        && worker.off_ns != 0
-        && worker.runnable_ns == 0
-    {
-        worker.runnable_ns = now;
-    }
-}
-
-/// A thread runs again.
-#[inline(always)]
-pub fn back(tid: u32, now: u64) {
-    if !super::is_on() {
-        return;
-    }
-    let Some(worker) = worker::get(tid) else {
-        return;
+fn is_back(worker: &mut Worker, runnable: u64, now: u64) -> Off {
+    let off = Off {
+        since: worker.off_ns,
+        runnable,
+        back: now,
     };
-    if worker.off_ns == 0 {
-        count(Counter::SwitchesMissed);
-        return;
-    }
-    let runnable = if worker.runnable_ns == 0 {
-        now
-    } else {
-        worker.runnable_ns
-    };
-    if worker.runnable_ns != worker.off_ns {
-        worker.density.waited(now.saturating_sub(worker.off_ns));
+    if !off.was_preempted() {
+        worker.density.waited(now.saturating_sub(off.since));
     }
     worker.queued_ns += now.saturating_sub(runnable);
     // What a loop was woken up for had come in by then, though no CPU was free for it.
     if worker.polls != 0 {
         (worker.loop_woken_ns, worker.polls) = (runnable, 0);
     }
-    let off = Off {
-        since: core::mem::take(&mut worker.off_ns),
-        runnable,
-        back: now,
-    };
+    worker.off_ns = 0;
     worker.back_ns = now;
-    match worker.wait_state {
-        SEEN => tell(worker, Off { since: worker.wait.time_ns, ..off }),
-        // A thread that was handed work begins with it here.
-        IDLE => {
-            worker.idle_until_ns = now;
-            worker.wait_state = NONE;
-        }
-        AWAY => comes_back(worker, tid, off),
-        _ => {}
-    }
+    off
 }
 
-/// A time off the CPU.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Off {
-    /// When it began.
-    pub since: u64,
-    /// When the thread could have run again.
-    pub runnable: u64,
-    /// When it did.
-    pub back: u64,
-}
-
-impl Off {
-    /// The thread could have gone on.
-    #[inline(always)]
-    fn was_preempted(&self) -> bool {
-        self.runnable == self.since
-    }
-
-    #[inline(always)]
-    fn has_waited(&self) -> bool {
-        self.runnable.saturating_sub(self.since) >= LEAST_NS
-    }
-
-    #[inline(always)]
-    fn was_queued(&self) -> bool {
-        self.back.saturating_sub(self.runnable) >= LEAST_NS
-    }
-
-    #[inline(always)]
-    fn is_told(&self) -> bool {
-        self.has_waited() || self.was_queued()
-    }
-}
-
-/// Calls for a look at the thread, if it was away for long, or may have been handed work: event loops go on for whoever comes.
+/// Tells of the wait that was seen before it went on.
 #[inline(always)]
-fn comes_back(worker: &mut Worker, tid: u32, off: Off) {
-    worker.wait_state = NONE;
-    if !off.is_told() {
-        if off.was_preempted() {
-            return;
-        }
-        if worker.idle_until_ns == 0 || worker.loop_woken_ns != 0 {
-            worker.idle_until_ns = 0;
-            return;
-        }
-    }
-    let Some(returned) = RETURNED.get_ptr_mut(0) else {
-        return;
-    };
-    // SAFETY: this CPU's own; a switch of threads is not interrupted by another.
-    unsafe { *returned = tid };
-    worker.off = off;
-    worker.wait_state = DUE;
-}
-
-/// The current thread is back from a switch; ticks may interrupt this.
-#[inline(always)]
-pub fn returned(program: *mut c_void) {
-    if !super::is_on() || !super::tells_returns() {
-        return;
-    }
-    let Some(returned) = RETURNED.get_ptr_mut(0) else {
-        return;
-    };
-    // SAFETY: this CPU's own, and no thread leaves it meanwhile.
-    let due = unsafe { core::mem::take(&mut *returned) };
-    if due == 0 {
-        return;
-    }
-    let (tgid, tid) = threads::current();
-    // SAFETY: targets are replaced whole; an old copy lives as long as this program runs.
-    let (Some(target), Some(worker)) = (unsafe { TARGETS.get(&tgid) }, worker::get(tid)) else {
-        return;
-    };
-    if due == tid && worker.wait_state == DUE {
-        let off = worker.off;
-        look_after(program, target, worker, tid, off);
-    }
-}
-
-#[inline(always)]
-fn look_after(program: *mut c_void, target: &Target, worker: &mut Worker, tid: u32, off: Off) {
-    worker.wait_state = NONE;
-    // SAFETY: a plain helper.
-    let now = unsafe { bpf_ktime_get_ns() };
-    let registers = if look::is_worth_it(target, worker, tid, now) {
-        registers::of_current()
-    } else {
-        None
-    };
-    let Some(registers) = registers else {
-        worker.idle_until_ns = 0;
-        return;
-    };
-    if !look::has_time(worker, now) {
-        if off.is_told() {
-            count(Counter::WaitsUnseen);
-        }
-        worker.idle_until_ns = 0;
-        return;
-    }
-    let seen = if off.is_told() {
-        let mut look = Look { target, worker: &mut *worker, tid, registers: &registers, now, since: off.since, program };
-        look.take()
-    } else {
-        look::for_whom(target, worker, registers.sp, now)
-    };
-    match seen {
-        Seen::Work if off.is_told() => tell(worker, off),
-        Seen::Work => {}
-        // One that could go on is where it was.
-        Seen::Nothing | Seen::Unknown if off.was_preempted() => {}
-        // A thread that was handed work begins with it here.
-        Seen::Nothing => worker.idle_until_ns = off.back,
-        Seen::Unknown => worker.idle_until_ns = 0,
-    }
+fn tell_seen(worker: &mut Worker, off: Off) {
+    let since = worker.wait.time_ns;
+    tell(worker, Off { since, ..off });
 }
 
 /// Tells of what `Worker::wait` describes, as far as it was long enough.

@@ -6,15 +6,15 @@ use hotspan_common::{Arrival, Counter, Parent, PythonThread, SampleEvent, Target
 use super::{
     budget::Budget,
     density::{Density, Distances},
+    idle::Idle,
     made::MadeTasks,
-    registers,
-    wait::Off,
-    work,
+    registers, wait, work,
 };
 use crate::{
     context::Entered,
     counters::count,
     maps::{NEW_WORKER, WORKERS},
+    marks::{self, Marks},
     threads,
 };
 
@@ -39,10 +39,10 @@ pub struct Worker {
     pub back_ns: u64,
     /// For how long it could have run and did not since its last stack, or since its birth, in nanoseconds.
     pub queued_ns: u64,
-    /// When it last ran again after a wait in which it worked for nobody; 0: not known.
-    pub idle_until_ns: u64,
-    /// When it was last away, if it is to be looked at for that.
-    pub off: Off,
+    /// For how long it had waited for a CPU in its life when it left one.
+    pub run_delay_ns: u64,
+    /// Until when it worked for nobody.
+    pub idle: Idle,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
     /// When its next stack is due.
@@ -138,6 +138,25 @@ impl Worker {
     }
 }
 
+/// The thread is over.
+#[inline(always)]
+pub fn remove(tid: u32) {
+    // Most threads are not sampled.
+    if WORKERS.remove(&tid).is_ok() {
+        marks::add(&raw mut WORKING, tid, u32::MAX);
+    }
+}
+
+/// Threads that have a worker.
+#[unsafe(no_mangle)]
+static mut WORKING: Marks = Marks::NONE;
+
+/// Whether thread `tid` may have a worker; `false` is certain.
+#[inline(always)]
+pub fn may_be(tid: u32) -> bool {
+    marks::may_be(&raw mut WORKING, tid)
+}
+
 /// The worker of thread `tid`, if it has one.
 #[inline(always)]
 pub fn get(tid: u32) -> Option<&'static mut Worker> {
@@ -168,6 +187,7 @@ fn create(tgid: u32, tid: u32) -> Option<&'static mut Worker> {
         count(Counter::WorkersFull);
         return None;
     }
+    marks::add(&raw mut WORKING, tid, 1);
     let worker = get(tid)?;
     worker.tgid = tgid;
     worker.queued_ns = threads::get(tid)
@@ -194,6 +214,7 @@ pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
     }
     if let Some(worker) = create(tgid, child) {
         (worker.off_ns, worker.runnable_ns) = (now, now);
+        worker.wait_state = wait::BORN;
         worker.born = Born {
             creator: tid,
             reserved: 0,
