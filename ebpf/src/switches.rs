@@ -18,6 +18,7 @@ use crate::{
     sampling::{
         self,
         wait::{self, Leave},
+        worker,
     },
     task::{Task, place},
     threads, watch,
@@ -113,17 +114,19 @@ fn how(preempted: u64, state: u64) -> Leave {
 /// The current thread leaves the CPU.
 #[inline(always)]
 fn leaves(ctx: &BtfTracePointContext, task: Task, how: Leave) {
+    let now = now();
     if let Some(thread) = watched(task) {
-        let now = now();
         tell_apart(thread, task);
         thread.run_delay_ns = run_delay(task);
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
         resources::stops(task, thread, now);
     }
-    if let Some(target) = target(task) {
+    // Whoever does not wait is not followed from here on.
+    let may_be_followed = how == Leave::Waits || worker::may_be(task.pid());
+    if may_be_followed && let Some(target) = target(task) {
         let (tgid, tid) = threads::current();
-        wait::left(ctx.as_ptr(), target, tgid, tid, how, now());
+        wait::left(ctx.as_ptr(), target, tgid, tid, how, now);
     }
 }
 

@@ -69,10 +69,10 @@ pub struct Worker {
     pub polls: u64,
     /// What it has last read from a socket, if it has not waited so since.
     pub read: Read,
+    /// The tasks that it has made of what it has read. Whether there are any is asked at each switch: not far from the rest.
+    pub made: MadeTasks,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
-    /// The tasks that it has made of what it has read.
-    pub made: MadeTasks,
 }
 
 /// Data that a thread has read from a socket.

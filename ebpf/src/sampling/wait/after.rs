@@ -64,6 +64,7 @@ pub fn returned(program: *mut c_void) {
         return;
     };
     if worker.off_ns == 0 {
+        count(Counter::SwitchesMissed);
         return;
     }
     // SAFETY: a plain helper.
