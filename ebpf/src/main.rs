@@ -13,6 +13,7 @@ mod context;
 mod counters;
 mod crossing;
 mod maps;
+mod marks;
 mod memory;
 mod process;
 mod provenance;

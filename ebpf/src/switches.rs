@@ -18,6 +18,7 @@ use crate::{
     sampling::{
         self,
         wait::{self, Leave},
+        worker,
     },
     task::{Task, place},
     threads, watch,
@@ -36,6 +37,17 @@ const INTERRUPTIBLE: u64 = 1;
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     leaves(&ctx, Task::argument(&ctx, 1), how(ctx.arg(0), ctx.arg(3)));
     returns(Task::argument(&ctx, 2));
+    0
+}
+
+/// `sched_exit_tp(is_switch)`: the scheduler lets a thread go on, and its locks are free again (Linux 6.16).
+#[btf_tracepoint]
+pub fn sched_exit_tp(ctx: BtfTracePointContext) -> i32 {
+    // A C `bool`.
+    let is_switch = ctx.arg::<u64>(0) & 0xff != 0;
+    if is_switch && sampling::is_on() && sampling::tells_returns() {
+        wait::returned(ctx.as_ptr());
+    }
     0
 }
 
@@ -102,17 +114,19 @@ fn how(preempted: u64, state: u64) -> Leave {
 /// The current thread leaves the CPU.
 #[inline(always)]
 fn leaves(ctx: &BtfTracePointContext, task: Task, how: Leave) {
+    let now = now();
     if let Some(thread) = watched(task) {
-        let now = now();
         tell_apart(thread, task);
         thread.run_delay_ns = run_delay(task);
         thread.off_since_ns = now;
         thread.blocked = u64::from(how != Leave::Preempted);
         resources::stops(task, thread, now);
     }
-    if let Some(target) = target(task) {
+    // Whoever does not wait is not followed from here on.
+    let may_be_followed = how == Leave::Waits || worker::may_be(task.pid());
+    if may_be_followed && let Some(target) = target(task) {
         let (tgid, tid) = threads::current();
-        wait::left(ctx.as_ptr(), target, tgid, tid, how, now());
+        wait::left(ctx.as_ptr(), target, tgid, tid, how, now);
     }
 }
 
@@ -123,7 +137,7 @@ fn returns(task: Task) {
         settle(thread, now());
         thread.off_since_ns = 0;
     }
-    if target(task).is_some() {
+    if !sampling::tells_returns() && target(task).is_some() {
         wait::back(task.pid(), now());
     }
 }
@@ -146,9 +160,19 @@ fn settle(thread: &mut ThreadState, now: u64) {
 /// The end of the last time off the CPU was a wait for it, as is known once the current thread runs: that was booked as blocked.
 #[inline(always)]
 pub fn tell_apart_current(thread: &mut ThreadState) {
+    tell_apart(thread, current());
+}
+
+#[inline(always)]
+fn current() -> Task {
     // SAFETY: a plain helper; the current thread lives as long as this program runs.
-    let task = Task::from(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-    tell_apart(thread, task);
+    Task::from(unsafe { bpf_get_current_task_btf() }.cast_const().cast())
+}
+
+/// For how long the current thread has waited for a CPU in its life.
+#[inline(always)]
+pub fn run_delay_of_current() -> u64 {
+    run_delay(current())
 }
 
 #[inline(always)]

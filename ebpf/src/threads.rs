@@ -15,7 +15,7 @@ use hotspan_common::{
 use crate::{
     counters::count,
     crossing::{emit, stack},
-    maps::{ACCOUNTS, BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS, WORKERS},
+    maps::{ACCOUNTS, BIRTHS, BLANK, CROSSINGS, REGIONS, TARGETS, THREADS},
     process,
     sampling::{
         wait,
@@ -166,8 +166,10 @@ pub fn sched_process_exit(ctx: TracePointContext) -> u32 {
     end(tgid, tid);
     tell_end_of_worker(tgid, tid);
     wait::ended(tid);
-    // Most threads are not sampled: nothing to remove is the usual case.
-    let _ = WORKERS.remove(&tid);
+    if let Some(worker) = worker::get(tid).filter(|worker| worker.born.creator != 0) {
+        worker.is_on_its_own();
+    }
+    worker::remove(tid);
     // SAFETY: offset of `group_dead` in `events/sched/sched_process_exit/format`; kernels before
     // 6.16 have no such field, and there the leader's exit stands for the process's.
     let group_dead = unsafe { ctx.read_at::<u8>(32) }.map_or(tgid == tid, |dead| dead != 0);

@@ -14,6 +14,7 @@ const TYPE: usize = 12;
 const MEMBER: usize = 12;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
+const KIND_TYPEDEF: u32 = 8;
 /// Nameless parts inside of each other that are looked into.
 const NESTED: u32 = 4;
 /// With this flag the upper 8 bits of a member's offset are a bit field's width.
@@ -62,6 +63,13 @@ impl KernelTypes {
     /// The size of a struct, in bytes.
     pub fn size_of(&self, structure: &str) -> Option<u32> {
         word(&self.bytes, self.structs(structure).next()? + 8)
+    }
+
+    /// Whether there is a type definition of this name.
+    pub fn has_typedef(&self, name: &str) -> bool {
+        self.entries().any(|at| {
+            self.kind(at).is_some_and(|(kind, _)| kind == KIND_TYPEDEF) && self.is_named(at, name)
+        })
     }
 
     fn structs<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + 'a {

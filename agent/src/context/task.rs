@@ -34,6 +34,8 @@ pub struct TaskLayout {
     pub fs_base: u32,
     /// `sched_info.run_delay`; 0: this kernel does not account for waits for a CPU.
     pub run_delay: u32,
+    /// Whether the kernel tells when a thread is back from a switch: `sched_exit_tp`, since 6.16.
+    pub tells_returns: bool,
     /// What it uses besides time.
     pub resources: ResourceLayout,
     /// `None`: the kernel has no TCP, or keeps it elsewhere.
@@ -102,6 +104,7 @@ fn read() -> Result<TaskLayout, TaskUnknown> {
             .member_offset("sched_info", "run_delay")
             .and_then(|within| Some(field("sched_info").ok()? + within))
             .unwrap_or(0),
+        tells_returns: types.has_typedef("btf_trace_sched_exit_tp"),
         resources: resources(&types)?,
         sockets: sockets(&types),
     })

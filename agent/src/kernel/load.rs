@@ -39,8 +39,12 @@ const TRACEPOINTS: &[(&str, &str)] = &[
 
 /// One that is met too often for the detour by perf that the others take.
 const SWITCH: &str = "sched_switch";
-/// Another, which only stacks need: for the times of crossings, the kernel's account of waits for a CPU does.
+/// Another, which only stacks need, and only where the kernel does not tell when threads are back: else its account of waits
+/// for a CPU does.
 const WAKEUP: &str = "sched_wakeup";
+
+/// A third, which only stacks need, and not every kernel has: for looks at threads that have waited.
+const RETURN: &str = "sched_exit_tp";
 
 /// What the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +127,8 @@ impl Kernel {
         let task = task::layout()?;
         let sockets = task.sockets.unwrap_or_default();
         let samples_bytes = samples_bytes(stacks.map(|stacks| stacks.frequency))?;
+        // When it could have run, the kernel's account of waits for a CPU tells then.
+        let tells_returns = task.tells_returns && task.run_delay != 0;
         let is_sampling = u32::from(stacks.is_some());
         let kernel_frames = u32::from(stacks.is_some_and(|stacks| stacks.kernel_frames));
         let mut programs = EbpfLoader::new()
@@ -130,6 +136,7 @@ impl Kernel {
             .map_max_entries("SAMPLES", samples_bytes)
             .override_global("IS_SAMPLING", &is_sampling, true)
             .override_global("KERNEL_FRAMES", &kernel_frames, true)
+            .override_global("TELLS_RETURNS", &u32::from(tells_returns), true)
             .override_global("TASK_PID", &task.pid, true)
             .override_global("TASK_TGID", &task.tgid, true)
             .override_global("TASK_FS_BASE", &task.fs_base, true)
@@ -148,14 +155,24 @@ impl Kernel {
             .override_global("TCP_NEXT", &sockets.next, true)
             .load(OBJECT)
             .map_err(|error| KernelError::Load(Box::new(error)))?;
-        let has_wakeups = stacks.is_some() || task.run_delay == 0;
-        load_programs(&mut programs, &types, stacks.is_some(), has_wakeups)?;
+        let has_wakeups = stacks.is_some() && !tells_returns || task.run_delay == 0;
+        let has_returns = stacks.is_some() && tells_returns;
+        let unwanted = [
+            (SAMPLE, stacks.is_none()),
+            (WAKEUP, !has_wakeups),
+            (RETURN, !has_returns),
+        ];
+        let unwanted = unwanted.map(|(name, is_unwanted)| is_unwanted.then_some(name));
+        load_programs(&mut programs, &types, &unwanted)?;
         for (category, name) in TRACEPOINTS {
             attach_tracepoint(&mut programs, category, name)?;
         }
         attach_frequent(&mut programs, SWITCH)?;
         if has_wakeups {
             attach_frequent(&mut programs, WAKEUP)?;
+        }
+        if has_returns {
+            attach_frequent(&mut programs, RETURN)?;
         }
         let ring_bytes = ring_bytes(&programs, "CROSSINGS")?;
         Ok(Self {
@@ -209,16 +226,14 @@ pub(super) const CROSSING: &str = "crossing";
 fn load_programs(
     programs: &mut Ebpf,
     types: &Btf,
-    is_sampling: bool,
-    has_wakeups: bool,
+    unwanted: &[Option<&str>],
 ) -> Result<(), KernelError> {
     let mut crossing = None;
     let mut others = Vec::new();
     for (name, program) in programs.programs_mut() {
         match name {
             CROSSING => crossing = Some(program),
-            SAMPLE if !is_sampling => {}
-            WAKEUP if !has_wakeups => {}
+            _ if unwanted.contains(&Some(name)) => {}
             // Few want them: [`Kernel::follow_sockets`].
             _ if arrivals::PROGRAMS.contains(&name) => {}
             _ => others.push((name, program)),

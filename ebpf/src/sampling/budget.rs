@@ -1,17 +1,20 @@
-//! Time that may be spent on looking at threads that leave the CPU: it is the target's.
+//! Time that may be spent on looking at threads that wait: it is the target's.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 
 use crate::maps::LOOKS;
 
-/// One part in so many of a thread's time, and of each CPU's: a service of many threads, most of which
-/// wait, would otherwise have a share for each.
-const THREAD_SHARE: u64 = 500;
-const CPU_SHARE: u64 = 250;
+/// One part in so many of a thread's time, and of each CPU's.
+#[derive(Clone, Copy)]
+pub struct Shares {
+    pub thread: u64,
+    pub cpu: u64,
+}
+
 /// What can be saved up.
 const MOST_NS: u64 = 1_000_000;
-/// As much as a look takes.
-const LOOK_NS: u64 = 20_000;
+/// As much as a look takes, at the most.
+pub const LOOK_NS: u64 = 20_000;
 
 /// Time left to spend, growing as time passes.
 #[repr(C)]
@@ -25,11 +28,11 @@ pub struct Budget {
 
 impl Budget {
     #[inline(always)]
-    fn has_time(&mut self, share: u64, now: u64) -> bool {
+    fn has_time(&mut self, share: u64, now: u64, least_ns: u64) -> bool {
         let passed = now.saturating_sub(self.at_ns);
         self.at_ns = now;
-        self.left_ns = (self.left_ns + passed / share).min(MOST_NS);
-        self.left_ns >= LOOK_NS
+        self.left_ns = (self.left_ns + passed.checked_div(share).unwrap_or(0)).min(MOST_NS);
+        self.left_ns >= least_ns
     }
 
     #[inline(always)]
@@ -38,14 +41,15 @@ impl Budget {
     }
 }
 
-/// Whether the current thread may be looked at now.
+/// Whether the current thread may be looked at now, if at least so much is to be left.
 #[inline(always)]
-pub fn allows(thread: &mut Budget, now: u64) -> bool {
+pub fn allows(thread: &mut Budget, shares: Shares, now: u64, least_ns: u64) -> bool {
     let Some(cpu) = LOOKS.get_ptr_mut(0) else {
         return false;
     };
     // SAFETY: this CPU's own; a switch of threads is not interrupted by another.
-    thread.has_time(THREAD_SHARE, now) && unsafe { (*cpu).has_time(CPU_SHARE, now) }
+    let cpu_has_time = unsafe { (*cpu).has_time(shares.cpu, now, least_ns) };
+    thread.has_time(shares.thread, now, least_ns) && cpu_has_time
 }
 
 /// Takes the time since `begin` off.

@@ -13,7 +13,9 @@ pub mod density;
 mod enclosing;
 mod frames;
 mod head;
+mod idle;
 mod inside;
+mod look;
 pub mod made;
 pub mod region;
 mod registers;
@@ -32,6 +34,17 @@ static IS_SAMPLING: u32 = 1;
 /// 1 if stacks go on into the kernel. The agent sets it, too.
 #[unsafe(no_mangle)]
 static KERNEL_FRAMES: u32 = 0;
+
+/// 1 if the kernel tells when a thread has come back from a switch (`sched_exit_tp`). The agent sets it, too.
+#[unsafe(no_mangle)]
+static TELLS_RETURNS: u32 = 0;
+
+/// Whether threads are looked at when they are back from a wait, and not before it.
+#[inline(always)]
+pub fn tells_returns() -> bool {
+    // SAFETY: the static is what the agent has set, which the compiler cannot know.
+    unsafe { core::ptr::from_ref(&TELLS_RETURNS).read_volatile() != 0 }
+}
 
 /// Whether stacks go on into the kernel.
 #[inline(always)]

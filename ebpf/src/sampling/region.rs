@@ -82,7 +82,7 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         ..Work::default()
     };
     send::note(sample, &registers, &work);
-    let idle_until_ns = worker::get(hit.tid).map_or(0, |worker| worker.idle_until_ns);
+    let idle_until_ns = worker::get(hit.tid).map_or(0, |worker| worker.idle.before(&sample.parent));
     if idle_until_ns <= entry_ns {
         sample.idle_until_ns = idle_until_ns;
     }

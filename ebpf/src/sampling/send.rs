@@ -112,7 +112,7 @@ fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
         .saturating_add(tick.target.late_ns);
     // What is not sent stays for the next one.
     event.queued_ns = core::mem::take(&mut tick.worker.queued_ns);
-    event.idle_until_ns = tick.worker.idle_until_ns;
+    event.idle_until_ns = tick.worker.idle.before(&tick.work.active.parent);
     // Most stacks are of the span that the one before was of.
     if event.span_object != 0 && tick.worker.described != u64::from_ne_bytes(event.parent.span_id) {
         span_text(event, tick.target);

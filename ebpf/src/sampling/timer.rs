@@ -37,6 +37,9 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     };
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
+    if super::tells_returns() {
+        wait::settle_birth(worker);
+    }
     awaits::thread_leaves(target, worker, now);
     account::ran(tgid, target.tick_ns, now);
     let due = worker.density.tick(target);

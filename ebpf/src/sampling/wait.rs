@@ -1,28 +1,34 @@
 //! Waits: what a thread at work was doing when it stopped running, sent when it runs again.
 //!
-//! A thread's memory can be read only while it is the current one, so its frames are read when it leaves
-//! the CPU, before it is known how long for. That is bounded by a [`budget`].
+//! A thread's memory can be read only while it is the current one, and what it is doing does not change while it waits. Where
+//! the kernel tells that a thread is back (`sched_exit_tp`, Linux 6.16), it is looked at then, if it was away for long: most
+//! are not ([`after`]). Before that its frames are read when it leaves the CPU, before it is known how long for ([`before`]).
+//! Both are bounded by a budget.
+
+mod after;
+mod before;
 
 use core::ffi::c_void;
 
-use hotspan_common::{ContextOutcome, Counter, SampleEvent, SampleFlags, SampleReason, Target};
+use hotspan_common::{Counter, SampleEvent, SampleFlags, Target};
+
+pub use after::{returned, settle_birth};
+pub use before::{back, woken};
 
 use super::{
-    awaits, budget, frames,
+    awaits,
+    look::{FUTEX, Look},
     registers::{self, Registers},
     send,
-    work::{self, Work},
     worker::{self, Read, Worker},
 };
-use crate::{context, counters::count, threads};
+use crate::{context, counters::count, switches};
 
 /// Shorter waits are not told of.
 const LEAST_NS: u64 = 1_000_000;
 /// Waits in one place with less than this between them are one: a thread that waits for the
 /// interpreter's lock looks around every 5 ms.
 const GAP_NS: u64 = 200_000;
-/// `__NR_futex` of x86-64.
-const FUTEX: u64 = 202;
 /// `__NR_epoll_wait`, `__NR_epoll_pwait` and `__NR_epoll_pwait2` of x86-64: where event loops wait.
 const EPOLL_WAITS: [u64; 3] = [232, 281, 441];
 
@@ -30,10 +36,14 @@ const EPOLL_WAITS: [u64; 3] = [232, 281, 441];
 const NONE: u32 = 0;
 /// `Worker::wait` tells of the wait that the thread is in.
 const SEEN: u32 = 1;
-/// The thread waits, and works for nobody.
-const IDLE: u32 = 3;
 /// `Worker::wait` tells of a wait that is over, unless the next one continues it.
 const HELD: u32 = 2;
+/// The thread waits, and works for nobody.
+const IDLE: u32 = 3;
+/// The thread waits, and is to be looked at when it is back.
+const AWAY: u32 = 4;
+/// The thread was born, and has not been seen since.
+pub const BORN: u32 = 5;
 
 /// How a thread left the CPU.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +54,40 @@ pub enum Leave {
     Waits,
     /// It waits uninterruptibly, or has ended.
     Blocked,
+}
+
+/// A time off the CPU.
+#[derive(Clone, Copy)]
+struct Off {
+    /// When it began.
+    since: u64,
+    /// When the thread could have run again.
+    runnable: u64,
+    /// When it did.
+    back: u64,
+}
+
+impl Off {
+    /// The thread could have gone on.
+    #[inline(always)]
+    fn was_preempted(self) -> bool {
+        self.runnable == self.since
+    }
+
+    #[inline(always)]
+    fn has_waited(self) -> bool {
+        self.runnable.saturating_sub(self.since) >= LEAST_NS
+    }
+
+    #[inline(always)]
+    fn was_queued(self) -> bool {
+        self.back.saturating_sub(self.runnable) >= LEAST_NS
+    }
+
+    #[inline(always)]
+    fn is_told(self) -> bool {
+        self.has_waited() || self.was_queued()
+    }
 }
 
 /// The current thread leaves the CPU. `program` is the program's context.
@@ -71,6 +115,10 @@ fn leave(
     how: Leave,
     now: u64,
 ) {
+    if super::tells_returns() {
+        settle_birth(worker);
+        worker.run_delay_ns = switches::run_delay_of_current();
+    }
     if worker.off_ns != 0 {
         count(Counter::SwitchesMissed);
     }
@@ -96,94 +144,19 @@ fn leave(
         }
         send_held(worker);
     }
-    worker.wait_state = NONE;
-    if !may_look(target, worker, tid, now) {
-        if how != Leave::Preempted {
-            worker.idle_until_ns = 0;
-        }
-        return;
-    }
-    match see(target, worker, tid, &registers, now) {
-        Seen::Work => {
-            send::kernel_frames(&mut worker.wait, program);
-            worker.wait_state = SEEN;
-        }
-        // One that could go on is where it was.
-        Seen::Nothing | Seen::Unknown if how == Leave::Preempted => {}
-        Seen::Nothing => worker.wait_state = IDLE,
-        Seen::Unknown => worker.idle_until_ns = 0,
-    }
-    budget::spend(&mut worker.budget, now);
-}
-
-/// Native threads that only help are not looked at: a solver's workers wait for each other all the time.
-#[inline(always)]
-fn may_look(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> bool {
-    let is_native = now < worker.native_until_ns && target.thread_context.enabled == 0;
-    if is_native && threads::get(tid).is_none_or(|state| state.open == 0 || state.has_birth != 0) {
-        return false;
-    }
-    let may = budget::allows(&mut worker.budget, now);
-    if !may {
-        count(Counter::WaitsUnseen);
-    }
-    may
-}
-
-/// What a look at a thread shows.
-#[derive(Clone, Copy)]
-enum Seen {
-    /// It works for a request.
-    Work,
-    /// It works for nobody: its context has no span.
-    Nothing,
-    Unknown,
-}
-
-/// Writes down what the thread does, if it is at work.
-#[inline(always)]
-fn see(target: &Target, worker: &mut Worker, tid: u32, registers: &Registers, now: u64) -> Seen {
-    let work = work::look(target, worker, registers.sp, now);
-    match work::refusal(&work) {
-        None => {
-            fill(target, worker, tid, registers, &work, now);
-            Seen::Work
-        }
-        Some(Counter::SamplesNotAtWork)
-            if work.active.parent.outcome == ContextOutcome::NoActiveSpan.wire() =>
-        {
-            Seen::Nothing
-        }
-        Some(_) => Seen::Unknown,
-    }
-}
-
-#[inline(always)]
-fn fill(
-    target: &Target,
-    worker: &mut Worker,
-    tid: u32,
-    registers: &Registers,
-    work: &Work,
-    now: u64,
-) {
-    let (tgid, is_python) = (worker.tgid, worker.is_python(now));
-    let (state, ns_tid) = (worker.python.state, worker.python.ns_tid);
-    let idle_until_ns = worker.idle_until_ns;
-    let event = &mut worker.wait;
-    send::describe(event, SampleReason::Off, tgid, tid, ns_tid, now);
-    send::note(event, registers, work);
-    event.idle_until_ns = idle_until_ns;
-    event.flags = work.flags | SampleFlags::IN_KERNEL;
-    send::span_text(event, target);
-    if registers.syscall == FUTEX
-        && registers.syscall_arg >= target.frames.gil_start
-        && registers.syscall_arg < target.frames.gil_end
-    {
-        event.flags |= SampleFlags::GIL;
-    }
-    if target.frames.enabled != 0 && is_python {
-        frames::read_now(&target.frames, state, event);
+    let look = Look {
+        target,
+        worker,
+        tid,
+        registers: &registers,
+        now,
+        since: now,
+        program,
+    };
+    if super::tells_returns() {
+        after::goes(look);
+    } else {
+        before::look(look, how);
     }
 }
 
@@ -200,41 +173,16 @@ fn continues(target: &Target, worker: &mut Worker, registers: &Registers, now: u
     same_place && context::context_pointer_now(target, &mut worker.python) == context
 }
 
-/// A thread can run again.
+/// The thread runs again.
 #[inline(always)]
-pub fn woken(target: &Target, tid: u32, now: u64) {
-    if !super::is_on() || target.tick_ns == 0 {
-        return;
-    }
-    if let Some(worker) = worker::get(tid)
-        && worker.off_ns != 0
-        && worker.runnable_ns == 0
-    {
-        worker.runnable_ns = now;
-    }
-}
-
-/// A thread runs again.
-#[inline(always)]
-pub fn back(tid: u32, now: u64) {
-    if !super::is_on() {
-        return;
-    }
-    let Some(worker) = worker::get(tid) else {
-        return;
+fn is_back(worker: &mut Worker, runnable: u64, now: u64) -> Off {
+    let off = Off {
+        since: worker.off_ns,
+        runnable,
+        back: now,
     };
-    if worker.off_ns == 0 {
-        count(Counter::SwitchesMissed);
-        return;
-    }
-    let runnable = if worker.runnable_ns == 0 {
-        now
-    } else {
-        worker.runnable_ns
-    };
-    let was_preempted = worker.runnable_ns == worker.off_ns;
-    if !was_preempted {
-        worker.density.waited(now.saturating_sub(worker.off_ns));
+    if !off.was_preempted() {
+        worker.density.waited(now.saturating_sub(off.since));
     }
     worker.queued_ns += now.saturating_sub(runnable);
     // What a loop was woken up for had come in by then, though no CPU was free for it.
@@ -243,24 +191,28 @@ pub fn back(tid: u32, now: u64) {
     }
     worker.off_ns = 0;
     worker.back_ns = now;
-    // A thread that was handed work begins with it here.
-    if worker.wait_state == IDLE {
-        worker.idle_until_ns = now;
-        worker.wait_state = NONE;
-    }
-    if worker.wait_state != SEEN {
-        return;
-    }
+    off
+}
+
+/// Tells of the wait that was seen before it went on.
+#[inline(always)]
+fn tell_seen(worker: &mut Worker, off: Off) {
+    let since = worker.wait.time_ns;
+    tell(worker, Off { since, ..off });
+}
+
+/// Tells of what `Worker::wait` describes, as far as it was long enough.
+#[inline(always)]
+fn tell(worker: &mut Worker, off: Off) {
     worker.wait_state = NONE;
-    let start = worker.wait.time_ns;
-    if now.saturating_sub(runnable) >= LEAST_NS {
-        send_queued(&mut worker.wait, runnable, now);
-        worker.wait.time_ns = start;
+    if off.was_queued() {
+        send_queued(&mut worker.wait, off.runnable, off.back);
+        worker.wait.time_ns = off.since;
     }
-    if was_preempted || runnable.saturating_sub(start) < LEAST_NS {
+    if !off.has_waited() {
         return;
     }
-    worker.wait.period_or_end_ns = runnable;
+    worker.wait.period_or_end_ns = off.runnable;
     if worker.wait.syscall == FUTEX {
         worker.wait_state = HELD;
     } else {

@@ -6,13 +6,15 @@ use hotspan_common::{Arrival, Counter, Parent, PythonThread, SampleEvent, Target
 use super::{
     budget::Budget,
     density::{Density, Distances},
+    idle::Idle,
     made::MadeTasks,
-    registers, work,
+    registers, wait, work,
 };
 use crate::{
     context::Entered,
     counters::count,
     maps::{NEW_WORKER, WORKERS},
+    marks::{self, Marks},
     threads,
 };
 
@@ -37,8 +39,10 @@ pub struct Worker {
     pub back_ns: u64,
     /// For how long it could have run and did not since its last stack, or since its birth, in nanoseconds.
     pub queued_ns: u64,
-    /// When it last ran again after a wait in which it worked for nobody; 0: not known.
-    pub idle_until_ns: u64,
+    /// For how long it had waited for a CPU in its life when it left one.
+    pub run_delay_ns: u64,
+    /// Until when it worked for nobody.
+    pub idle: Idle,
     /// Time that may still be spent on its waits.
     pub budget: Budget,
     /// When its next stack is due.
@@ -49,6 +53,8 @@ pub struct Worker {
     pub serves: u64,
     /// The span that its last stack said what it is, or found it said; 0: none.
     pub described: u64,
+    /// Threads that it has made while it worked for a request, and which may still be that's.
+    pub made_threads: u64,
     /// Who made it, if that thread worked for a request then.
     pub born: Born,
     /// The task whose step is under way, as far as is known; 0: none. See [`super::awaits`].
@@ -63,10 +69,10 @@ pub struct Worker {
     pub polls: u64,
     /// What it has last read from a socket, if it has not waited so since.
     pub read: Read,
+    /// The tasks that it has made of what it has read. Whether there are any is asked at each switch: not far from the rest.
+    pub made: MadeTasks,
     /// What it was doing when it left the CPU.
     pub wait: SampleEvent,
-    /// The tasks that it has made of what it has read.
-    pub made: MadeTasks,
 }
 
 /// Data that a thread has read from a socket.
@@ -102,16 +108,27 @@ impl Worker {
     pub fn born_under(&mut self) -> Option<Parent> {
         let creator = self.born.creator;
         // What the interpreter knows says for itself whom it works for.
-        if creator == 0 || self.python.state != 0 {
+        if creator == 0 {
             return None;
         }
         let parent = self.born.parent;
         let span = u64::from_ne_bytes(parent.span_id);
-        if get(creator).is_some_and(|creator| creator.serves == span) {
+        let is_under = self.python.state == 0
+            && get(creator).is_some_and(|creator| creator.serves == span);
+        if is_under {
             return Some(parent);
         }
-        self.born.creator = 0;
+        self.is_on_its_own();
         None
+    }
+
+    /// Its creator need not know any more for whom it works.
+    #[inline(always)]
+    pub fn is_on_its_own(&mut self) {
+        if let Some(creator) = get(self.born.creator) {
+            creator.made_threads = creator.made_threads.saturating_sub(1);
+        }
+        self.born.creator = 0;
     }
 
     /// Whether it is one of the interpreter's threads, as far as is known.
@@ -119,6 +136,25 @@ impl Worker {
     pub fn is_python(&self, now: u64) -> bool {
         self.python.state != 0 && now >= self.native_until_ns
     }
+}
+
+/// The thread is over.
+#[inline(always)]
+pub fn remove(tid: u32) {
+    // Most threads are not sampled.
+    if WORKERS.remove(&tid).is_ok() {
+        marks::add(&raw mut WORKING, tid, u32::MAX);
+    }
+}
+
+/// Threads that have a worker.
+#[unsafe(no_mangle)]
+static mut WORKING: Marks = Marks::NONE;
+
+/// Whether thread `tid` may have a worker; `false` is certain.
+#[inline(always)]
+pub fn may_be(tid: u32) -> bool {
+    marks::may_be(&raw mut WORKING, tid)
 }
 
 /// The worker of thread `tid`, if it has one.
@@ -151,6 +187,7 @@ fn create(tgid: u32, tid: u32) -> Option<&'static mut Worker> {
         count(Counter::WorkersFull);
         return None;
     }
+    marks::add(&raw mut WORKING, tid, 1);
     let worker = get(tid)?;
     worker.tgid = tgid;
     worker.queued_ns = threads::get(tid)
@@ -177,11 +214,13 @@ pub fn gives_birth(target: &Target, tgid: u32, tid: u32, child: u32) {
     }
     if let Some(worker) = create(tgid, child) {
         (worker.off_ns, worker.runnable_ns) = (now, now);
+        worker.wait_state = wait::BORN;
         worker.born = Born {
             creator: tid,
             reserved: 0,
             started_ns: now,
             parent: work.active.parent,
         };
+        creator.made_threads += 1;
     }
 }
