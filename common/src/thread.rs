@@ -2,7 +2,7 @@
 
 use crate::{
     Active, CoroutineLayout, CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout,
-    ThreadContextLayout,
+    ThreadContextLayout, Trail,
 };
 
 /// Bits of [`Target::flags`].
@@ -121,6 +121,8 @@ pub struct PythonThread {
     pub ns_tid: u32,
     /// Why it has no context, a [`ContextOutcome`](crate::ContextOutcome), if the last look found none.
     pub outcome: u32,
+    /// The way to its last active span.
+    pub trail: Trail,
 }
 
 /// A thread of a target. Key: its thread id in the root pid namespace.
@@ -180,4 +182,4 @@ pub struct ThreadState {
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
 const _: () =
-    assert!(size_of::<ThreadState>() == 112 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+    assert!(size_of::<ThreadState>() == 112 + size_of::<Trail>() + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
