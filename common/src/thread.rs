@@ -80,6 +80,10 @@ pub struct Account {
     pub at_ns: u64,
     /// The target's CPU time since it began, as the ticks tell, in nanoseconds.
     pub ran_ns: u64,
+    /// Of that, the time of threads of which stacks may be taken more often than usual: not of those that only help.
+    pub asked_ns: u64,
+    /// And of that, the time in regions that nobody asks what they do inside.
+    pub opaque_ns: u64,
 }
 
 /// One open crossing: what is to be sent, and what pairs it with its exit.
