@@ -185,5 +185,7 @@ pub struct ThreadState {
 }
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
-const _: () =
-    assert!(size_of::<ThreadState>() == 112 + size_of::<Trail>() + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+const _: () = assert!(
+    size_of::<ThreadState>()
+        == 112 + size_of::<Trail>() + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>()
+);

@@ -40,11 +40,7 @@ enum Step {
 
 /// The value of OpenTelemetry's variable; not being there means that no span is active.
 #[inline(always)]
-pub fn find<M: Access>(
-    layout: &PythonLayout,
-    root: u64,
-    trail: Option<&mut Trail>,
-) -> Walk<u64> {
+pub fn find<M: Access>(layout: &PythonLayout, root: u64, trail: Option<&mut Trail>) -> Walk<u64> {
     let mut descent = Descent {
         layout,
         hash: layout.context_var_hash,

@@ -11,7 +11,6 @@ use super::{
     Active,
     attribute::VALID,
     dict::MA_KEYS,
-
     python::{CTX_VARS, H_ROOT, OB_TYPE},
     span_context::DIGITS,
 };
@@ -33,7 +32,11 @@ pub fn begin(trail: &mut Trail) {
 #[inline(always)]
 pub fn node(trail: &mut Trail, bitmap: u32, entry: u64) {
     let level = trail.nodes;
-    trail.nodes = if level < TOO_MANY { level + 1 } else { TOO_MANY };
+    trail.nodes = if level < TOO_MANY {
+        level + 1
+    } else {
+        TOO_MANY
+    };
     let level = (level & 1) as usize;
     // SAFETY: in bounds by the mask; a slice index would leave a panic in the program.
     unsafe {
@@ -116,7 +119,10 @@ fn follow(layout: &PythonLayout, trail: &Trail, context: u64) -> Result<bool, Un
     if key != layout.span_key || span != trail.span {
         return Ok(false);
     }
-    Ok(Resident::read::<u64>(span.wrapping_add(OB_TYPE))? == trail.class && is_same(layout, trail, span)?)
+    Ok(
+        Resident::read::<u64>(span.wrapping_add(OB_TYPE))? == trail.class
+            && is_same(layout, trail, span)?,
+    )
 }
 
 /// Key and value of a node with a bitmap; no key and no value if it is not the one it was.

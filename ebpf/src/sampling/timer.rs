@@ -38,7 +38,12 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
     // SAFETY: a plain helper.
     let now = unsafe { bpf_ktime_get_ns() };
     awaits::thread_leaves(target, worker, now);
-    account::ran(tgid, target.tick_ns, inside::met(target, worker, tid, now), now);
+    account::ran(
+        tgid,
+        target.tick_ns,
+        inside::met(target, worker, tid, now),
+        now,
+    );
     let due = worker.density.tick(target);
     if due == Due::Not {
         return;
