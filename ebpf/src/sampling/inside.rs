@@ -24,6 +24,10 @@ pub struct Inside {
     pub ran_ns: u64,
     /// After so long the next one is due.
     pub gap_ns: u64,
+    /// The outermost crossing that a tick has last met the thread in,
+    outermost: u64,
+    /// and the Python frame in which one first did.
+    outermost_caller: u64,
 }
 
 impl Inside {
@@ -67,7 +71,11 @@ pub fn met(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> Met {
         return Met::Any;
     };
     let frame = frames::innermost_now(&target.frames, worker.python.state);
-    if worker.density.inside.is_librarys(crossing, frame) {
+    let inside = &mut worker.density.inside;
+    if inside.outermost != crossing {
+        (inside.outermost, inside.outermost_caller) = (crossing, frame);
+    }
+    if inside.outermost_caller == frame {
         Met::Opaque
     } else {
         Met::Any
