@@ -481,7 +481,7 @@ def llama_decode(number: int) -> None:
 _PAIRED = ("llama_decode", "llama_sampler_sample")
 
 
-def _llama_copy() -> tuple[dict, dict]:
+def _llama_copy() -> tuple:
     """The functions that are probed, and those of a copy of the library in which they have other names, so that nobody probes them."""
     import tempfile
 

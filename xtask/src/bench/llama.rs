@@ -163,8 +163,10 @@ fn pairs(venv: &Venv, dir: &Path) -> Result<()> {
         let agent = Attach::pid(batch.pid()).with(options).start()?;
         more_ns(&mut batch, 1)?;
         let mut more = more_ns(&mut batch, PAIRED)?;
+        for pair in &mut more {
+            *pair -= alone.is;
+        }
         agent.stop()?;
-        more.iter_mut().for_each(|more| *more -= alone.is);
         println!("  {name}: {}", cost(&middle(&more)?));
     }
     batch.finish()?;
@@ -197,7 +199,10 @@ fn more_ns(batch: &mut Batch, generations: usize) -> Result<Vec<f64>> {
     let pairs = calls
         .iter()
         .filter_map(|call| call.facts["more_ns"].as_array());
-    let more: Vec<f64> = pairs.flatten().filter_map(|more| more.as_f64()).collect();
+    let more = pairs
+        .flatten()
+        .map(|more| more.as_f64().context("no number"));
+    let more = more.collect::<Result<Vec<f64>>>()?;
     ensure!(!more.is_empty(), "nothing was generated");
     Ok(more)
 }
