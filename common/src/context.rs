@@ -76,6 +76,42 @@ pub struct Active {
     pub context: u64,
 }
 
+/// The way that led from a `PyContext` to its active span, so that it can be gone again with fewer reads: where what was
+/// searched for lay. See `ebpf/src/context/trail.rs`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// The span object at its end; 0: there is no trail.
+    pub span: u64,
+    /// Its class.
+    pub class: u64,
+    /// Its `SpanContext`.
+    pub span_context: u64,
+    /// What that consists of: trace id, span id, whether it is remote, flags.
+    pub items: [u64; 4],
+    /// The first digits of the span id.
+    pub digits: u64,
+    /// The size and kind of the keys of OpenTelemetry's `Context`, and how many there are.
+    pub dict_shape: [u64; 2],
+    /// The bitmaps of the HAMT's nodes, from the root on.
+    pub bitmaps: [u32; 2],
+    /// The entries that lead on, from the start of their nodes.
+    pub entries: [u32; 2],
+    /// How many nodes there were.
+    pub nodes: u32,
+    /// The span's entry, from the start of the keys.
+    pub dict_entry: u32,
+    /// Where the span says where its attributes are: their address, or, if [`Trail::is_inline`], whether they are valid.
+    /// From its own address.
+    pub store: i32,
+    /// 1 if the attributes lie behind the object, 0 if it has their address.
+    pub is_inline: u32,
+    /// `_context`, from there.
+    pub attribute: u64,
+    /// What is at the end of the trail.
+    pub parent: Parent,
+}
+
 wire_enum! {
     /// Where an instance of a Python class keeps its attributes when it has a managed dict.
     AttributeStore: u32 {
@@ -270,6 +306,7 @@ pub struct ThreadContextLayout {
 }
 
 const _: () = assert!(size_of::<Parent>() == 32);
+const _: () = assert!(size_of::<Trail>() == 80 + 16 + 16 + 8 + 32);
 const _: () = assert!(size_of::<PythonLayout>() == 112);
 const _: () = assert!(size_of::<PythonFramesLayout>() == 96);
 const _: () = assert!(size_of::<CoroutineLayout>() == 64);

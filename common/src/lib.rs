@@ -16,7 +16,7 @@ mod thread;
 
 pub use context::{
     Active, AttributeStore, ContextOutcome, CoroutineLayout, Parent, ParentSource,
-    PythonFramesLayout, PythonLayout, StackTop, ThreadContextLayout, TlsKind,
+    PythonFramesLayout, PythonLayout, StackTop, ThreadContextLayout, TlsKind, Trail,
 };
 pub use cookie::{Cookie, PointKind, ResultAt, ReturnSp};
 pub use counters::Counter;

@@ -2,7 +2,7 @@
 
 use crate::{
     Active, CoroutineLayout, CrossingEvent, MAX_DEPTH, Parent, PythonFramesLayout, PythonLayout,
-    ThreadContextLayout,
+    ThreadContextLayout, Trail,
 };
 
 /// Bits of [`Target::flags`].
@@ -80,6 +80,10 @@ pub struct Account {
     pub at_ns: u64,
     /// The target's CPU time since it began, as the ticks tell, in nanoseconds.
     pub ran_ns: u64,
+    /// Of that, the time of threads of which stacks may be taken more often than usual: not of those that only help.
+    pub asked_ns: u64,
+    /// And of that, the time in regions that nobody asks what they do inside.
+    pub opaque_ns: u64,
 }
 
 /// One open crossing: what is to be sent, and what pairs it with its exit.
@@ -121,6 +125,8 @@ pub struct PythonThread {
     pub ns_tid: u32,
     /// Why it has no context, a [`ContextOutcome`](crate::ContextOutcome), if the last look found none.
     pub outcome: u32,
+    /// The way to its last active span.
+    pub trail: Trail,
 }
 
 /// A thread of a target. Key: its thread id in the root pid namespace.
@@ -179,5 +185,7 @@ pub struct ThreadState {
 }
 
 const _: () = assert!(size_of::<Frame>() == size_of::<CrossingEvent>() + 120);
-const _: () =
-    assert!(size_of::<ThreadState>() == 112 + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>());
+const _: () = assert!(
+    size_of::<ThreadState>()
+        == 112 + size_of::<Trail>() + 32 + 64 + 48 + 32 + MAX_DEPTH * size_of::<Frame>()
+);

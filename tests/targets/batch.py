@@ -478,6 +478,75 @@ def llama_decode(number: int) -> None:
         facts["tokens"] = sum(1 for _, _ in zip(range(300), tokens))
 
 
+_PAIRED = ("llama_decode", "llama_sampler_sample")
+
+
+def _llama_copy() -> tuple:
+    """The functions that are probed, and those of a copy of the library in which they have other names, so that nobody probes them."""
+    import tempfile
+
+    from llama_cpp import llama_cpp
+
+    library = llama_cpp._lib
+    with open(library._name, "rb") as file, tempfile.NamedTemporaryFile(suffix=".so") as copy:
+        code = file.read()
+        for name in _PAIRED:
+            old = b"\0" + name.encode() + b"\0"
+            assert old in code, name
+            code = code.replace(old, old[:-2] + b"_\0")
+        copy.write(code)
+        copy.flush()
+        loaded = ctypes.CDLL(copy.name)
+
+    def address(function) -> int:
+        return ctypes.cast(function, ctypes.c_void_p).value
+
+    def functions(moved_by: int) -> dict:
+        found = {}
+        for name in _PAIRED:
+            of = getattr(library, name)
+            found[name] = ctypes.CFUNCTYPE(of.restype, *of.argtypes)(address(of) + moved_by)
+        return found
+
+    return functions(0), functions(address(loaded.llama_n_ctx) - address(library.llama_n_ctx))
+
+
+_COPIED: list = []
+_STRETCH = 10
+
+
+def llama_pairs(number: int) -> None:
+    """Tokens by the library's functions and by a copy's, in turn: by how much the former take longer."""
+    import itertools
+    import random
+    import time
+
+    from llama_cpp import llama_cpp
+
+    def use(functions: dict) -> None:
+        for name, function in functions.items():
+            setattr(llama_cpp, name, function)
+
+    tokens = iter(_MODELS[0].generate(_MODELS[0].tokenize(f"{number}".encode()), temp=1.0))
+    with truth.call("llama.decode", "llama_pairs") as facts:
+        more = []
+        for _ in range(10):
+            turns = random.choice(((0, 1, 1, 0), (1, 0, 0, 1)))
+            took = [0, 0]
+            for which in turns:
+                use(_COPIED[which])
+                # What is used now is not what was used before: one token for the caches.
+                next(tokens)
+                began = time.perf_counter_ns()
+                for _ in itertools.islice(tokens, _STRETCH):
+                    pass
+                took[which] += time.perf_counter_ns() - began
+            more.append((took[0] - took[1]) / (2 * _STRETCH))
+        facts["more_ns"] = more
+    tokens.close()
+    use(_COPIED[0])
+
+
 def memory(number: int) -> None:
     """Touches memory and lets it go, reads a file from the disk, and with `THRASH` one too large."""
     class Used(ctypes.Structure):
@@ -540,8 +609,10 @@ def main() -> None:
 
         llama_cpp.llama_backend_init()
         _note_log()
-    if sys.argv[1] == "llama_decode":
+    if sys.argv[1] in ("llama_decode", "llama_pairs"):
         _llama_model()
+    if sys.argv[1] == "llama_pairs":
+        _COPIED.extend(_llama_copy())
     if sys.argv[1] == "cython":
         cython(0)
     if sys.argv[1] == "engine":

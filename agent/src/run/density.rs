@@ -102,7 +102,8 @@ impl Densities {
         let Some(purse) = self.purses.get(&target) else {
             return true;
         };
-        !purse.is_spent() && (purse.is_quiet() || !self.spares(target))
+        let is_new = !self.spares(target) && !purse.shows_little();
+        !purse.is_spent() && (purse.is_quiet() || is_new)
     }
 
     /// Stacks a second that young requests of a target may take.

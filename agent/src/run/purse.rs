@@ -17,15 +17,22 @@ const TICKS_TIME_PART: u64 = 1_000;
 /// its time that is.
 const QUIET_PART: u64 = 10;
 const SECOND_NS: u64 = 1_000_000_000;
+/// With each reading, one part in so many of what was known before is forgotten.
+const FORGOTTEN_PART: u64 = 8;
+/// So much of it is nearly all: that it begins to be, and that it still is.
+const NEARLY_ALL: [(u64, u64); 2] = [(19, 20), (9, 10)];
+/// Of less CPU time it is not told where it goes.
+const LEAST_TOLD_NS: u64 = 3 * SECOND_NS;
 
 /// A target's account, as it was read last.
 #[derive(Debug)]
 pub(super) struct Purse {
     /// Its CPU time, and when that was read, in nanoseconds.
-    ran: Option<(u64, u64)>,
+    ran: Option<(Account, u64)>,
     is_quiet: bool,
     stacks: Savings,
     ticks: Savings,
+    inside: Inside,
     /// What is left for ticks, in nanoseconds.
     ticks_left_ns: i64,
 }
@@ -48,6 +55,30 @@ impl Savings {
     }
 }
 
+/// How much of a target's time is spent in regions that nobody asks what they do inside.
+#[derive(Debug, Default)]
+struct Inside {
+    /// CPU time of late of threads of which dense stacks could be taken, in nanoseconds.
+    asked_ns: u64,
+    /// Of that, in such regions.
+    opaque_ns: u64,
+    /// It is nearly all.
+    is_nearly_all: bool,
+}
+
+impl Inside {
+    fn ran(&mut self, asked_ns: u64, opaque_ns: u64) {
+        self.asked_ns = self.asked_ns - self.asked_ns / FORGOTTEN_PART + asked_ns;
+        self.opaque_ns = self.opaque_ns - self.opaque_ns / FORGOTTEN_PART + opaque_ns;
+        let [begins, ends] = NEARLY_ALL.map(|(of, all)| self.asked_ns / all * of);
+        self.is_nearly_all = if self.is_nearly_all {
+            self.opaque_ns >= ends
+        } else {
+            self.asked_ns >= LEAST_TOLD_NS && self.opaque_ns >= begins
+        };
+    }
+}
+
 impl Default for Purse {
     fn default() -> Self {
         Self {
@@ -55,6 +86,7 @@ impl Default for Purse {
             is_quiet: false,
             stacks: Savings::default(),
             ticks: Savings::default(),
+            inside: Inside::default(),
             ticks_left_ns: TICKS_SAVINGS_NS,
         }
     }
@@ -64,10 +96,14 @@ impl Purse {
     /// What it says at `now_ns`, when dense ticks took so many nanoseconds of each second that the target ran since it was read last.
     pub fn read(&mut self, account: Account, ticks_cost: u64, now_ns: u64) {
         self.stacks.are(account.left_ns, ACCOUNT_SAVINGS_NS);
-        let Some((ran_before, before)) = self.ran.replace((account.ran_ns, now_ns)) else {
+        let Some((last, before)) = self.ran.replace((account, now_ns)) else {
             return;
         };
-        let ran = account.ran_ns.saturating_sub(ran_before);
+        let ran = account.ran_ns.saturating_sub(last.ran_ns);
+        self.inside.ran(
+            account.asked_ns.saturating_sub(last.asked_ns),
+            account.opaque_ns.saturating_sub(last.opaque_ns),
+        );
         let passed = now_ns.saturating_sub(before);
         self.is_quiet = ran < passed / QUIET_PART;
         self.pay_ticks(ran, passed, ticks_cost);
@@ -85,6 +121,11 @@ impl Purse {
     /// Whether dense stacks have to wait until something is saved up again.
     pub fn is_spent(&self) -> bool {
         self.stacks.is_spent || self.ticks.is_spent
+    }
+
+    /// Whether dense ticks would show next to nothing: they meet the target where none of its stacks is taken more often than usual.
+    pub fn shows_little(&self) -> bool {
+        self.inside.is_nearly_all
     }
 
     /// Whether the target takes next to no CPU time.
@@ -149,6 +190,30 @@ mod tests {
             purse.is_spent()
         });
         read.collect()
+    }
+
+    #[test]
+    fn a_target_that_stays_inside_of_regions_shows_little_after_some_seconds() {
+        let mut purse = Purse::default();
+        let mut account = account(ACCOUNT_SAVINGS_NS, 0);
+        let mut seconds = |now: std::ops::Range<u64>, opaque_ns: u64| {
+            let read = now.map(|second| {
+                purse.read(account, 0, second * SECOND_NS);
+                account.ran_ns += SECOND_NS;
+                account.asked_ns += SECOND_NS;
+                account.opaque_ns += opaque_ns;
+                purse.shows_little()
+            });
+            read.collect::<Vec<_>>()
+        };
+        let nearly_all = SECOND_NS / 100 * 99;
+        let shown = seconds(0..60, nearly_all);
+        assert_eq!(shown.iter().position(|little| *little), Some(4));
+        assert!(!shown[4..].contains(&false));
+        let shown = seconds(60..120, SECOND_NS / 2);
+        assert!(shown[..1].iter().all(|little| *little));
+        let again = shown.iter().position(|little| !little);
+        assert!(again.is_some_and(|seconds| seconds < 4), "{shown:?}");
     }
 
     #[test]

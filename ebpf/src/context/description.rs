@@ -23,9 +23,9 @@ const STATE: u64 = 32;
 /// Fills in `text`; its start comes last, as it says that the rest is there.
 #[inline(always)]
 pub fn read<M: Access>(layout: &PythonLayout, span: u64, text: &mut SpanText) -> Walk<()> {
-    let tables = attribute::tables_of::<M>(layout, span)?;
-    let name = dict::value_of_name::<M>(layout, tables, NAME)?;
-    let start = dict::value_of_name::<M>(layout, tables, START)?;
+    let tables = attribute::tables_of::<M>(layout, span, None)?;
+    let name = dict::value_of_name::<M>(layout, tables, NAME, None)?;
+    let start = dict::value_of_name::<M>(layout, tables, START, None)?;
     if name == 0 || start == 0 {
         return Err(ContextOutcome::UnknownSpanLayout);
     }

@@ -1,6 +1,6 @@
 //! Lookup in dicts (`Objects/dictobject.c`) by going through the entries: the dicts here are small.
 
-use hotspan_common::{ContextOutcome, PythonLayout};
+use hotspan_common::{ContextOutcome, PythonLayout, Trail};
 
 use super::{
     Walk,
@@ -12,7 +12,9 @@ use crate::{
 };
 
 /// `PyDictObject.ma_keys`; `ma_values` follows.
-const MA_KEYS: u64 = 32;
+pub const MA_KEYS: u64 = 32;
+/// Size and kind in a `PyDictKeysObject`, from 3.11 on.
+const KEYS_KIND: u64 = 8;
 /// `Py_TPFLAGS_DICT_SUBCLASS`.
 const DICT_SUBCLASS: u64 = 1 << 29;
 /// Entries that are looked at.
@@ -71,7 +73,12 @@ impl Name {
 
 /// The value under the very object `key`; its absence means that no span is active.
 #[inline(always)]
-pub fn value_of_key<M: Access>(layout: &PythonLayout, dict: u64, key: u64) -> Walk<u64> {
+pub fn value_of_key<M: Access>(
+    layout: &PythonLayout,
+    dict: u64,
+    key: u64,
+    trail: Option<&mut Trail>,
+) -> Walk<u64> {
     let tables = tables::<M>(layout, dict)?;
     if tables.values != 0 {
         // Only the dicts of instances are split.
@@ -87,16 +94,27 @@ pub fn value_of_key<M: Access>(layout: &PythonLayout, dict: u64, key: u64) -> Wa
     };
     match Search::run::<M>(entries, sought)? {
         None => Err(ContextOutcome::NoActiveSpan),
-        Some(index) => match M::read(entries.key_at(index).wrapping_add(8))? {
-            0 => Err(ContextOutcome::NoActiveSpan),
-            value => Ok(value),
-        },
+        Some(index) => {
+            if let Some(trail) = trail {
+                trail.dict_entry = entries.key_at(index).wrapping_sub(tables.keys) as u32;
+                trail.dict_shape = [M::read(tables.keys.wrapping_add(KEYS_KIND))?, entries.count];
+            }
+            match M::read(entries.key_at(index).wrapping_add(8))? {
+                0 => Err(ContextOutcome::NoActiveSpan),
+                value => Ok(value),
+            }
+        }
     }
 }
 
 /// The value under the string `name`; 0 if there is none.
 #[inline(always)]
-pub fn value_of_name<M: Access>(layout: &PythonLayout, tables: Tables, name: Name) -> Walk<u64> {
+pub fn value_of_name<M: Access>(
+    layout: &PythonLayout,
+    tables: Tables,
+    name: Name,
+    trail: Option<&mut Trail>,
+) -> Walk<u64> {
     let entries = entries::<M>(layout, tables.keys)?;
     let sought = Sought {
         name,
@@ -105,7 +123,13 @@ pub fn value_of_name<M: Access>(layout: &PythonLayout, tables: Tables, name: Nam
     match Search::run::<M>(entries, sought)? {
         None => Ok(0),
         Some(index) if tables.values == 0 => Ok(M::read(entries.key_at(index).wrapping_add(8))?),
-        Some(index) => Ok(M::read(tables.values.wrapping_add(8 * index))?),
+        Some(index) => {
+            let place = tables.values.wrapping_add(8 * index);
+            if let Some(trail) = trail {
+                trail.attribute = trail.attribute.wrapping_add(place);
+            }
+            Ok(M::read(place)?)
+        }
     }
 }
 

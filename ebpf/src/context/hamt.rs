@@ -1,8 +1,8 @@
 //! Lookup in a HAMT (`Python/hamt.c`), the immutable map behind a `PyContext`.
 
-use hotspan_common::{ContextOutcome, PythonLayout};
+use hotspan_common::{ContextOutcome, PythonLayout, Trail};
 
-use super::{Walk, python::OB_TYPE};
+use super::{Walk, python::OB_TYPE, trail};
 use crate::{
     memory::Access,
     repeat::{CONTINUE, STOP, repeat},
@@ -20,17 +20,16 @@ const MAX_LEVELS: u32 = 8;
 const MAX_COLLISIONS: u64 = 4;
 
 /// A descent through the tree.
-struct Descent {
-    bitmap_type: u64,
-    array_type: u64,
-    collision_type: u64,
-    /// The variable that is sought, and its hash: 5 bits a level, the lowest first.
-    key: u64,
+struct Descent<'a> {
+    layout: &'a PythonLayout,
+    /// The hash of the variable that is sought: 5 bits a level, the lowest first.
     hash: u32,
     /// A [`ContextOutcome`]; `Found` when `node` is the value.
     outcome: u32,
     /// The node to look at next, at last the value.
     node: u64,
+    /// Where the way is noted, if it is.
+    trail: Option<&'a mut Trail>,
 }
 
 /// What a node says.
@@ -41,15 +40,13 @@ enum Step {
 
 /// The value of OpenTelemetry's variable; not being there means that no span is active.
 #[inline(always)]
-pub fn find<M: Access>(layout: &PythonLayout, root: u64) -> Walk<u64> {
+pub fn find<M: Access>(layout: &PythonLayout, root: u64, trail: Option<&mut Trail>) -> Walk<u64> {
     let mut descent = Descent {
-        bitmap_type: layout.bitmap_node_type,
-        array_type: layout.array_node_type,
-        collision_type: layout.collision_node_type,
-        key: layout.context_var,
+        layout,
         hash: layout.context_var_hash,
         outcome: u32::from(ContextOutcome::TooLarge.wire()),
         node: root,
+        trail,
     };
     repeat(MAX_LEVELS, descend::<M>, &mut descent);
     match ContextOutcome::from_wire(descent.outcome as u8) {
@@ -75,15 +72,15 @@ extern "C" fn descend<M: Access>(_: u64, descent: &mut Descent) -> u64 {
     STOP
 }
 
-impl Descent {
+impl Descent<'_> {
     #[inline(always)]
-    fn step<M: Access>(&self) -> Walk<Step> {
+    fn step<M: Access>(&mut self) -> Walk<Step> {
         let class = M::read::<u64>(self.node.wrapping_add(OB_TYPE))?;
-        if class == self.bitmap_type {
+        if class == self.layout.bitmap_node_type {
             self.in_bitmap::<M>()
-        } else if class == self.array_type {
+        } else if class == self.layout.array_node_type {
             self.in_array::<M>()
-        } else if class == self.collision_type {
+        } else if class == self.layout.collision_node_type {
             self.in_collision::<M>()
         } else {
             Err(ContextOutcome::UnexpectedType)
@@ -92,17 +89,20 @@ impl Descent {
 
     /// A slot is a key and its value, or NULL and a child.
     #[inline(always)]
-    fn in_bitmap<M: Access>(&self) -> Walk<Step> {
+    fn in_bitmap<M: Access>(&mut self) -> Walk<Step> {
         let bitmap = M::read::<u32>(self.node.wrapping_add(BITMAP))?;
         let bit = 1u32 << (self.hash & 0x1f);
         if bitmap & bit == 0 {
             return Err(ContextOutcome::NoActiveSpan);
         }
-        let before = u64::from((bitmap & (bit - 1)).count_ones());
-        let [key, value] = M::read::<[u64; 2]>(self.node.wrapping_add(SLOTS + 16 * before))?;
+        let entry = SLOTS + 16 * u64::from((bitmap & (bit - 1)).count_ones());
+        if let Some(trail) = self.trail.as_deref_mut() {
+            trail::node(trail, bitmap, entry);
+        }
+        let [key, value] = M::read::<[u64; 2]>(self.node.wrapping_add(entry))?;
         if key == 0 {
             Ok(Step::Child(value))
-        } else if key == self.key {
+        } else if key == self.layout.context_var {
             Ok(Step::Value(value))
         } else {
             Err(ContextOutcome::NoActiveSpan)
@@ -110,7 +110,8 @@ impl Descent {
     }
 
     #[inline(always)]
-    fn in_array<M: Access>(&self) -> Walk<Step> {
+    fn in_array<M: Access>(&mut self) -> Walk<Step> {
+        self.forget_trail();
         let index = u64::from(self.hash & 0x1f);
         match M::read::<u64>(self.node.wrapping_add(CHILDREN + 8 * index))? {
             0 => Err(ContextOutcome::NoActiveSpan),
@@ -119,17 +120,26 @@ impl Descent {
     }
 
     #[inline(always)]
-    fn in_collision<M: Access>(&self) -> Walk<Step> {
+    fn in_collision<M: Access>(&mut self) -> Walk<Step> {
+        self.forget_trail();
         let pairs = M::read::<u64>(self.node.wrapping_add(OB_SIZE))? / 2;
         for pair in 0..MAX_COLLISIONS {
             if pair >= pairs {
                 return Err(ContextOutcome::NoActiveSpan);
             }
             let [key, value] = M::read::<[u64; 2]>(self.node.wrapping_add(SLOTS + 16 * pair))?;
-            if key == self.key {
+            if key == self.layout.context_var {
                 return Ok(Step::Value(value));
             }
         }
         Err(ContextOutcome::TooLarge)
+    }
+
+    /// Nodes of these kinds are rare, and not noted.
+    #[inline(always)]
+    fn forget_trail(&mut self) {
+        if let Some(trail) = self.trail.as_deref_mut() {
+            trail.nodes = trail::TOO_MANY;
+        }
     }
 }

@@ -10,10 +10,10 @@ mod dict;
 mod fs_base;
 mod hamt;
 mod python;
-
 mod span_context;
 mod thread_context;
 mod thread_state;
+mod trail;
 
 pub use hotspan_common::Active;
 use hotspan_common::{ContextOutcome, ParentSource, PythonThread, SpanText, Target};
@@ -35,13 +35,17 @@ impl From<Unreadable> for ContextOutcome {
 /// say in `active.context`, which [`context_pointer`] has just found.
 #[inline(always)]
 pub fn read_active(target: &Target, thread: &mut PythonThread, active: &mut Active) {
-    context_read_active(target, thread, active);
+    if !trail::leads_on(target, thread, active) {
+        context_read_active(target, thread, active);
+    }
 }
 
 /// [`read_active`] for programs that must not sleep.
 #[inline(always)]
 pub fn read_active_now(target: &Target, thread: &mut PythonThread, active: &mut Active) {
-    context_read_active_now(target, thread, active);
+    if !trail::leads_on(target, thread, active) {
+        context_read_active_now(target, thread, active);
+    }
 }
 
 /// The address of the thread's current `PyContext`; 0 if it has none or it cannot be read, and `thread.outcome` says why.

@@ -4,9 +4,9 @@
 //! `Context` (a dict), which has the span under a known `str`. The span keeps its `SpanContext`, a
 //! tuple, in the attribute `_context`.
 
-use hotspan_common::{ContextOutcome, PythonLayout, PythonThread};
+use hotspan_common::{ContextOutcome, PythonLayout, PythonThread, Trail};
 
-use super::{Active, Walk, attribute, dict, hamt, span_context, thread_state};
+use super::{Active, Walk, attribute, dict, hamt, span_context, thread_state, trail};
 use crate::memory::Access;
 
 /// `PyObject.ob_type`, the same in all versions.
@@ -20,7 +20,7 @@ pub const CTX_VARS: u64 = 24;
 /// From `PyThreadState.context` to `.context_ver`, the same in all versions.
 const CONTEXT_VERSION: u64 = 8;
 /// `PyHamtObject.h_root`, the same in all versions.
-const H_ROOT: u64 = 16;
+pub const H_ROOT: u64 = 16;
 
 /// Where a thread is on its way through contexts.
 #[repr(C)]
@@ -47,7 +47,7 @@ pub fn entered<M: Access>(layout: &PythonLayout, thread: &mut PythonThread) -> W
 #[inline(always)]
 pub fn read_active<M: Access>(
     layout: &PythonLayout,
-    thread: &PythonThread,
+    thread: &mut PythonThread,
     active: &mut Active,
 ) -> u8 {
     outcome(find_active::<M>(layout, thread, active))
@@ -56,7 +56,7 @@ pub fn read_active<M: Access>(
 /// The same of the context that `active` names.
 #[inline(always)]
 pub fn read_active_in<M: Access>(layout: &PythonLayout, active: &mut Active) -> u8 {
-    outcome(find_in::<M>(layout, active))
+    outcome(find_in::<M>(layout, active, None))
 }
 
 #[inline(always)]
@@ -70,26 +70,38 @@ fn outcome(found: Walk<()>) -> u8 {
 #[inline(always)]
 fn find_active<M: Access>(
     layout: &PythonLayout,
-    thread: &PythonThread,
+    thread: &mut PythonThread,
     active: &mut Active,
 ) -> Walk<()> {
     if active.context == 0 {
         let reason = ContextOutcome::from_wire(thread.outcome as u8);
         return Err(reason.unwrap_or(ContextOutcome::NoActiveSpan));
     }
-    find_in::<M>(layout, active)
+    let trail = &mut thread.trail;
+    trail::begin(trail);
+    find_in::<M>(layout, active, Some(trail))?;
+    trail::end(layout, &mut thread.trail, active);
+    Ok(())
 }
 
 #[inline(always)]
-fn find_in<M: Access>(layout: &PythonLayout, active: &mut Active) -> Walk<()> {
-    let span = active_span::<M>(layout, active.context)?;
-    let span_context = attribute::context_of_span::<M>(layout, span)?;
+fn find_in<M: Access>(
+    layout: &PythonLayout,
+    active: &mut Active,
+    mut trail: Option<&mut Trail>,
+) -> Walk<()> {
+    let span = active_span::<M>(layout, active.context, trail.as_deref_mut())?;
+    let span_context = attribute::context_of_span::<M>(layout, span, trail.as_deref_mut())?;
     active.span = span;
-    span_context::fill::<M>(layout, span_context, &mut active.parent)
+    span_context::fill::<M>(layout, span_context, &mut active.parent, trail)
 }
 
 #[inline(always)]
-fn active_span<M: Access>(layout: &PythonLayout, context: u64) -> Walk<u64> {
+fn active_span<M: Access>(
+    layout: &PythonLayout,
+    context: u64,
+    mut trail: Option<&mut Trail>,
+) -> Walk<u64> {
     if layout.context_var == 0 {
         return Err(ContextOutcome::NoActiveSpan);
     }
@@ -99,6 +111,6 @@ fn active_span<M: Access>(layout: &PythonLayout, context: u64) -> Walk<u64> {
     }
     let hamt = M::read::<u64>(context.wrapping_add(CTX_VARS))?;
     let root = M::read::<u64>(hamt.wrapping_add(H_ROOT))?;
-    let otel_context = hamt::find::<M>(layout, root)?;
-    dict::value_of_key::<M>(layout, otel_context, layout.span_key)
+    let otel_context = hamt::find::<M>(layout, root, trail.as_deref_mut())?;
+    dict::value_of_key::<M>(layout, otel_context, layout.span_key, trail)
 }

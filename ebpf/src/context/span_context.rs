@@ -1,6 +1,6 @@
 //! `SpanContext`: a tuple of trace id, span id, is_remote, trace flags and more.
 
-use hotspan_common::{ContextOutcome, Parent, PythonLayout};
+use hotspan_common::{ContextOutcome, Parent, PythonLayout, Trail};
 
 use super::{
     Walk,
@@ -12,16 +12,26 @@ use crate::memory::Access;
 const TUPLE_SUBCLASS: u64 = 1 << 26;
 const LONG_SUBCLASS: u64 = 1 << 24;
 /// The digits of an int: 30 bits in each 32-bit word, the least first.
-const DIGITS: u64 = 24;
+pub const DIGITS: u64 = 24;
 const DIGIT: u64 = u32::MAX as u64;
 
 /// Fills in ids, flags and `remote`.
 #[inline(always)]
-pub fn fill<M: Access>(layout: &PythonLayout, object: u64, parent: &mut Parent) -> Walk<()> {
+pub fn fill<M: Access>(
+    layout: &PythonLayout,
+    object: u64,
+    parent: &mut Parent,
+    trail: Option<&mut Trail>,
+) -> Walk<()> {
     let class = M::read::<u64>(object.wrapping_add(OB_TYPE))?;
     has_flag::<M>(class, TUPLE_SUBCLASS)?;
     let items = object.wrapping_add(u64::from(layout.tuple_items));
     let [trace, span, remote, flags] = M::read::<[u64; 4]>(items)?;
+    if let Some(trail) = trail {
+        trail.span_context = object;
+        trail.items = [trace, span, remote, flags];
+        trail.digits = M::read(span.wrapping_add(DIGITS))?;
+    }
     let trace = integer::<M>(layout, trace)?;
     let span = integer::<M>(layout, span)?;
     if trace.overflows || span.high != 0 || span.overflows {

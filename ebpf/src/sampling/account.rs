@@ -15,6 +15,17 @@ const TIME_PART: u64 = 1_000;
 /// The most that is owed.
 const MOST_OWED_NS: i64 = 10_000_000;
 
+/// What a tick has met.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    /// A thread of which stacks may be taken more often than usual.
+    Any,
+    /// Such a one, in a region that nobody asks what it does inside.
+    Opaque,
+    /// One that only helps.
+    Helper,
+}
+
 #[inline(always)]
 fn of(tgid: u32) -> Option<&'static mut Account> {
     // SAFETY: a live map value; of two threads that write it at once, what one of them adds is lost.
@@ -25,12 +36,13 @@ fn of(tgid: u32) -> Option<&'static mut Account> {
 
 /// A tick met a thread of the target.
 #[inline(always)]
-pub fn ran(tgid: u32, tick_ns: u64, now: u64) {
+pub fn ran(tgid: u32, tick_ns: u64, met: Met, now: u64) {
     let Some(account) = of(tgid) else {
         let account = Account {
             left_ns: ACCOUNT_SAVINGS_NS,
             at_ns: now,
             ran_ns: tick_ns,
+            ..Account::default()
         };
         // As many fit as there are targets; without one, nothing but the usual is taken.
         let _ = ACCOUNTS.insert(&tgid, &account, 0);
@@ -39,6 +51,12 @@ pub fn ran(tgid: u32, tick_ns: u64, now: u64) {
     let passed = now.saturating_sub(account.at_ns);
     account.at_ns = now;
     account.ran_ns += tick_ns;
+    if met != Met::Helper {
+        account.asked_ns += tick_ns;
+    }
+    if met == Met::Opaque {
+        account.opaque_ns += tick_ns;
+    }
     let gained = (passed / TIME_PART + tick_ns / CPU_PART) as i64;
     account.left_ns = (account.left_ns + gained).min(ACCOUNT_SAVINGS_NS);
 }

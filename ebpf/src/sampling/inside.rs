@@ -5,10 +5,10 @@
 //! the thread is still in the call, and in the Python frame that made it, a few reads tell: what the library calls back has a
 //! frame of its own, and is looked at as all else is. So the first tick after the call takes a stack again.
 
-use hotspan_common::Target;
+use hotspan_common::{MAX_DEPTH, RegionFlags, Target, ThreadState};
 
-use super::{enclosing, frames, worker::Worker};
-use crate::{context, threads};
+use super::{account::Met, enclosing, frames, worker::Worker};
+use crate::{context, maps::REGIONS, threads};
 
 /// What is kept of a thread that was in such a region.
 #[repr(C)]
@@ -24,6 +24,10 @@ pub struct Inside {
     pub ran_ns: u64,
     /// After so long the next one is due.
     pub gap_ns: u64,
+    /// The outermost crossing that a tick has last met the thread in,
+    outermost: u64,
+    /// and the Python frame in which one first did.
+    outermost_caller: u64,
 }
 
 impl Inside {
@@ -49,6 +53,46 @@ pub fn goes_on(target: &Target, worker: &mut Worker, sp: u64) -> bool {
         worker.density.goes_on();
     }
     goes_on
+}
+
+/// What the current thread is in at a tick.
+#[inline(always)]
+pub fn met(target: &Target, worker: &mut Worker, tid: u32, now: u64) -> Met {
+    if now < worker.native_until_ns && target.thread_context.enabled == 0 {
+        return Met::Helper;
+    }
+    let Some(state) = threads::get(tid) else {
+        return Met::Any;
+    };
+    if state.has_birth != 0 {
+        return Met::Helper;
+    }
+    let Some(crossing) = opaque_crossing(state) else {
+        return Met::Any;
+    };
+    let frame = frames::innermost_now(&target.frames, worker.python.state);
+    let inside = &mut worker.density.inside;
+    if inside.outermost != crossing {
+        (inside.outermost, inside.outermost_caller) = (crossing, frame);
+    }
+    if inside.outermost_caller == frame {
+        Met::Opaque
+    } else {
+        Met::Any
+    }
+}
+
+/// The open crossing that was opened first, as a rule the outermost, if nobody asks what it does inside.
+#[inline(always)]
+fn opaque_crossing(state: &ThreadState) -> Option<u64> {
+    if state.open == 0 {
+        return None;
+    }
+    let slot = (state.open.trailing_zeros() & (MAX_DEPTH as u32 - 1)) as usize;
+    // SAFETY: in bounds by the mask. A slice index would leave a panic in the program.
+    let event = unsafe { &(*state.frames.as_ptr().add(slot)).event };
+    let region = REGIONS.get(event.region)?;
+    (region.flags & RegionFlags::OPAQUE != 0).then_some(event.id)
 }
 
 /// A global function, which the verifier checks once and on its own.

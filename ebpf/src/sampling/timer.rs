@@ -41,7 +41,12 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         wait::settle_birth(worker);
     }
     awaits::thread_leaves(target, worker, now);
-    account::ran(tgid, target.tick_ns, now);
+    account::ran(
+        tgid,
+        target.tick_ns,
+        inside::met(target, worker, tid, now),
+        now,
+    );
     let due = worker.density.tick(target);
     if due == Due::Not {
         return;

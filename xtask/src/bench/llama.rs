@@ -1,6 +1,6 @@
 //! A decode loop of llama.cpp: tokens a second with the agent against without, for two sizes of models.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use hotspan_tests::{
@@ -10,29 +10,36 @@ use hotspan_tests::{
     paths,
     python::Venv,
     service::Batch,
+    truth::Call,
 };
 use tempfile::TempDir;
 
-use super::ratios::Ratios;
+use super::ratios::{Middle, Ratios, middle};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// What the loop may be slower by.
 const GOAL: f64 = 0.02;
+/// Generations in which tokens go in pairs, each time: ten pairs in each.
+const PAIRED: usize = 60;
 
 /// A model, and how many generations of 300 tokens take some seconds.
 struct Model {
     size: Size,
     generations: usize,
+    /// Before they are measured, as long as the agent still looks around in the process and at what it does.
+    warm_up: usize,
 }
 
 const MODELS: [Model; 2] = [
     Model {
         size: Size::Tiny,
         generations: 24,
+        warm_up: 12,
     },
     Model {
         size: Size::Small,
         generations: 1,
+        warm_up: 2,
     },
 ];
 
@@ -42,70 +49,143 @@ const WATCHERS: [(&str, &[&str]); 2] = [
     ("hotspan --frequency 99", &[]),
 ];
 
-/// Rounds in turn, so that other load on the machine hits all of them.
+/// A decode loop, and what was measured of it.
+struct Loop {
+    model: &'static Model,
+    batch: Batch,
+    /// Nanoseconds a token without an agent.
+    alone: Vec<f64>,
+    watched: [Watched; 2],
+}
+
+/// What a token takes with an agent.
+#[derive(Default)]
+struct Watched {
+    ratios: Ratios,
+    more_ns: Vec<f64>,
+}
+
+/// Rounds in turn, of all models and ways to attach, so that other load on the machine hits all of them.
 pub fn run(rounds: usize) -> Result<()> {
+    let venv = Venv::get("llama")?;
+    let dir = TempDir::new().context("failed to make a temporary folder")?;
+    let mut loops = Vec::new();
     for model in &MODELS {
-        of_model(model, rounds.max(1))?;
+        loops.push(Loop::start(model, &venv, dir.path())?);
     }
+    for _ in 0..rounds.max(1) {
+        for decode in &mut loops {
+            decode.round()?;
+        }
+    }
+    for decode in loops {
+        decode.finish()?;
+    }
+    pairs(&venv, dir.path())
+}
+
+impl Loop {
+    fn start(model: &'static Model, venv: &Venv, dir: &Path) -> Result<Self> {
+        let mut batch = start("llama_decode", model.size, venv, dir)?;
+        token_ns(&mut batch, 1)?;
+        Ok(Self {
+            model,
+            batch,
+            alone: Vec::new(),
+            watched: Default::default(),
+        })
+    }
+
+    /// Each way to attach, between two measurements without.
+    fn round(&mut self) -> Result<()> {
+        let mut before = token_ns(&mut self.batch, self.model.generations)?;
+        self.alone.push(before);
+        for ((_, options), watched) in WATCHERS.iter().zip(&mut self.watched) {
+            let agent = Attach::pid(self.batch.pid()).with(*options).start()?;
+            token_ns(&mut self.batch, self.model.warm_up)?;
+            let token = token_ns(&mut self.batch, self.model.generations)?;
+            agent.stop()?;
+            let after = token_ns(&mut self.batch, self.model.generations)?;
+            let alone = f64::midpoint(before, after);
+            watched.ratios.add(token / alone);
+            watched.more_ns.push(token - alone);
+            self.alone.push(after);
+            before = after;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.batch.finish()?;
+        self.alone.sort_by(f64::total_cmp);
+        let token = quantile(&self.alone, 0.5).context("nothing was measured")?;
+        println!(
+            "the {} model: {:.0} tokens a second, {:.2} ms a token",
+            self.model.size.name(),
+            1e9 / token,
+            token / 1e6
+        );
+        for ((name, _), watched) in WATCHERS.iter().zip(self.watched) {
+            println!("  {name}: a token takes {}", watched.ratios.change()?);
+            println!("    {}", cost(&middle(&watched.more_ns)?));
+        }
+        Ok(())
+    }
+}
+
+/// What a token costs more, and, if that is certain, at which rate of tokens it is the goal.
+fn cost(more_ns: &Middle) -> String {
+    let Middle { is, least, most } = *more_ns;
+    let [us, least_us, most_us] = [is, least, most].map(|ns| ns / 1e3);
+    let more = format!("{us:+.1} us a token ({least_us:+.1} to {most_us:+.1})");
+    if least <= 0.0 {
+        return more;
+    }
+    let [rate, fast, slow] = [is, least, most].map(|ns| GOAL * 1e9 / ns);
+    format!(
+        "{more}: {:.0} % at {rate:.0} tokens a second and thread ({slow:.0} to {fast:.0})",
+        GOAL * 100.0
+    )
+}
+
+/// Of the tiny model, tokens by the functions that are probed and by those of a copy that are not, in turn and in one process: rounds
+/// are far apart, and so is what the machine does meanwhile. What is not the probes' is not in it.
+fn pairs(venv: &Venv, dir: &Path) -> Result<()> {
+    let mut batch = start("llama_pairs", Size::Tiny, venv, dir)?;
+    more_ns(&mut batch, 1)?;
+    println!("the tiny model, tokens by probed functions against tokens by a copy's, in turn:");
+    let alone = middle(&more_ns(&mut batch, PAIRED)?)?;
+    println!(
+        "  without an agent, which is taken off below: {}",
+        cost(&alone)
+    );
+    for (name, options) in WATCHERS {
+        let agent = Attach::pid(batch.pid()).with(options).start()?;
+        more_ns(&mut batch, 1)?;
+        let mut more = more_ns(&mut batch, PAIRED)?;
+        for pair in &mut more {
+            *pair -= alone.is;
+        }
+        agent.stop()?;
+        println!("  {name}: {}", cost(&middle(&more)?));
+    }
+    batch.finish()?;
     Ok(())
 }
 
-fn of_model(model: &Model, rounds: usize) -> Result<()> {
-    let venv = Venv::get("llama")?;
-    let dir = TempDir::new().context("failed to make a temporary folder")?;
+fn start(kind: &str, size: Size, venv: &Venv, dir: &Path) -> Result<Batch> {
     let mut command = Command::new(venv.python());
     command
-        .args(["batch.py", "llama_decode"])
-        .env("MODEL", llama::model(&venv, model.size, dir.path())?)
+        .args(["batch.py", kind])
+        .env("MODEL", llama::model(venv, size, dir)?)
         .current_dir(paths::targets());
-    let mut batch = Batch::start(&mut command)?;
-    token_ns(&mut batch, 1)?;
-    let mut alone = Vec::new();
-    let mut watched: [(Ratios, Vec<f64>); 2] = Default::default();
-    for _ in 0..rounds {
-        let unwatched = token_ns(&mut batch, model.generations)?;
-        alone.push(unwatched);
-        for ((_, options), (ratios, more)) in WATCHERS.iter().zip(&mut watched) {
-            let agent = Attach::pid(batch.pid()).with(*options).start()?;
-            // The first generation is under way while the agent still looks around in the process.
-            token_ns(&mut batch, 1)?;
-            let token = token_ns(&mut batch, model.generations)?;
-            agent.stop()?;
-            ratios.add(token / unwatched);
-            more.push(token - unwatched);
-        }
-    }
-    batch.finish()?;
-    let token = median(&mut alone)?;
-    println!(
-        "the {} model: {:.0} tokens a second, {:.2} ms a token, at the median of {rounds} rounds",
-        model.size.name(),
-        1e9 / token,
-        token / 1e6
-    );
-    for ((name, _), (ratios, mut more)) in WATCHERS.iter().zip(watched) {
-        println!("  {name}: a token takes {}", ratios.change()?);
-        // Where a token takes long, what is added is far below the rounds' own differences.
-        if model.size == Size::Tiny {
-            let more = median(&mut more)?;
-            println!(
-                "    {:.0} us a token: {:.0} % up to {:.0} tokens a second and thread",
-                more / 1e3,
-                GOAL * 100.0,
-                GOAL * 1e9 / more.max(1.0)
-            );
-        }
-    }
-    Ok(())
+    Batch::start(&mut command)
 }
 
 /// Nanoseconds a token of a round, by the target's own account.
 fn token_ns(batch: &mut Batch, generations: usize) -> Result<f64> {
-    let before = batch.truth()?.len();
-    batch.work(generations, TIMEOUT)?;
-    let calls = batch.truth()?;
     let (mut tokens, mut ns) = (0.0, 0.0);
-    for call in calls.iter().skip(before) {
+    for call in work(batch, generations)? {
         tokens += call.number("tokens").unwrap_or_default();
         ns += call.duration_ns() as f64;
     }
@@ -113,7 +193,22 @@ fn token_ns(batch: &mut Batch, generations: usize) -> Result<f64> {
     Ok(ns / tokens)
 }
 
-fn median(values: &mut [f64]) -> Result<f64> {
-    values.sort_by(f64::total_cmp);
-    quantile(values, 0.5).context("nothing was measured")
+/// Of each pair, by how many nanoseconds a token took longer by the probed functions.
+fn more_ns(batch: &mut Batch, generations: usize) -> Result<Vec<f64>> {
+    let calls = work(batch, generations)?;
+    let pairs = calls
+        .iter()
+        .filter_map(|call| call.facts["more_ns"].as_array());
+    let more = pairs
+        .flatten()
+        .map(|more| more.as_f64().context("no number"));
+    let more = more.collect::<Result<Vec<f64>>>()?;
+    ensure!(!more.is_empty(), "nothing was generated");
+    Ok(more)
+}
+
+fn work(batch: &mut Batch, generations: usize) -> Result<Vec<Call>> {
+    let before = batch.truth()?.len();
+    batch.work(generations, TIMEOUT)?;
+    Ok(batch.truth()?.split_off(before))
 }

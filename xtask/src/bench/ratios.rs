@@ -24,13 +24,35 @@ impl Ratios {
     /// There are none.
     pub fn change(&self) -> Result<String> {
         let logs: Vec<f64> = self.0.iter().map(|ratio| ratio.ln()).collect();
-        let averages = walsh_averages(&logs);
-        let middle = quantile(&averages, 0.5).context("no rounds")?;
-        let left_out = left_out(logs.len());
-        let (least, most) = (averages[left_out], averages[averages.len() - 1 - left_out]);
-        let [middle, least, most] = [middle, least, most].map(|log| log.exp_m1() * 100.0);
-        Ok(format!("{middle:+.1} % ({least:+.1} % to {most:+.1} %)"))
+        let Middle { is, least, most } = middle(&logs)?;
+        let [is, least, most] = [is, least, most].map(|log| log.exp_m1() * 100.0);
+        Ok(format!("{is:+.1} % ({least:+.1} % to {most:+.1} %)"))
     }
+}
+
+/// A middle, and how sure that is.
+#[derive(Clone, Copy, Debug)]
+pub struct Middle {
+    pub is: f64,
+    /// The true one is no less, with 95 % confidence together with
+    pub least: f64,
+    /// that it is no more.
+    pub most: f64,
+}
+
+/// The middle of measurements that lie as often above it as below it, as far away.
+///
+/// # Errors
+/// There are none.
+pub fn middle(values: &[f64]) -> Result<Middle> {
+    let averages = walsh_averages(values);
+    let is = quantile(&averages, 0.5).context("no rounds")?;
+    let left_out = left_out(values.len());
+    Ok(Middle {
+        is,
+        least: averages[left_out],
+        most: averages[averages.len() - 1 - left_out],
+    })
 }
 
 /// The averages of all pairs, each with itself, too; the least first.
