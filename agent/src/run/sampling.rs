@@ -12,7 +12,7 @@ use super::{
     resolver::{Outcomes, Resolver},
     say,
     tempo::Tempo,
-    tick_cost,
+    tick_cost::TickCost,
 };
 use crate::{
     kernel::{Kernel, Sampler, StackRules},
@@ -50,8 +50,7 @@ pub struct Sampling {
     sampler: Option<Sampler>,
     refused: bool,
     tempo: Tempo,
-    /// What a tick costs whoever runs; `None`: that was not looked at yet.
-    tick_cost_ns: Option<u64>,
+    tick_cost: TickCost,
     /// The kernel refused another pace.
     is_fixed: bool,
     resolver: Option<Resolver>,
@@ -70,7 +69,7 @@ impl Sampling {
             sampler: None,
             refused: false,
             tempo: Tempo::default(),
-            tick_cost_ns: None,
+            tick_cost: TickCost::default(),
             is_fixed: false,
             resolver,
             unknown_entries: 0,
@@ -108,8 +107,8 @@ impl Sampling {
         self.tempo
     }
 
-    /// What the ticks that the usual frequency would not have take of whoever runs, in nanoseconds a second. Found out when
-    /// it is asked for first while the timer ticks densely, which takes some hundredths of a second.
+    /// What the ticks that the usual frequency would not have take of whoever runs, in nanoseconds a second. Found out as it is
+    /// asked for the first few times while the timer ticks densely, which takes almost a hundredth of a second each.
     pub fn dense_ticks_cost(&mut self) -> u64 {
         let Some(frequency) = self.rules.frequency() else {
             return 0;
@@ -118,8 +117,7 @@ impl Sampling {
             return 0;
         }
         let ticks = self.ticks(frequency, self.tempo);
-        let measured = || tick_cost::measured_ns(ticks, clock::now_ns);
-        let each = *self.tick_cost_ns.get_or_insert_with(measured);
+        let each = self.tick_cost.ns(ticks, clock::now_ns);
         each * u64::from(ticks.get() - frequency.get())
     }
 

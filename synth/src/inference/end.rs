@@ -152,9 +152,9 @@ impl Inference {
         let first = first.map(|(key, _)| *key);
         let mut parts = Vec::new();
         for (lane_key, lane) in &request.lanes {
-            let start = start.filter(|_| Some(*lane_key) == first);
-            let between = request.between(start, is_early);
-            let between = request.between_of(lane_key.0, lane, between, &self.rules);
+            let own = start.filter(|_| Some(*lane_key) == first);
+            let between = request.between(own, is_early);
+            let between = request.between_of((lane_key.0, lane), between, start, &self.rules);
             let mut found = lane.infer(Whose::Handler, &between, &self.functions, &self.rules);
             if request.resumed.is_some() {
                 segments::say_continued(&mut found);

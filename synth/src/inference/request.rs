@@ -175,12 +175,13 @@ impl Request {
         }
     }
 
-    /// The same for a lane: narrower, if its thread had waited for work, or a task waited for what it did.
+    /// The same for a thread's lane: narrower, if the thread had waited for work, or a task waited for what it did. The request
+    /// `begun` then, if that is known.
     pub fn between_of(
         &self,
-        thread: u32,
-        lane: &Lane,
+        (thread, lane): (u32, &Lane),
         whole: Between,
+        begun: Option<KernelTime>,
         rules: &Inference,
     ) -> Between {
         let handed = self.handed(thread, lane);
@@ -190,7 +191,7 @@ impl Request {
         let start = match (idle_until, handed) {
             (Some(idle_until), _) => Edge::plain(idle_until, Bound::Idle),
             (None, Some((start, _))) if start >= whole.start.time => {
-                handed_at(start, &whole.start, rules)
+                handed_at(start, &whole.start, begun, rules)
             }
             _ => whole.start,
         };
@@ -223,14 +224,16 @@ impl Request {
     }
 }
 
-/// Where a task began to wait for a thread. It may have gone on for a while after it had handed its work over: but no longer
-/// than since the request began.
-fn handed_at(time: KernelTime, begun: &Edge, rules: &Inference) -> Edge {
+/// Where a task began to wait for a thread. It may have gone on for a while after it had handed its work over: for an interval,
+/// and no longer than since the request began. Where nothing else was seen of the request before, that alone bounds it.
+fn handed_at(time: KernelTime, whole: &Edge, begun: Option<KernelTime>, rules: &Inference) -> Edge {
+    let since_ns = begun.map_or(u64::MAX, |begun| time.since(begun));
+    let early_ns = match whole.bound {
+        Bound::Start => since_ns,
+        _ => since_ns.min(rules.interval_ns()),
+    };
     Edge {
-        early_ns: match begun.bound {
-            Bound::Start => time.since(begun.time),
-            _ => rules.interval_ns(),
-        },
+        early_ns,
         ..Edge::plain(time, Bound::Handed)
     }
 }

@@ -1,6 +1,7 @@
 //! Which kinds of requests there are: what they are called, and whose work the longest span directly in them is. All of
 //! their spans would tell kinds apart that are one: of the brief ones, stacks show others each time. A kind in which
-//! stacks show brief work never becomes known: at the usual frequency nobody would see that work again.
+//! stacks show brief work never becomes known: at the usual frequency nobody would see that work again, or where it gives way
+//! to the next.
 
 use std::hash::{Hash as _, Hasher as _};
 
@@ -16,6 +17,9 @@ use crate::{ids::TargetId, latest::Latest};
 const KNOWN_AFTER: u32 = 16;
 /// Work of fewer sampling intervals is brief: it would show in two or three stacks, or in none.
 const BRIEF_INTERVALS: u64 = 4;
+/// So is work of fewer beside others' work: where one gives way to the other would be known half way between two stacks, which
+/// is wrong by a quarter of an interval as a rule, and so by more than a fiftieth of the work.
+const BRIEF_BESIDE_INTERVALS: u64 = 12;
 /// Kinds that are remembered; of more, the latest that came up.
 const KINDS: usize = 4_096;
 
@@ -39,7 +43,7 @@ impl Shapes {
     ) -> bool {
         let findings = found.flat_map(|found| &found.findings);
         // Waits come as they will.
-        let mut work = findings.filter(|finding| finding.origin != Origin::Wait);
+        let work = findings.filter(|finding| finding.origin != Origin::Wait);
         let Some(longest) = work.clone().max_by_key(|finding| finding.duration_ns()) else {
             return true;
         };
@@ -48,15 +52,26 @@ impl Shapes {
         let kind = (target, hasher.finish());
         let met = self.met.entry(kind, KINDS);
         *met = met.saturating_add(1);
-        *met > KNOWN_AFTER && !work.any(|finding| is_brief(finding, interval_ns))
+        *met > KNOWN_AFTER && !has_brief(work, interval_ns)
     }
 }
 
-/// Whether it was found by stacks, and would hardly have been by those at the usual frequency.
-fn is_brief(finding: &Finding, interval_ns: u64) -> bool {
-    let brief = interval_ns / 2..BRIEF_INTERVALS * interval_ns;
-    finding.origin == Origin::Sample && brief.contains(&finding.at_work_ns())
-        || (finding.children.iter()).any(|child| is_brief(child, interval_ns))
+/// Whether something of this, or in it, was found by stacks, and would hardly have been by those at the usual frequency, or not
+/// where it ends.
+fn has_brief<'a>(work: impl Iterator<Item = &'a Finding> + Clone, interval_ns: u64) -> bool {
+    let mut sampled = work.clone().filter(|one| one.origin == Origin::Sample);
+    let first = sampled.clone().next().map(|one| worker(&one.name));
+    let are_several = sampled.clone().any(|one| Some(worker(&one.name)) != first);
+    let intervals = if are_several {
+        BRIEF_BESIDE_INTERVALS
+    } else {
+        BRIEF_INTERVALS
+    };
+    let brief = interval_ns / 2..intervals * interval_ns;
+    sampled.any(|one| brief.contains(&one.at_work_ns()))
+        || work
+            .into_iter()
+            .any(|one| has_brief(one.children.iter(), interval_ns))
 }
 
 /// Who works in a span: it may be a phase of the same work as another, and which of them is the longest is chance.
@@ -119,6 +134,22 @@ mod tests {
         let brief = || finding(Origin::Sample, 12, Vec::new());
         assert!(!gets_known(brief()));
         assert!(!gets_known(finding(Origin::Sample, 90, vec![brief()])));
+    }
+
+    #[test]
+    fn nor_does_one_in_which_work_of_some_length_gives_way_to_others() {
+        let named = |name: &str, length_ms| Finding {
+            name: name.to_owned(),
+            ..finding(Origin::Sample, length_ms, Vec::new())
+        };
+        let both = |first: &str, second: &str, each_ms| {
+            let parts = vec![named(first, each_ms), named(second, each_ms)];
+            finding(Origin::Sample, 2 * each_ms, parts)
+        };
+        assert!(!gets_known(both("load", "compute", 119)));
+        assert!(gets_known(both("load", "compute", 120)));
+        let (before, after) = ("load.before_wait.lock", "load.after_wait.lock");
+        assert!(gets_known(both(before, after, 50)), "one and the same");
     }
 
     #[test]

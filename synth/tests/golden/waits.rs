@@ -153,6 +153,32 @@ fn the_handlers_bounds_are_as_uncertain_as_its_samples_are_far() {
 }
 
 #[test]
+fn work_is_handed_over_no_earlier_than_its_request_begins() {
+    Case {
+        inference: Inference {
+            hole_ns: 30 * MS,
+            ..Case::default().inference
+        },
+        ..Case::showing(&["hotspan.error_ns"])
+    }
+    .check(
+        "
+        l             = fw:loop fw:run
+        f             = fw:run fw:run_in_threadpool
+        h             = fw:run handler
+        span          | a
+        1/a @         |  l
+        1/a suspended |   ffffffffff
+        2/a @         |   hhhhhhhhhh
+        ",
+        "
+        a
+          handler 2..12 error_ns=2005000
+        ",
+    );
+}
+
+#[test]
 fn between_waits_the_function_around_them_ran() {
     crate::Case {
         inference: Inference {
@@ -263,6 +289,71 @@ fn a_function_that_is_first_seen_waiting_began_before_that() {
             compute 6..15 error_ns=1505000
               wait.io 6..9 error_ns=5000
               compute.after_wait.io 9..15 error_ns=1505000
+        ",
+    );
+}
+
+/// A thread that loses the CPU goes on where it was.
+#[test]
+fn a_wait_for_a_cpu_shows_what_ran_before_it_and_after_it() {
+    Case::showing(&["hotspan.error_ns"]).check(
+        "
+        f             = fw:run fw:run_in_threadpool
+        h             = fw:run handler
+        1/a suspended | ffffffffffffffffffffff
+        2/a @         |     hhhhhhhhhhh
+        2/a runqueue  |  hh            hhhh
+        span          | a
+        ",
+        "
+        a
+          handler 0..22 error_ns=3005000
+            handler.before_wait.runqueue 0..1 error_ns=1005000
+            wait.runqueue 1..3 error_ns=5000
+            handler.after_wait.runqueue 3..15 error_ns=5000
+            wait.runqueue 15..19 error_ns=5000
+            handler.after_wait.runqueue 19..22 error_ns=3005000
+        ",
+    );
+}
+
+/// What another wait shows is where the work ended, not what was done until then.
+#[test]
+fn any_other_wait_shows_nothing_beside_itself() {
+    check(
+        "
+        f             = fw:run fw:run_in_threadpool
+        h             = fw:run handler
+        1/a suspended | ffffffffffffffffffffff
+        2/a @         |     hhhhhhhhhhh
+        2/a read      |  hh            hhhh
+        ",
+        "
+        a
+          handler 1..19
+            wait.io 1..3
+            handler.after_wait.io 3..15
+            wait.io 15..19
+        ",
+    );
+}
+
+#[test]
+fn a_wait_for_a_cpu_tells_where_one_function_gave_way_to_the_next() {
+    Case::showing(&["hotspan.error_ns"]).check(
+        "
+        l            = fw:run handler load
+        c            = fw:run handler compute
+        1/a @        | llllllllllll      cccccccccccc
+        1/a runqueue |              ccc
+        ",
+        "
+        a
+          handler 0..30 error_ns=1005000
+            load 0..12.250000 error_ns=1505000
+            compute 12.250000..30 error_ns=1505000
+              wait.runqueue 13..16 error_ns=5000
+              compute.after_wait.runqueue 16..30 error_ns=1005000
         ",
     );
 }

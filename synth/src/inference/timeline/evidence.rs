@@ -80,6 +80,15 @@ impl Evidence {
         matches!(self.kind, Kind::Wait(_))
     }
 
+    /// Whether it shows what ran right before it and right after it: as a sample does, and a wait on others that run, which
+    /// hits a thread wherever it is.
+    pub(super) fn shows_around(&self) -> bool {
+        match self.kind {
+            Kind::Sample { .. } => true,
+            Kind::Wait(cause) => cause.is_contention() && !self.is_cut && !self.stack.is_empty(),
+        }
+    }
+
     /// For how long the thread ran before a sample, since it was last looked at.
     pub fn before_ns(&self) -> u64 {
         self.distances_ns().0

@@ -1,8 +1,8 @@
 //! A thread's evidence in the order of time, each piece with the interval that it stands for.
 //!
 //! Evidence (`evidence`) between the edges of a segment (`edge`) is laid out: waits that are one are
-//! joined (`merge`), each piece (`piece`) gets its sides (`sides`), and waits that are long enough to be
-//! shown are told from those that are only summed (`contention`).
+//! joined (`merge`), each piece (`piece`) gets its sides (`sides`), waits (`wait`) those that they show at work beside
+//! them, and waits that are long enough to be shown are told from those that are only summed (`contention`).
 
 mod contention;
 mod edge;
@@ -10,6 +10,7 @@ mod evidence;
 mod merge;
 mod piece;
 mod sides;
+mod wait;
 
 pub(crate) use contention::Within;
 pub(crate) use edge::{Bound, Edge};
@@ -44,26 +45,29 @@ pub(super) fn lay_out(
             None => last(here, right, rules),
         };
         if let Some(before) = before
-            && before.is_wait()
-            && here.is_wait()
+            && !before.shows_around()
+            && !here.shows_around()
             && !start.after_hole
             && before.end < here.start
         {
             pieces.push(Piece::between(before, here));
         }
-        let mut piece = Piece::new(here, &start, &end);
-        piece.start = piece.start.max(left.time);
         match here.kind {
-            Kind::Wait(cause)
-                if cause.is_shown(here.end.since(here.start), contention_ns, rules) =>
-            {
-                piece.wait = Some(cause);
+            Kind::Wait(cause) => {
+                let wait_ns = here.end.since(here.start);
+                let is_shown = cause.is_shown(wait_ns, contention_ns, rules);
+                pieces.extend(wait::pieces(here, (cause, is_shown), (&start, &end)));
             }
-            Kind::Wait(cause) => piece.lost = Some(cause),
-            Kind::Sample { .. } if before.is_none() => piece.early_ns = left.early_ns,
-            Kind::Sample { .. } => {}
+            Kind::Sample { .. } => pieces.push(Piece::new(here, &start, &end)),
         }
-        pieces.push(piece);
+        if before.is_none()
+            && let Some(first) = pieces.first_mut()
+        {
+            first.start = first.start.max(left.time);
+            if first.has_worked() {
+                first.early_ns = left.early_ns;
+            }
+        }
     }
     pieces
 }

@@ -34,7 +34,7 @@ pub(crate) struct Piece {
     pub is_cut: bool,
     /// Nothing is known of the time before it.
     pub after_hole: bool,
-    /// It lies between waits: the thread ran, and both of them show where.
+    /// It lies beside a wait or between two: the thread ran, and they show where.
     pub is_between: bool,
 }
 

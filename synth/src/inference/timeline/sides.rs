@@ -52,10 +52,10 @@ pub(super) fn between(first: &Evidence, second: &Evidence, rules: &Inference) ->
         return Between::Hole;
     }
     let distance = second.start.since(first.end);
-    let at = match (first.kind, second.kind) {
+    let at = match (first.shows_around(), second.shows_around()) {
         // What runs until a wait begins, or from its end on, is not the wait.
-        (Kind::Wait(_), Kind::Sample { .. }) => first.end,
-        (Kind::Sample { .. }, Kind::Wait(_)) => second.start,
+        (false, true) => first.end,
+        (true, false) => second.start,
         _ => KernelTime(first.end.0 + distance / 2),
     };
     Between::Meet {
@@ -67,9 +67,9 @@ pub(super) fn between(first: &Evidence, second: &Evidence, rules: &Inference) ->
 impl Between {
     pub fn start_of_second(&self, second: &Evidence, rules: &Inference) -> Start {
         let (at, error_ns) = match (self, second.kind) {
-            (Self::Meet { error_ns, .. }, Kind::Wait(_)) => (second.start, *error_ns),
+            (Self::Meet { at, error_ns }, _) if second.shows_around() => (*at, *error_ns),
+            (Self::Meet { error_ns, .. }, _) => (second.start, *error_ns),
             (Self::Hole, Kind::Wait(_)) => (second.start, rules.interval_ns()),
-            (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns),
             (Self::Hole, Kind::Sample { before_ns, .. }) => (second.half_before(), before_ns),
         };
         Start {
@@ -81,9 +81,9 @@ impl Between {
 
     pub fn end_of_first(&self, first: &Evidence, rules: &Inference) -> End {
         let (at, error_ns) = match (self, first.kind) {
-            (Self::Meet { error_ns, .. }, Kind::Wait(_)) => (first.end, *error_ns),
+            (Self::Meet { at, error_ns }, _) if first.shows_around() => (*at, *error_ns),
+            (Self::Meet { error_ns, .. }, _) => (first.end, *error_ns),
             (Self::Hole, Kind::Wait(_)) => (first.end, rules.interval_ns()),
-            (Self::Meet { at, error_ns }, Kind::Sample { .. }) => (*at, *error_ns),
             (Self::Hole, Kind::Sample { after_ns, .. }) => (first.reach(), after_ns),
         };
         End { at, error_ns }
@@ -99,6 +99,9 @@ pub(super) fn first(here: &Evidence, left: &Edge, rules: &Inference) -> Start {
         0
     };
     match here.kind {
+        Kind::Wait(_) if here.shows_around() && is_near(left, distance, rules) => {
+            Start::new(here.not_before(left.time), distance)
+        }
         Kind::Wait(_) => Start::new(here.start, beside(left, distance, rules)),
         Kind::Sample { .. }
             if left.bound != Bound::Open
@@ -114,6 +117,9 @@ pub(super) fn first(here: &Evidence, left: &Edge, rules: &Inference) -> Start {
 pub(super) fn last(here: &Evidence, right: &Edge, rules: &Inference) -> End {
     let distance = right.time.since(here.end);
     let (at, error_ns) = match here.kind {
+        Kind::Wait(_) if here.shows_around() && is_near(right, distance, rules) => {
+            (here.not_after(right.time), distance)
+        }
         Kind::Wait(_) => (here.end, beside(right, distance, rules)),
         Kind::Sample { .. }
             if right.bound != Bound::Open
@@ -128,9 +134,14 @@ pub(super) fn last(here: &Evidence, right: &Edge, rules: &Inference) -> End {
 
 /// How much earlier or later than a wait its functions may have begun or ended.
 fn beside(edge: &Edge, distance_ns: u64, rules: &Inference) -> u64 {
-    if edge.bound != Bound::Open && distance_ns <= rules.hole_ns {
+    if is_near(edge, distance_ns, rules) {
         distance_ns
     } else {
         rules.interval_ns()
     }
+}
+
+/// Whether nothing need have been seen between a wait and an edge.
+fn is_near(edge: &Edge, distance_ns: u64, rules: &Inference) -> bool {
+    edge.bound != Bound::Open && distance_ns <= rules.hole_ns
 }
