@@ -61,9 +61,9 @@ pub fn resumed(hit: &Hit, address: u64) {
     let Some(worker) = worker::get_or_create(target, hit.tgid, hit.tid) else {
         return;
     };
-    step_ended(&target.coroutines, worker, hit.now);
+    step_ended(&target.coroutines, worker, over_by(worker, hit.now));
     made::look(target, worker, hit.now, 0);
-    worker.task = address;
+    (worker.task, worker.task_since_ns) = (address, hit.now);
     worker.task_context = context::context_pointer(target, &mut worker.python);
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
@@ -94,6 +94,17 @@ pub fn resumed(hit: &Hit, address: u64) {
         Ok(Some(coroutine)) => tell(hit, worker, coroutine, suspended),
         Ok(None) => {}
         Err(Unreadable) => count(Counter::AwaitsUnseen),
+    }
+}
+
+/// By when the step under way on this thread was over, as another one begins now: before its loop waited, though nothing could
+/// be read just then.
+#[inline(always)]
+fn over_by(worker: &Worker, now: u64) -> u64 {
+    if worker.loop_left_ns > worker.task_since_ns {
+        worker.loop_left_ns
+    } else {
+        now
     }
 }
 
@@ -128,7 +139,7 @@ extern "C" fn sampling_step_ended(
         if arrival.stepped_ns == 0 {
             arrival.stepped_ns = now;
         }
-        // The map forgets its oldest entries by itself; failing that, one suspension is not told of.
+        // The map forgets its oldest entries by itself.
         let suspended = Suspended {
             since_ns: now,
             context: worker.task_context,
@@ -136,7 +147,9 @@ extern "C" fn sampling_step_ended(
             reserved: 0,
             arrival,
         };
-        let _ = LAST_STEPS.insert(&task, &suspended, 0);
+        if LAST_STEPS.insert(&task, &suspended, 0).is_err() {
+            count(Counter::AwaitsUnseen);
+        }
     }
     worker.task = 0;
     0

@@ -53,7 +53,8 @@ pub struct Run {
     /// Looks at leaving threads for which there was no time left, or that could not be read, and returns that
     /// the kernel did not tell of: each may be a wait.
     pub unseen: u64,
-    /// Suspensions that the kernel programs counted in place of telling of them.
+    /// Suspensions that the kernel programs counted in place of telling of them, and switches of threads that the kernel did not
+    /// tell of.
     pub awaits_unseen: u64,
 }
 
@@ -107,7 +108,10 @@ pub fn sampled(minor: &str) -> Option<Run> {
             .map(|name| counters.get(&format!("kernel.{name}")))
             .iter()
             .sum(),
-        awaits_unseen: counters.get("kernel.awaits_unseen"),
+        awaits_unseen: ["awaits_unseen", "switches_missed"]
+            .map(|name| counters.get(&format!("kernel.{name}")))
+            .iter()
+            .sum(),
     })
 }
 
