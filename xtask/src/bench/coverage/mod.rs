@@ -18,9 +18,8 @@ use tempfile::TempDir;
 
 use self::{account::Account, asked::Asked};
 
-/// Requests of each kind before those that count: unknown code's spans become exact meanwhile, which takes two seconds. More
-/// would use up what is saved up for dense stacks, and LIMITS.md says what that changes.
-const WARM_UP: usize = 4;
+/// Requests of each kind before those that count: unknown code's spans become exact meanwhile.
+const WARM_UP: usize = 8;
 /// The same before the requests that nobody watches.
 const ALONE_WARM_UP: usize = 2;
 /// The endpoint that answers at once and goes on working.
