@@ -61,7 +61,11 @@ pub fn resumed(hit: &Hit, address: u64) {
     let Some(worker) = worker::get_or_create(target, hit.tgid, hit.tid) else {
         return;
     };
-    step_ended(&target.coroutines, worker, over_by(worker, hit.now));
+    // It may have been over since then, and its task suspended for all that time.
+    if worker.task != 0 && worker.unread_ns > worker.task_since_ns {
+        count(Counter::AwaitsUnseen);
+    }
+    step_ended(&target.coroutines, worker, hit.now);
     made::look(target, worker, hit.now, 0);
     (worker.task, worker.task_since_ns) = (address, hit.now);
     worker.task_context = context::context_pointer(target, &mut worker.python);
@@ -94,17 +98,6 @@ pub fn resumed(hit: &Hit, address: u64) {
         Ok(Some(coroutine)) => tell(hit, worker, coroutine, suspended),
         Ok(None) => {}
         Err(Unreadable) => count(Counter::AwaitsUnseen),
-    }
-}
-
-/// By when the step under way on this thread was over, as another one begins now: before its loop waited, though nothing could
-/// be read just then.
-#[inline(always)]
-fn over_by(worker: &Worker, now: u64) -> u64 {
-    if worker.loop_left_ns > worker.task_since_ns {
-        worker.loop_left_ns
-    } else {
-        now
     }
 }
 
@@ -161,7 +154,9 @@ pub fn thread_leaves(target: &Target, worker: &mut Worker, now: u64) {
     if worker.task != 0 {
         let context = context::context_pointer_now(target, &mut worker.python);
         let was_read = worker.python.outcome == u32::from(ContextOutcome::NoActiveSpan.wire());
-        if was_read && context != worker.task_context {
+        if !was_read {
+            worker.unread_ns = now;
+        } else if context != worker.task_context {
             step_ended(&target.coroutines, worker, now);
         }
     }

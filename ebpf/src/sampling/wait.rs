@@ -187,7 +187,7 @@ fn is_back(worker: &mut Worker, runnable: u64, now: u64) -> Off {
     worker.queued_ns += now.saturating_sub(runnable);
     // What a loop was woken up for had come in by then, though no CPU was free for it.
     if worker.polls != 0 {
-        (worker.loop_left_ns, worker.loop_woken_ns, worker.polls) = (off.since, runnable, 0);
+        (worker.loop_woken_ns, worker.polls) = (runnable, 0);
     }
     worker.off_ns = 0;
     worker.back_ns = now;

@@ -63,11 +63,11 @@ pub struct Worker {
     pub task_context: u64,
     /// When that step began.
     pub task_since_ns: u64,
+    /// When it could last not be read whether such a step was over.
+    pub unread_ns: u64,
     /// When the work of that task came in, by what woke the loop.
     pub arrival: Arrival,
-    /// When it last began to wait for descriptors, as event loops do, of the waits that are over.
-    pub loop_left_ns: u64,
-    /// When it was last woken up from such a wait; for whom, its tasks tell.
+    /// When it was last woken up from a wait for descriptors, as event loops are; for whom, its tasks tell.
     pub loop_woken_ns: u64,
     /// 1 if it is in such a wait.
     pub polls: u64,
