@@ -194,11 +194,15 @@ fn is_back(worker: &mut Worker, runnable: u64, now: u64) -> Off {
     off
 }
 
-/// Tells of the wait that was seen before it went on.
+/// Tells of the wait that was seen before it went on. A brief part ends it: many brief waits in one place, as for one thread
+/// after the other to end, are no long one.
 #[inline(always)]
 fn tell_seen(worker: &mut Worker, off: Off) {
     let since = worker.wait.time_ns;
     tell(worker, Off { since, ..off });
+    if worker.wait_state == HELD && !off.has_waited() {
+        send_held(worker);
+    }
 }
 
 /// Tells of what `Worker::wait` describes, as far as it was long enough.

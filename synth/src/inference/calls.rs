@@ -31,8 +31,8 @@ impl Chooser<'_> {
                 let between = siblings.get(before + 1..at).unwrap_or_default();
                 let is_apart = between.iter().any(|kid| self.separates(kid))
                     || self.lies_apart(past..node.pieces.start)
-                    || is_framework_between(node, between)
-                    || between.is_empty();
+                    || self.has_hole(past..node.pieces.start + 1)
+                    || is_framework_between(node, between);
                 if !is_apart {
                     return true;
                 }
@@ -45,6 +45,12 @@ impl Chooser<'_> {
     fn lies_apart(&self, between: Range<usize>) -> bool {
         between.len() >= APART_PIECES
             && self.of_pieces(String::new(), between).duration_ns() >= self.rules.min_span_ns
+    }
+
+    /// Whether nobody knows for a while what came before one of these pieces.
+    fn has_hole(&self, pieces: Range<usize>) -> bool {
+        let mut pieces = self.pieces.get(pieces).unwrap_or_default().iter();
+        pieces.any(|piece| piece.after_hole)
     }
 
     fn separates(&self, kid: &Kid) -> bool {

@@ -94,6 +94,22 @@ fn across_a_hole_nothing_tells() {
 }
 
 #[test]
+fn what_is_seen_on_both_sides_of_a_hole_is_no_loop_for_a_cut_stack_between() {
+    check(
+        "
+        s         = c:main c:serve c:work
+        k         = ?:0x7
+        1/a @     | s              ssssssssssss
+        1/a cut   |  k
+        ",
+        "
+        a
+          work 15..27
+        ",
+    );
+}
+
+#[test]
 fn the_c_librarys_functions_give_no_names() {
     check(
         "

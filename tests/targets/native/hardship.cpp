@@ -26,10 +26,11 @@ static const uint64_t WORK_NS = 60000000;
 static const ThreadRecord *request;
 static uint64_t asked;
 
-// Writes what a function did: its name is what its span should have. And how long it took to get there.
-static void worked(const char *function, uint64_t start) {
-    char facts[64];
-    snprintf(facts, sizeof facts, "{\"reached_ns\": %lu}", start - asked);
+// Writes what a function did: its name is what its span should have. And how long it took to get there, and for how long
+// it had to wait for a millisecond and more at once.
+static void worked(const char *function, uint64_t start, uint64_t waited = 0) {
+    char facts[96];
+    snprintf(facts, sizeof facts, "{\"reached_ns\": %lu, \"waited_ns\": %lu}", start - asked, waited);
     truth(function, function, *request, start, now_ns(), facts);
 }
 
@@ -40,15 +41,18 @@ static void *is_born_and_dies(void *) {
 
 // Threads by the thousand, in a few requests.
 WORK void work_in_threads() {
-    uint64_t start = now_ns();
+    uint64_t start = now_ns(), waited = 0;
     for (int n = 0; n < 400; n++) {
         pthread_t thread;
         if (pthread_create(&thread, nullptr, is_born_and_dies, nullptr))
             abort();
+        uint64_t joining = now_ns();
         pthread_join(thread, nullptr);
+        uint64_t joined = now_ns() - joining;
+        waited += joined >= 1000000 ? joined : 0;
     }
     work(WORK_NS)
-    worked("work_in_threads", start);
+    worked("work_in_threads", start, waited);
 }
 
 WORK void work_in_libraries() {

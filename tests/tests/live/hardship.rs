@@ -9,6 +9,10 @@ use crate::scene::{self, Scene};
 
 /// How long it takes at the most to get to the last pages of a stack, undisturbed.
 const REACHED_NS: f64 = 1e6;
+/// What a wait of a millisecond and more that goes on may have beside it each time, as a part of it, and what more it may
+/// end with: a wait that is too brief to be told of alone.
+const AROUND_A_WAIT: f64 = 0.2;
+const BRIEF_NS: f64 = 1.2e6;
 /// Requests of each kind.
 const COUNT: usize = 12;
 /// The target's function around each request.
@@ -47,17 +51,16 @@ fn check_names(scene: &Scene, names: &[&str]) {
 
 /// The work of most requests has its span, and `also` is all else that may have one.
 fn check(mode: &str, also: &[&str]) {
-    check_those(mode, also, |_| true);
-}
-
-/// The same of those requests that can be asked for it, of which there must be many.
-fn check_those(mode: &str, also: &[&str], can_be_asked: fn(&Call) -> bool) {
     let Some(_turn) = require_bpf(mode) else {
         return;
     };
-    let scene = run("hardship", mode);
+    check_those(&run("hardship", mode), mode, also, |_| true);
+}
+
+/// The same of those requests that can be asked for it, of which there must be many.
+fn check_those(scene: &Scene, mode: &str, also: &[&str], can_be_asked: fn(&Call) -> bool) {
     let work = format!("work_in_{mode}");
-    check_names(&scene, &[&[work.as_str(), SERVE], also].concat());
+    check_names(scene, &[&[work.as_str(), SERVE], also].concat());
     let has_span = |call: &&Call| {
         let mut spans = scene.outcome.spans.iter();
         spans.any(|span| function(span) == work && span.trace_id == call.trace_id)
@@ -68,15 +71,52 @@ fn check_those(mode: &str, also: &[&str], can_be_asked: fn(&Call) -> bool) {
         .iter()
         .filter(|call| can_be_asked(call))
         .collect();
-    let found = asked.iter().copied().filter(has_span).count();
-    eprintln!("  {found} of {} calls of {work}", asked.len());
+    let (found, missing): (Vec<&Call>, Vec<&Call>) = asked.iter().partition(|call| has_span(call));
+    eprintln!("  {} of {} calls of {work}", found.len(), asked.len());
+    for call in missing {
+        tell(scene, call);
+    }
     assert!(asked.len() * 2 >= COUNT, "{asked:#?}");
-    assert!(found * 10 >= asked.len() * 9, "{}", scene.outcome.stderr);
+    assert!(
+        found.len() * 10 >= asked.len() * 9,
+        "{}",
+        scene.outcome.stderr
+    );
+}
+
+/// What a request has in place of its work's span.
+fn tell(scene: &Scene, call: &Call) {
+    eprintln!("  without its span: {call:?}");
+    let spans = scene.outcome.spans.iter();
+    for span in spans.filter(|span| span.trace_id == call.trace_id) {
+        eprintln!("    {span:?}");
+    }
 }
 
 #[test]
 fn threads_by_the_thousand() {
-    check("threads", &[]);
+    let Some(_turn) = require_bpf("threads by the thousand") else {
+        return;
+    };
+    let scene = run("hardship", "threads");
+    check_those(&scene, "threads", &[], |_| true);
+    check_waits(&scene);
+}
+
+/// Brief waits for one thread after the other are no long one.
+fn check_waits(scene: &Scene) {
+    for span in &scene.outcome.spans {
+        let mut calls = scene.calls.iter();
+        let call = calls.find(|call| call.trace_id == span.trace_id);
+        let waited_ns = call.and_then(|call| call.number("waited_ns")).unwrap();
+        if span.name == "wait.lock" {
+            let told_ns = (span.end_ns - span.start_ns) as f64;
+            assert!(
+                told_ns <= waited_ns * (1.0 + AROUND_A_WAIT) + BRIEF_NS,
+                "of {waited_ns} ns: {span:?}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -103,7 +143,10 @@ fn code_without_unwind_information() {
 /// like a loop, in which nothing is named.
 #[test]
 fn the_last_pages_of_a_stack() {
-    check_those("deep", &["deep"], |call| {
+    let Some(_turn) = require_bpf("the last pages of a stack") else {
+        return;
+    };
+    check_those(&run("hardship", "deep"), "deep", &["deep"], |call| {
         call.number("reached_ns") < Some(REACHED_NS)
     });
 }
