@@ -46,6 +46,11 @@ impl Place {
         depth: 1,
         holds: (false, false),
     };
+    /// Below a span, where nothing but the application's own functions counts.
+    pub const BELOW: Self = Self {
+        takes_libraries: false,
+        ..Self::OUTERMOST
+    };
 }
 
 impl Chooser<'_> {
@@ -147,10 +152,13 @@ impl Chooser<'_> {
         }
         let chain = self.chain(node);
         let last = *chain.last().unwrap_or(&node);
-        match self.named(&chain, place) {
-            Some(named) => self.span(named, last, place),
-            None => self.inside(&last.kids, place),
-        }
+        let Some(named) = self.named(&chain, place) else {
+            return self.inside(&last.kids, place);
+        };
+        let mut found = self.span(named, last, place);
+        found.extend(self.brief(&chain, named));
+        found.sort_by_key(|finding| finding.start);
+        found
     }
 
     /// Whether a function holds the crossing at the left, and at the right: it is not over there.
@@ -166,7 +174,7 @@ impl Chooser<'_> {
     }
 
     /// A function and those below it, as long as one explains the other.
-    fn chain<'n>(&self, node: &'n Node) -> Vec<&'n Node> {
+    pub(super) fn chain<'n>(&self, node: &'n Node) -> Vec<&'n Node> {
         let mut chain = vec![node];
         let mut at = node;
         while let Some(next) = self.explaining(at) {
@@ -206,7 +214,7 @@ impl Chooser<'_> {
     }
 
     /// Which function of a chain gives the name.
-    fn named<'n>(&self, chain: &[&'n Node], place: Place) -> Option<&'n Node> {
+    pub(super) fn named<'n>(&self, chain: &[&'n Node], place: Place) -> Option<&'n Node> {
         let is_in = |layer: Layer| {
             move |node: &&&'n Node| {
                 let traits = self.functions.traits(node.function);

@@ -6,6 +6,7 @@
 //! (`choose`, `phases`, `describe`). Crossings are emitted before that and bound everything: what is inferred lies between
 //! them or inside of one, never across.
 
+mod brief;
 mod calls;
 mod choose;
 mod coverage;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{choose::Chooser, findings::Finding, timeline::Piece};
+use super::{choose::Chooser, findings::Finding, functions::Layer, timeline::Piece};
 use crate::{event::Frame, time::KernelTime};
 
 /// A part of a segment's time.
@@ -20,7 +20,8 @@ impl Stretch {
 }
 
 impl Chooser<'_> {
-    /// What is left of a function's time beside the spans in it, by its name and theirs.
+    /// What is left of a function's time beside the spans in it: by the name of the function that it called then, if stacks
+    /// show one from close by, else by its own and theirs.
     pub(super) fn rest(
         &self,
         name: &str,
@@ -29,11 +30,16 @@ impl Chooser<'_> {
         children: &[Finding],
     ) -> Vec<Finding> {
         let mut rest = Vec::new();
+        let above = self.in_common(range.clone());
         for stretch in self.uncovered(range, children) {
             let samples = self.of_pieces(String::new(), stretch.pieces.clone());
             let pieces = self.pieces.get(stretch.pieces.clone()).unwrap_or_default();
             let has_worked = pieces.iter().any(Piece::has_worked);
             if stretch.duration_ns() < self.least_ns(&stretch) || !has_worked {
+                continue;
+            }
+            if let Some(called) = self.called(&stretch, above) {
+                rest.push(called);
                 continue;
             }
             let before = children.iter().rfind(|child| child.end <= stretch.start);
@@ -52,6 +58,34 @@ impl Chooser<'_> {
             });
         }
         rest
+    }
+
+    /// How many frames all stacks in these pieces have in common.
+    fn in_common(&self, range: Range<usize>) -> usize {
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let mut stacks = pieces.iter().filter(|piece| piece.samples > 0);
+        let first = stacks.next().map_or(&[][..], |piece| &*piece.frames);
+        stacks.fold(first.len(), |common, piece| {
+            let same = first.iter().zip(&*piece.frames).take(common);
+            same.take_while(|(a, b)| a.function == b.function).count()
+        })
+    }
+
+    /// The span of the application's function that all of a stretch was spent in, below so many frames.
+    fn called(&self, stretch: &Stretch, above: usize) -> Option<Finding> {
+        let pieces = self.pieces.get(stretch.pieces.clone())?;
+        let first = pieces.iter().find(|piece| piece.samples > 0)?;
+        let called = first
+            .frames
+            .get(above..self.in_common(stretch.pieces.clone()))?;
+        let mut own = called.iter();
+        let frame = own.find(|frame| self.is_named(**frame, Layer::User))?;
+        let span = self.of_pieces(self.name(frame.function), stretch.pieces.clone());
+        self.is_close(&span).then_some(Finding {
+            frame: Some(*frame),
+            stack: Vec::new(),
+            ..span
+        })
     }
 
     /// What lies between a crossing and a span is worth one sooner.

@@ -52,6 +52,60 @@ fn what_is_left_of_a_function_is_named_after_what_lies_beside_it() {
 }
 
 #[test]
+fn what_took_its_callers_name_hides_nothing_beside_it() {
+    check(
+        "
+        b     = fw:run handler build add
+        s     = fw:run handler solve
+        l     = fw:run handler log
+        f     = fw:run
+        1/a @ | fbbssssssssssssssssssssssssssssssl
+        ",
+        "
+        a
+          build 1..3
+          solve 3..33
+          log 33..34
+        ",
+    );
+}
+
+#[test]
+fn what_is_left_of_a_function_is_what_it_called_then() {
+    check(
+        "
+        h     = fw:run handler
+        c     = fw:run handler check add
+        b     = fw:run handler build
+        w     = fw:run handler write
+        1/a @ | ccbbbbbbbbwh
+        ",
+        "
+        a
+          handler 0..12
+            check 0..2
+            build 2..10
+            handler.after_build 10..12
+        ",
+    );
+}
+
+#[test]
+fn of_brief_calls_in_a_loop_nothing_is_told() {
+    check(
+        "
+        b     = fw:run handler build
+        s     = fw:run handler solve
+        1/a @ | bsssssssssbssssssssssssssssssssss
+        ",
+        "
+        a
+          handler 0..33
+        ",
+    );
+}
+
+#[test]
 fn a_function_that_is_called_in_a_loop_is_its_callers_business() {
     check(
         "
