@@ -115,6 +115,8 @@ impl RegionFlags {
     /// A moment: a crossing that is over as it is entered, as its function was called from
     /// [`RegionSpec::caller`]. It has no exits.
     pub const MOMENT: u32 = 256;
+    /// Its link is being replaced: the new one's program and the old one's both run at each hit.
+    pub const RELINKED: u32 = 2048;
     /// Nobody asks what it does inside: a thread in it is looked at as often as usual, however young its request is.
     pub const OPAQUE: u32 = 512;
 }
@@ -161,6 +163,17 @@ pub struct RegionSpec {
     pub caller: [i32; 2],
     /// The reads, entry and exit ones in any order.
     pub reads: [ReadSpec; MAX_READS],
+}
+
+impl RegionSpec {
+    /// The same with more [`RegionFlags`].
+    #[must_use]
+    pub const fn with(self, flags: u32) -> Self {
+        Self {
+            flags: self.flags | flags,
+            ..self
+        }
+    }
 }
 
 const _: () = assert!(size_of::<ReadSpec>() == 32);

@@ -62,6 +62,10 @@ pub static RATES_AT_HAND: Array<Rate> = Array::with_max_entries(1 << RATES_AT_HA
 #[map]
 pub static PASSES: PerCpuArray<Passes> = PerCpuArray::with_max_entries(MAX_REGIONS as u32, 0);
 
+/// Hits that the program of a link that is to take over has left to the one before it: the instruction, by thread.
+#[map]
+pub static LEFT: LruHashMap<u32, u64> = LruHashMap::with_max_entries(4096, 0);
+
 /// Crossings that found the ring full.
 #[map]
 pub static PARKED: HashMap<u64, CrossingEvent> =

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use hotspan_common::{Cookie, RegionSpec, ResultAt, Target};
 
-use super::{exit, guard};
+use super::{exit, guard, handover};
 use crate::{
     maps::{REGIONS, TARGETS},
     threads,
@@ -66,11 +66,14 @@ impl Hit {
         let (now, cookie) = unsafe { (bpf_ktime_get_ns(), bpf_get_attach_cookie(ctx.as_ptr())) };
         let cookie = Cookie::unpack(cookie);
         let spec = REGIONS.get(cookie.region)?;
-        if u32::from(cookie.generation) != spec.generation {
-            return None;
-        }
         let (tgid, tid) = threads::current();
         let registers = ctx.regs.cast_const();
+        // SAFETY: the context of a uprobe is the registers. Volatile, as the compiler would choose between their addresses
+        // first and read once, which the verifier does not allow.
+        let instruction = unsafe { (&raw const (*registers).rip).read_volatile() };
+        if !handover::takes(spec, cookie, tid, instruction) {
+            return None;
+        }
         if cookie.condition != 0 {
             if exit::is_passed(cookie, registers) {
                 guard::passed(spec, cookie.region, (tgid, tid), now);
@@ -78,8 +81,7 @@ impl Hit {
             }
             guard::left(spec, cookie.region);
         }
-        // SAFETY: the context of a uprobe is the registers. Volatile, as the compiler would choose between their addresses
-        // first and read once, which the verifier does not allow.
+        // SAFETY: as above.
         let (rsp, rbp) = unsafe {
             (
                 (&raw const (*registers).rsp).read_volatile(),

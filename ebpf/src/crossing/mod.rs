@@ -8,6 +8,7 @@ pub mod emit;
 mod entry;
 mod exit;
 pub mod guard;
+mod handover;
 mod hit;
 mod members;
 mod moment;

@@ -332,7 +332,7 @@ impl Armory {
     }
 
     /// Makes a link anew, for the regions that are to be armed by it now. The old one goes after the new one
-    /// has taken over, so no crossing of a region that stays is missed.
+    /// has taken over, and meanwhile each hit is taken by one of them: no crossing of a region that stays is missed.
     fn relink(&mut self, kernel: &mut Kernel, key: &LinkKey) -> Result<(), KernelError> {
         let link = self.links.entry(key.clone()).or_default();
         let generation = link.generation.wrapping_add(1);
@@ -355,10 +355,15 @@ impl Armory {
             .places
             .get(&key.place)
             .map(|mapped| mapped.path.as_path());
+        let replaces = link.armed.is_some();
+        let relinked = if replaces { RegionFlags::RELINKED } else { 0 };
+        for (number, entry) in regions.iter().filter(|_| replaces) {
+            kernel.set_region(**number, entry.plan.spec.with(relinked))?;
+        }
         let armed = kernel.arm(key.place.pid, object.unwrap_or(Path::new("")), &points);
         for (number, entry) in &mut regions {
             entry.plan.spec.generation = u32::from(generation);
-            kernel.set_region(**number, entry.plan.spec)?;
+            kernel.set_region(**number, entry.plan.spec.with(relinked))?;
         }
         link.generation = generation;
         // Should the kernel refuse, the old probes go all the same: they may be the very reason.
@@ -367,6 +372,9 @@ impl Armory {
             Err(error) => (None, Err(error)),
         };
         drop(std::mem::replace(&mut link.armed, armed));
+        for (number, entry) in regions.iter().filter(|_| replaces) {
+            kernel.set_region(**number, entry.plan.spec)?;
+        }
         result
     }
 
