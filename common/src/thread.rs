@@ -68,7 +68,7 @@ pub struct Target {
 }
 
 /// What an [`Account`] begins with, and the most that it can save up, in nanoseconds.
-pub const ACCOUNT_SAVINGS_NS: i64 = 120_000_000;
+pub const ACCOUNT_SAVINGS_NS: i64 = 200_000_000;
 
 /// What the timer's stacks may still take of a target's time. Key: its process id in the root pid namespace.
 #[repr(C)]

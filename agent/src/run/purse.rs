@@ -9,7 +9,7 @@ const LEAST_NS: i64 = 1_000_000;
 /// request as a whole.
 const WORTH_SPENDING_PART: i64 = 4;
 /// What a target can save up for dense ticks, in nanoseconds of its time; it begins with all of it.
-const TICKS_SAVINGS_NS: i64 = 400_000_000;
+const TICKS_SAVINGS_NS: i64 = 800_000_000;
 /// One part in so many of its CPU time, and of time, is put by for them.
 const TICKS_CPU_PART: u64 = 300;
 const TICKS_TIME_PART: u64 = 1_000;
@@ -223,10 +223,10 @@ mod tests {
 
     #[test]
     fn dear_ticks_are_paid_until_the_savings_are_gone_and_again_when_a_quarter_is_back() {
-        let is_spent = spent(&[(15_000, 60), (0, 60)]);
+        let is_spent = spent(&[(15_000, 120), (0, 120)]);
         let gone = is_spent.iter().position(|spent| *spent);
-        assert_eq!(gone, Some(45));
-        let back = is_spent.iter().skip(60).position(|spent| !spent);
-        assert_eq!(back, Some(24));
+        assert_eq!(gone, Some(89));
+        let back = is_spent.iter().skip(120).position(|spent| !spent);
+        assert_eq!(back, Some(47));
     }
 }
