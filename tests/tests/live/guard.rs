@@ -48,8 +48,9 @@ fn tiny_matrix_products_disarm_their_region() {
         tripping < without + 0.3,
         "{tripping} s against {without} s alone"
     );
+    // With the probes it would be ten times as long; without, half as long again on a machine that others use.
     assert!(
-        after < without * 1.25 + 0.05,
+        after < without * 2.0 + 0.1,
         "{after} s against {without} s alone"
     );
 }

@@ -356,13 +356,16 @@ impl Armory {
             .get(&key.place)
             .map(|mapped| mapped.path.as_path());
         let replaces = link.armed.is_some();
-        let relinked = if replaces { RegionFlags::RELINKED } else { 0 };
-        for (number, entry) in regions.iter().filter(|_| replaces) {
-            kernel.set_region(**number, entry.plan.spec.with(relinked))?;
+        // One that is given up is so from one instant on: what it opened before that has lost its exit.
+        let goes_over = |entry: &Entry| replaces && entry.paused_until.is_none();
+        for (number, entry) in regions.iter().filter(|(_, entry)| goes_over(entry)) {
+            let spec = entry.plan.spec.with(RegionFlags::RELINKED);
+            kernel.set_region(**number, spec)?;
         }
         let armed = kernel.arm(key.place.pid, object.unwrap_or(Path::new("")), &points);
         for (number, entry) in &mut regions {
             entry.plan.spec.generation = u32::from(generation);
+            let relinked = u32::from(goes_over(entry)) * RegionFlags::RELINKED;
             kernel.set_region(**number, entry.plan.spec.with(relinked))?;
         }
         link.generation = generation;
@@ -372,7 +375,7 @@ impl Armory {
             Err(error) => (None, Err(error)),
         };
         drop(std::mem::replace(&mut link.armed, armed));
-        for (number, entry) in regions.iter().filter(|_| replaces) {
+        for (number, entry) in regions.iter().filter(|(_, entry)| goes_over(entry)) {
             kernel.set_region(**number, entry.plan.spec)?;
         }
         result
