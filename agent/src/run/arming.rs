@@ -6,7 +6,7 @@ use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, Retur
 use hotspan_synth::{event::Event, ids::RegionId};
 
 use super::{
-    armory::{Armory, Place, Plan},
+    armory::{Armory, Exits, Place, Plan},
     say,
     surveyor::SurveyedObject,
     targets::Watched,
@@ -225,9 +225,9 @@ impl Arming {
     /// can be.
     pub fn step_exits(&mut self, kernel: &mut Kernel, number: u32) -> bool {
         match self.armory.step_exits(kernel, number) {
-            Ok(is_stepped) => {
-                self.stepped += u64::from(is_stepped);
-                is_stepped
+            Ok(exits) => {
+                self.stepped += u64::from(exits == Exits::Replaced);
+                exits != Exits::HaveNoOthers
             }
             Err(error) => {
                 self.refuse(&error);

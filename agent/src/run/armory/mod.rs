@@ -67,6 +67,17 @@ pub struct Armory {
     epoch: u32,
 }
 
+/// What became of the conditional exits of a region, which were passed too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exits {
+    /// The `ret`s that they stand for are probed in their place from now on.
+    Replaced,
+    /// They had been replaced already, or the region is gone.
+    AreStepped,
+    /// Nothing stands for them: the region can only be given up.
+    HaveNoOthers,
+}
+
 /// A region that was given up for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
@@ -195,24 +206,29 @@ impl Armory {
     }
 
     /// Probes the `ret`s that a region's conditional exits stand for, which calls that go on pass too often. The region
-    /// stays armed. Whether there are such.
+    /// stays armed.
     ///
     /// # Errors
     /// The kernel's; then the regions that share the link lose their probes.
-    pub fn step_exits(&mut self, kernel: &mut Kernel, number: u32) -> Result<bool, KernelError> {
+    pub fn step_exits(&mut self, kernel: &mut Kernel, number: u32) -> Result<Exits, KernelError> {
         let Some(entry) = self.entries.get_mut(&number) else {
-            return Ok(true);
+            return Ok(Exits::AreStepped);
         };
         let Some(stepped) = entry.plan.stepped.take() else {
             // Two threads may have told of it at once.
-            return Ok((entry.stepped_at).is_some_and(|at| at.elapsed() < TOLD_TWICE));
+            let just_now = (entry.stepped_at).is_some_and(|at| at.elapsed() < TOLD_TWICE);
+            return Ok(if just_now {
+                Exits::AreStepped
+            } else {
+                Exits::HaveNoOthers
+            });
         };
         entry.plan.points = stepped;
         entry.plan.spec.flags &= !RegionFlags::WEIGHED;
         entry.stepped_at = Some(Instant::now());
         let link = entry.link.clone();
         self.relink(kernel, &link)?;
-        Ok(true)
+        Ok(Exits::Replaced)
     }
 
     /// Disarms a region that has a link of its own, for good.
@@ -358,9 +374,10 @@ impl Armory {
         let replaces = link.armed.is_some();
         // One that is given up is so from one instant on: what it opened before that has lost its exit.
         let goes_over = |entry: &Entry| replaces && entry.paused_until.is_none();
+        // Which exits are passed is asked of the new link's alone.
+        let meanwhile = RegionFlags::RELINKED | RegionFlags::PASSED;
         for (number, entry) in regions.iter().filter(|(_, entry)| goes_over(entry)) {
-            let spec = entry.plan.spec.with(RegionFlags::RELINKED);
-            kernel.set_region(**number, spec)?;
+            kernel.set_region(**number, entry.plan.spec.with(meanwhile))?;
         }
         let armed = kernel.arm(key.place.pid, object.unwrap_or(Path::new("")), &points);
         for (number, entry) in &mut regions {
