@@ -80,6 +80,7 @@ const FRAMEWORKS: &[&str] = &[
     "trio",
     "typer",
     "uvicorn",
+    "uvicorn_worker",
     "uvloop",
     "waitress",
     "watchfiles",

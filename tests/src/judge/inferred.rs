@@ -45,9 +45,11 @@ impl Index<'_> {
             .find(|call| self.is_alone(call) && !self.may_be_suspended(top, call))
         {
             let (trace, parent) = (&top.trace_id, &top.parent);
-            verdict
-                .wrong
-                .push(format!("{what} in {}: {trace} {parent}", call.route));
+            let stack = top.text("code.stacktrace").unwrap_or_default();
+            verdict.wrong.push(format!(
+                "{what} in {} of {}: {trace} {parent}; its stack:\n{stack}",
+                call.route, call.trace_id
+            ));
         } else if self.exported.is_empty() && !self.knows_trace(&top.trace_id) {
             // A request of which the service records nothing.
             verdict.spans -= 1;
