@@ -43,7 +43,8 @@ impl Chooser<'_> {
         (is_long && self.is_close(&span)).then_some(span)
     }
 
-    /// Whether stacks show what a brief span says: two of them, or one that had others close by.
+    /// Whether stacks show what a brief span says: two of them, or one that had others close by: far apart, one would give a
+    /// name to time that nobody saw.
     pub(super) fn is_close(&self, span: &Finding) -> bool {
         let is_dense = span.error_ns <= 2 * self.rules.min_wait_ns;
         span.samples >= 2 || (span.samples == 1 && is_dense)

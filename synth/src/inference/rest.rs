@@ -83,7 +83,6 @@ impl Chooser<'_> {
         let span = self.of_pieces(self.name(frame.function), stretch.pieces.clone());
         self.is_close(&span).then_some(Finding {
             frame: Some(*frame),
-            stack: Vec::new(),
             ..span
         })
     }
