@@ -25,8 +25,8 @@ pub use event::{ControlEvent, ControlKind, CrossingEvent, Ending, RecordKind, Th
 pub use region::{Base, ReadSpec, ReadWhen, RegionFlags, RegionSpec, ValueKind};
 pub use resources::Resources;
 pub use sample::{
-    Arrival, MAX_SPAN_NAME, PythonFrame, STACK_SIZES, SampleEvent, SampleFlags, SampleReason,
-    SpanText, Suspended, Task, code_checksum,
+    Arrival, Change, MAX_SPAN_NAME, PythonFrame, STACK_SIZES, SampleEvent, SampleFlags,
+    SampleReason, SpanText, Suspended, Task, code_checksum,
 };
 pub use thread::{
     ACCOUNT_SAVINGS_NS, Account, Frame, FrameFlags, PythonThread, Target, TargetFlags, ThreadState,

@@ -139,6 +139,24 @@ impl Default for SpanText {
     }
 }
 
+/// When the Python functions of a thread gave way to others between two of its stacks, as the timer's ticks saw it: the
+/// outermost function that only the first has was met until `after_ns`, the outermost that only the second has from
+/// `by_ns` on, and no tick lies between the two.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// When the first stack was taken, in nanoseconds of `CLOCK_MONOTONIC`; 0: nothing is known.
+    pub since_ns: u64,
+    /// The last tick before it.
+    pub after_ns: u64,
+    /// The first tick after it.
+    pub by_ns: u64,
+    /// Python frames of the second stack that the first does not have, all of them its innermost.
+    pub frames: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// A stack at an instant. In the ring, `stack_len` bytes of user stack from `sp` upwards follow it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -168,6 +186,8 @@ pub struct SampleEvent {
     /// When the thread last ran again after a wait in which it worked for nobody; 0: not known. When the work itself came in
     /// is an [`Arrival`].
     pub idle_until_ns: u64,
+    /// `Timer`: when what the thread does changed since its last stack.
+    pub change: Change,
     /// `Await`: how much earlier than `time_ns` the coroutine may have been suspended, in nanoseconds.
     pub early_ns: u64,
     /// `Await`, `Arrival`: when the task's work came in.
@@ -230,6 +250,7 @@ impl Default for SampleEvent {
             next_ns: 0,
             queued_ns: 0,
             idle_until_ns: 0,
+            change: Change::default(),
             early_ns: 0,
             arrival: Arrival::default(),
             crossing: 0,
@@ -258,5 +279,13 @@ const _: () = assert!(size_of::<PythonFrame>() == 24);
 const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
     size_of::<SampleEvent>()
-        == 24 + 128 + 16 + 32 + 16 + MAX_SPAN_NAME + 8 * MAX_KERNEL_FRAMES + 24 * MAX_PYTHON_FRAMES
+        == 24
+            + 128
+            + 32
+            + 16
+            + 32
+            + 16
+            + MAX_SPAN_NAME
+            + 8 * MAX_KERNEL_FRAMES
+            + 24 * MAX_PYTHON_FRAMES
 );

@@ -2,7 +2,7 @@
 
 use hotspan_common::{SampleEvent, SampleFlags, SampleReason as WireReason};
 use hotspan_synth::{
-    event::{Arrival, Event, Sample, SampleReason, Wait, WaitEvidence, Wakeup},
+    event::{Arrival, Change, Event, Sample, SampleReason, Wait, WaitEvidence, Wakeup},
     ids::{CrossingId, TargetId},
     time::KernelTime,
 };
@@ -37,6 +37,7 @@ fn sample(raw: &SampleEvent, stack: Joined, reason: SampleReason) -> Event {
         next_ns: raw.next_ns,
         queued_ns: raw.queued_ns,
         idle_until: idle_until(raw),
+        change: change(&raw.change),
         enclosing: enclosing(raw),
         parent: parent(&raw.parent),
         context: raw.context,
@@ -76,6 +77,15 @@ fn arrival(raw: &SampleEvent) -> Event {
         parent: parent(&raw.parent),
         came: KernelTime(raw.arrival.at_ns),
         stepped: KernelTime(raw.arrival.stepped_ns),
+    })
+}
+
+fn change(raw: &hotspan_common::Change) -> Option<Change> {
+    (raw.since_ns != 0).then_some(Change {
+        since: KernelTime(raw.since_ns),
+        after: KernelTime(raw.after_ns),
+        by: KernelTime(raw.by_ns),
+        frames: raw.frames,
     })
 }
 

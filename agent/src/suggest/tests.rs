@@ -45,6 +45,7 @@ fn tally(stacks: &[(&[u32], u64)]) -> Tally {
                 next_ns: 0,
                 queued_ns: 0,
                 idle_until: None,
+                change: None,
                 enclosing: None,
                 parent: ParentRead::None("no_active_span".to_owned()),
                 context: 0,

@@ -118,6 +118,7 @@ fn sample(thread: u32, time_ms: u64, number: u8) -> Event {
         next_ns: 0,
         queued_ns: 0,
         idle_until: None,
+        change: None,
         enclosing: None,
         parent: parent(number, false),
         context: 0,

@@ -43,8 +43,8 @@ pub struct Density {
     gap_ns: u64,
     /// 1 if it may have gone on to another request meanwhile.
     is_fresh: u32,
-    /// Zero.
-    reserved: u32,
+    /// 1 if the last look at the request allowed for more stacks than usual.
+    is_dense: u32,
     /// In regions that nobody asks what they do inside.
     pub inside: Inside,
 }
@@ -92,6 +92,12 @@ impl Density {
         }
     }
 
+    /// Whether the request's stacks are closer than usual.
+    #[inline(always)]
+    pub fn is_dense(&self) -> bool {
+        self.is_dense != 0
+    }
+
     /// The thread waited, and runs again.
     #[inline(always)]
     pub fn waited(&mut self, for_ns: u64) {
@@ -104,6 +110,7 @@ impl Density {
     #[inline(always)]
     pub fn is_nobodys(&mut self, target: &Target, due: Due) {
         self.inside.crossing = 0;
+        self.is_dense = 0;
         if knows_kinds(target) {
             self.is_fresh = 0;
             if due == Due::Now {
@@ -150,6 +157,7 @@ impl Density {
         }
         let ran_ns = self.ran_ns.max(target.tick_ns);
         self.span = span;
+        self.is_dense = u32::from(dense != USUAL);
         self.ran_ns = 0;
         self.gap_ns = if dense == USUAL {
             usual_gap_ns(target)

@@ -84,17 +84,30 @@ extern "C" fn pass(_: u64, search: &mut Search) -> u64 {
 /// The frame around this one, unless this is a coroutine's.
 #[inline(always)]
 fn around(layout: &PythonFramesLayout, frame: u64) -> Result<Option<u64>, Unreadable> {
-    let previous = Resident::read::<u64>(frame.wrapping_add(u64::from(layout.previous)))?;
-    let owner = frame.wrapping_add(u64::from(layout.owner));
-    if layout.owner != 0 && u32::from(Resident::read::<u8>(owner)?) >= layout.first_c_owner {
+    let (code, previous) = code_and_previous(layout, frame)?;
+    if code == 0 {
         return Ok(Some(previous));
     }
-    let code = Resident::read::<u64>(frame.wrapping_add(u64::from(layout.code)))? & !layout.code_tag;
     if Resident::read::<u64>(code.wrapping_add(u64::from(OB_TYPE)))? != layout.code_type {
         return Err(Unreadable);
     }
     let flags = Resident::read::<u32>(code.wrapping_add(u64::from(layout.code_flags)))?;
     Ok((flags & OF_COROUTINES == 0).then_some(previous))
+}
+
+/// A frame's code object, 0 if it is not one of Python's; and the frame around it.
+#[inline(always)]
+pub fn code_and_previous(
+    layout: &PythonFramesLayout,
+    frame: u64,
+) -> Result<(u64, u64), Unreadable> {
+    let previous = Resident::read::<u64>(frame.wrapping_add(u64::from(layout.previous)))?;
+    let owner = frame.wrapping_add(u64::from(layout.owner));
+    if layout.owner != 0 && u32::from(Resident::read::<u8>(owner)?) >= layout.first_c_owner {
+        return Ok((0, previous));
+    }
+    let code = Resident::read::<u64>(frame.wrapping_add(u64::from(layout.code)))?;
+    Ok((code & !layout.code_tag, previous))
 }
 
 /// Address of the frame that the thread with this `PyThreadState` is in; 0: none.

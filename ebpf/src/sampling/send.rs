@@ -4,11 +4,11 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::bpf_get_stack;
 use hotspan_common::{
-    Arrival, Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags,
+    Arrival, Change, Counter, MAX_KERNEL_FRAMES, RecordKind, STACK_SIZES, SampleEvent, SampleFlags,
     SampleReason, Target,
 };
 
-use super::{frames, registers::Registers, stack, work::Work, worker::Worker};
+use super::{frames, lives, registers::Registers, stack, work::Work, worker::Worker};
 use crate::{
     context,
     counters::count,
@@ -120,6 +120,9 @@ fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
     }
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, state, event);
+        if tick.worker.density.is_dense() {
+            lives::stack(tick.target, tick.worker, tick.work, tick.now, &mut event.change);
+        }
     }
     if tick.flags & SampleFlags::IN_KERNEL != 0 {
         kernel_frames(event, tick.program);
@@ -183,6 +186,7 @@ pub fn describe(
     event.next_ns = 0;
     event.queued_ns = 0;
     event.idle_until_ns = 0;
+    event.change = Change::default();
     event.early_ns = 0;
     event.span_text.start_ns = 0;
     event.arrival = Arrival::default();

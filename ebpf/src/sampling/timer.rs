@@ -8,7 +8,7 @@ use hotspan_common::{SampleFlags, Target, TargetFlags};
 use super::{
     account, awaits,
     density::{self, Due},
-    inside,
+    inside, lives,
     registers::{self, Registers},
     send::{self, Tick},
     wait, work,
@@ -47,7 +47,14 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         inside::met(target, worker, tid, now),
         now,
     );
-    let due = worker.density.tick(target);
+    let mut due = worker.density.tick(target);
+    if worker.density.is_dense() {
+        if lives::has_ended(target, worker, now) {
+            due = Due::Now;
+        } else if due == Due::Not {
+            account::spend(tgid, now);
+        }
+    }
     if due == Due::Not {
         return;
     }

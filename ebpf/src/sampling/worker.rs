@@ -7,6 +7,7 @@ use super::{
     budget::Budget,
     density::{Density, Distances},
     idle::Idle,
+    lives::Lives,
     made::MadeTasks,
     registers, wait, work,
 };
@@ -49,6 +50,8 @@ pub struct Worker {
     pub density: Density,
     /// Of its last stack.
     pub distances: Distances,
+    /// How long its innermost Python functions have gone on.
+    pub lives: Lives,
     /// The span in whose service it was when it was last looked at; 0: none.
     pub serves: u64,
     /// The span that its last stack said what it is, or found it said; 0: none.

@@ -71,6 +71,9 @@ pub struct Sample {
     /// came in is a [`Wakeup`] or an [`Arrival`].
     #[serde(default)]
     pub idle_until: Option<KernelTime>,
+    /// When what the thread does changed since its last stack, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// The thread's innermost open crossing, or the one that it descends from.
     pub enclosing: Option<CrossingId>,
     /// The parent read at that instant, or inherited.
@@ -81,6 +84,20 @@ pub struct Sample {
     pub stack: Vec<Frame>,
     /// Whether the stack reaches the thread's start.
     pub is_complete: bool,
+}
+
+/// When the Python functions of a thread gave way to others between two of its stacks: the outermost that only the first has was
+/// there until `after`, the outermost that only the second has from `by` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When the first stack was taken.
+    pub since: KernelTime,
+    /// Then, all was as in the first.
+    pub after: KernelTime,
+    /// Then, it was not any more.
+    pub by: KernelTime,
+    /// Python frames of the second that the first does not have, all of them its innermost.
+    pub frames: u32,
 }
 
 /// Why a stack was taken.

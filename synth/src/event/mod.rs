@@ -7,7 +7,7 @@ mod target;
 
 pub use crossing::{Called, Crossing, Ending, Member, OpenCrossing, Resources};
 pub use evidence::{
-    Arrival, Frame, Function, Language, Sample, SampleReason, Wait, WaitEvidence, Wakeup,
+    Arrival, Change, Frame, Function, Language, Sample, SampleReason, Wait, WaitEvidence, Wakeup,
 };
 pub use parent::{Parent, ParentRead, ParentSource, TargetSpan};
 pub use target::{Target, ThreadEnded};

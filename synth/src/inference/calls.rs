@@ -72,8 +72,8 @@ impl Chooser<'_> {
         let side_ns = |piece: Option<&Piece>, error_ns: fn(&Piece) -> u64| {
             piece.map_or(0, |piece| if is_wait(piece) { 0 } else { error_ns(piece) })
         };
-        let left_ns = side_ns(pieces.first(), |piece| piece.start_error_ns);
-        let right_ns = side_ns(pieces.last(), |piece| piece.end_error_ns);
+        let left_ns = side_ns(pieces.first(), |piece| piece.start_error.ns);
+        let right_ns = side_ns(pieces.last(), |piece| piece.end_error.ns);
         let is_exact = left_ns == 0 || right_ns == 0;
         let is_shown = finding.samples >= 2 || has_wait || (finding.samples == 1 && is_exact);
         let longest_ns = finding.duration_ns().saturating_add(left_ns.max(right_ns));

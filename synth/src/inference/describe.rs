@@ -6,7 +6,7 @@ use super::{
     choose::Chooser,
     findings::{Finding, Origin},
     functions::Layer,
-    timeline::Piece,
+    timeline::{Piece, SideError},
     tree::Node,
     waits::Cause,
 };
@@ -16,6 +16,7 @@ impl Chooser<'_> {
     /// A span of this name for the pieces of a function.
     pub(super) fn finding(&self, name: String, node: &Node) -> Finding {
         let mut finding = self.of_pieces(name, node.pieces.clone());
+        finding.error_ns = self.error_ns(node.pieces.clone(), |side| side.at(node.depth));
         let frame_at = |piece: &Piece| piece.frames.get(node.depth).copied();
         let pieces = self.pieces.get(node.pieces.clone()).unwrap_or_default();
         finding.frame = pieces.first().and_then(frame_at);
@@ -34,8 +35,9 @@ impl Chooser<'_> {
 
     /// A span for pieces that follow each other.
     pub fn of_pieces(&self, name: String, range: Range<usize>) -> Finding {
-        let pieces = self.pieces.get(range).unwrap_or_default();
+        let pieces = self.pieces.get(range.clone()).unwrap_or_default();
         let (first, last) = (pieces.first(), pieces.last());
+        let error_ns = self.error_ns(range, |side| side.ns);
         let summed_ns = |cause: Cause| {
             let of_cause = pieces.iter().filter(|piece| piece.lost == Some(cause));
             of_cause
@@ -47,9 +49,7 @@ impl Chooser<'_> {
             origin: Origin::Sample,
             start: first.map_or(KernelTime::default(), |piece| piece.start),
             end: last.map_or(KernelTime::default(), |piece| piece.end),
-            error_ns: first
-                .map_or(0, |piece| piece.start_error_ns.max(piece.early_ns))
-                .max(last.map_or(0, |piece| piece.end_error_ns)),
+            error_ns,
             frame: None,
             stack: Vec::new(),
             samples: pieces.iter().map(|piece| piece.samples).sum(),
@@ -62,6 +62,16 @@ impl Chooser<'_> {
             left_out: 0,
             workers: None,
         }
+    }
+
+    /// How far the sides of pieces that follow each other may be off.
+    fn error_ns(&self, range: Range<usize>, of: impl Fn(&SideError) -> u64) -> u64 {
+        let pieces = self.pieces.get(range).unwrap_or_default();
+        let start = pieces
+            .first()
+            .map(|piece| of(&piece.start_error).max(piece.early_ns));
+        let end = pieces.last().map(|piece| of(&piece.end_error));
+        start.max(end).unwrap_or(0)
     }
 
     /// All waits in these pieces.

@@ -75,8 +75,12 @@ impl Inference {
                 lane.inside.extend(inside);
                 self.nested
                     .saw((sample.thread, task), key, sample.time, &stack);
+                let change = sample.change.filter(|_| !is_cut);
                 lane.evidence.push(Evidence {
                     is_cut,
+                    parting: change.and_then(|change| {
+                        lane.parting(change, sample.time, &stack, &self.functions)
+                    }),
                     ..Evidence::tick(sample, period_ns, stack, &self.functions)
                 });
                 let limit = self.rules.samples_per_request;
@@ -173,6 +177,7 @@ impl Inference {
             stack,
             kernel: kernel_frames(&wait.stack, &self.functions),
             is_cut: self.functions.is_cut(&wait.stack),
+            parting: None,
             earliest: None,
             latest: None,
         });

@@ -2,12 +2,21 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{frames::Stack, thinning, timeline::Evidence};
+use super::{
+    frames::Stack,
+    functions::Functions,
+    thinning,
+    timeline::{Evidence, Parting},
+};
 use crate::{
     crossings::{item::Key, regions::KnownRegion},
+    event::{Change, Frame},
     ids::SpanId,
     time::{KernelTime, UnixTime},
 };
+
+/// Evidence that may have come between two stacks of a thread that follow each other: waits are told of when they are over.
+const LATE: usize = 16;
 
 /// A span of probes on the thread.
 #[derive(Clone, Debug)]
@@ -103,6 +112,20 @@ impl Lane {
             }
         }
         stays
+    }
+
+    /// Where a stack of this instant parts from the one before it, by what ticks saw between the two.
+    pub fn parting(
+        &self,
+        change: Change,
+        time: KernelTime,
+        stack: &[Frame],
+        functions: &Functions,
+    ) -> Option<Parting> {
+        let mut late = self.evidence.iter().rev().take(LATE);
+        let first = late.find(|here| here.start == change.since && !here.is_wait())?;
+        let stacks = (&*first.stack, stack);
+        Parting::of(change, stacks, time, functions).filter(|_| !first.is_cut)
     }
 
     /// Puts everything into the order of time.

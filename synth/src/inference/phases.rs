@@ -109,8 +109,8 @@ impl Chooser<'_> {
             .iter()
             .find(|piece| piece.start == finding.start);
         let last = self.pieces.iter().rfind(|piece| piece.end == finding.end);
-        let left_ns = error(first, |piece| piece.start_error_ns).max(self.left.early_ns);
-        let right_ns = error(last, |piece| piece.end_error_ns);
+        let left_ns = error(first, |piece| piece.start_error.ns).max(self.left.early_ns);
+        let right_ns = error(last, |piece| piece.end_error.ns);
         let unless = |is_exact: bool, error_ns: u64| if is_exact { 0 } else { error_ns };
         finding.error_ns =
             unless(touches.0 && holds.0, left_ns).max(unless(touches.1 && holds.1, right_ns));

@@ -52,6 +52,7 @@ mod tests {
             stack: Stack::default(),
             kernel: Vec::new(),
             is_cut: false,
+            parting: None,
             earliest: None,
             latest: None,
         }

@@ -3,8 +3,8 @@
 use hotspan_synth::{
     Inference, Settings,
     event::{
-        Crossing, Ending, Event, Frame, Function, Language, OpenCrossing, Parent, ParentRead,
-        ParentSource, Sample, SampleReason, TargetSpan, Wait, WaitEvidence,
+        Change, Crossing, Ending, Event, Frame, Function, Language, OpenCrossing, Parent,
+        ParentRead, ParentSource, Sample, SampleReason, TargetSpan, Wait, WaitEvidence,
     },
     ids::{CrossingId, FunctionId, RegionId, SpanId, TargetId, TraceId},
     region::Region,
@@ -109,6 +109,24 @@ fn stack() -> impl Strategy<Value = Vec<Frame>> {
     prop::collection::vec(frame, 0..6)
 }
 
+/// How long before a stack another was, when what that shows was last met, and when first not any more; and how many frames
+/// are others. Most are wrong, as no kernel would say them.
+type Times = ((u64, u64, u64), u32);
+
+fn change() -> impl Strategy<Value = Option<Times>> {
+    prop::option::of(((0..20_u64, 0..20_u64, 0..20_u64), 0..4_u32))
+}
+
+fn change_at(time: u64, ((since, after, by), frames): Times) -> Change {
+    let before = |ns: u64| KernelTime(time.saturating_sub(ns));
+    Change {
+        since: before(since),
+        after: before(after),
+        by: before(by),
+        frames,
+    }
+}
+
 /// A thread that descends from what thread 1 has open.
 const WORKER: u32 = 3;
 
@@ -117,9 +135,9 @@ fn evidence() -> impl Strategy<Value = Event> {
     let place = (1..3_u32, 1..3_u8);
     let distances = (1..12_u64, 0..12_u64, prop_oneof![Just(0), 0..100_u64]);
     let who = prop_oneof![3 => place.clone(), 1 => (Just(WORKER), Just(1_u8))];
-    let sample = (who, 0..300_u64, distances, stack(), any::<bool>());
+    let sample = (who, 0..300_u64, distances, change(), stack(), any::<bool>());
     let sample = sample.prop_map(
-        |((thread, span), time, (period, next_ns, queued_ns), stack, is_complete)| {
+        |((thread, span), time, (period, next_ns, queued_ns), change, stack, is_complete)| {
             Event::Sample(Sample {
                 target: TARGET,
                 thread,
@@ -127,6 +145,7 @@ fn evidence() -> impl Strategy<Value = Event> {
                 reason: SampleReason::Timer(period),
                 next_ns,
                 queued_ns,
+                change: change.map(|change| change_at(time, change)),
                 idle_until: (queued_ns > 50).then_some(KernelTime(time.saturating_sub(queued_ns))),
                 enclosing: None,
                 parent: if thread == WORKER {

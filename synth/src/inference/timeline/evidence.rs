@@ -1,5 +1,6 @@
 //! The vocabulary of evidence: what was seen of a thread, and how far around it that reaches.
 
+use super::parting::Parting;
 use crate::inference::{
     frames::{Stack, kernel_frames},
     functions::Functions,
@@ -31,6 +32,8 @@ pub(crate) struct Evidence {
     pub kernel: Vec<Frame>,
     /// Whether the stack was taken without what called its outermost function.
     pub is_cut: bool,
+    /// When what the stack before it shows gave way to what this one shows.
+    pub parting: Option<Parting>,
     /// When the thread last served another request before it.
     pub earliest: Option<KernelTime>,
     /// When it next did.
@@ -71,6 +74,7 @@ impl Evidence {
             stack,
             kernel: kernel_frames(&sample.stack, functions),
             is_cut: false,
+            parting: None,
             earliest: None,
             latest: None,
         }

@@ -8,6 +8,7 @@ mod contention;
 mod edge;
 mod evidence;
 mod merge;
+mod parting;
 mod piece;
 mod sides;
 mod wait;
@@ -15,7 +16,9 @@ mod wait;
 pub(crate) use contention::Within;
 pub(crate) use edge::{Bound, Edge};
 pub(crate) use evidence::{Evidence, Kind};
+pub(crate) use parting::Parting;
 pub(super) use piece::Piece;
+pub(crate) use sides::SideError;
 pub(super) use sides::is_hole;
 
 use merge::merge_waits;

@@ -2,7 +2,7 @@
 
 use super::{
     evidence::Evidence,
-    sides::{End, Start},
+    sides::{End, SideError, Start},
 };
 use crate::{
     event::Frame,
@@ -17,8 +17,8 @@ pub(crate) struct Piece {
     pub start: KernelTime,
     pub end: KernelTime,
     /// How far the sides of what it shows at work may be off; those of a wait itself are exact.
-    pub start_error_ns: u64,
-    pub end_error_ns: u64,
+    pub start_error: SideError,
+    pub end_error: SideError,
     /// 0 for waits.
     pub samples: u32,
     /// How much earlier a wait may have begun, or what begins at an edge that may be late.
@@ -57,8 +57,8 @@ impl Piece {
         Self {
             start: start.at,
             end: end.at.max(start.at),
-            start_error_ns: start.error_ns,
-            end_error_ns: end.error_ns,
+            start_error: start.error,
+            end_error: end.error,
             samples: u32::from(!here.is_wait()),
             early_ns: here.early_ns,
             wait: None,
@@ -78,8 +78,8 @@ impl Piece {
         Self {
             start: first.end,
             end: second.start,
-            start_error_ns: 0,
-            end_error_ns: 0,
+            start_error: SideError::of_all(0),
+            end_error: SideError::of_all(0),
             samples: 0,
             early_ns: 0,
             wait: None,

@@ -6,10 +6,32 @@ use super::{
 };
 use crate::{settings::Inference, time::KernelTime};
 
+/// How far a side of what a piece shows may be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SideError {
+    /// In nanoseconds.
+    pub ns: u64,
+    /// The depth of a function of which more is known, and how far its side may be off.
+    pub sharp: Option<(usize, u64)>,
+}
+
+impl SideError {
+    /// The same for all functions.
+    pub fn of_all(ns: u64) -> Self {
+        Self { ns, sharp: None }
+    }
+
+    /// Of the function at a depth, in nanoseconds.
+    pub fn at(&self, depth: usize) -> u64 {
+        let sharp = self.sharp.filter(|(sharp, _)| *sharp == depth);
+        sharp.map_or(self.ns, |(_, ns)| ns)
+    }
+}
+
 /// Where a piece begins.
 pub(super) struct Start {
     pub at: KernelTime,
-    pub error_ns: u64,
+    pub error: SideError,
     /// Nothing is known of the time before it.
     pub after_hole: bool,
 }
@@ -18,7 +40,7 @@ impl Start {
     fn new(at: KernelTime, error_ns: u64) -> Self {
         Self {
             at,
-            error_ns,
+            error: SideError::of_all(error_ns),
             after_hole: false,
         }
     }
@@ -27,13 +49,18 @@ impl Start {
 /// Where a piece ends.
 pub(super) struct End {
     pub at: KernelTime,
-    pub error_ns: u64,
+    pub error: SideError,
 }
 
 /// What lies between two pieces of evidence.
 pub(super) enum Between {
-    /// They stand for all of it, and meet here.
-    Meet { at: KernelTime, error_ns: u64 },
+    /// They stand for all of it, and meet here; how far what the first shows may have ended from there, and what the second
+    /// shows begun.
+    Meet {
+        at: KernelTime,
+        end: SideError,
+        start: SideError,
+    },
     /// Nothing is known of its middle.
     Hole,
 }
@@ -51,6 +78,16 @@ pub(super) fn between(first: &Evidence, second: &Evidence, rules: &Inference) ->
     if is_hole(first, second, rules) {
         return Between::Hole;
     }
+    if let Some(parting) = second
+        .parting
+        .filter(|parting| parting.is_between(first, second))
+    {
+        return Between::Meet {
+            at: parting.at(),
+            end: parting.end_error(first),
+            start: parting.start_error(first, second),
+        };
+    }
     let distance = second.start.since(first.end);
     let at = match (first.shows_around(), second.shows_around()) {
         // What runs until a wait begins, or from its end on, is not the wait.
@@ -58,35 +95,41 @@ pub(super) fn between(first: &Evidence, second: &Evidence, rules: &Inference) ->
         (true, false) => second.start,
         _ => KernelTime(first.end.0 + distance / 2),
     };
+    let error = SideError::of_all(distance);
     Between::Meet {
         at,
-        error_ns: distance,
+        end: error,
+        start: error,
     }
 }
 
 impl Between {
     pub fn start_of_second(&self, second: &Evidence, rules: &Inference) -> Start {
-        let (at, error_ns) = match (self, second.kind) {
-            (Self::Meet { at, error_ns }, _) if second.shows_around() => (*at, *error_ns),
-            (Self::Meet { error_ns, .. }, _) => (second.start, *error_ns),
-            (Self::Hole, Kind::Wait(_)) => (second.start, rules.interval_ns()),
-            (Self::Hole, Kind::Sample { before_ns, .. }) => (second.half_before(), before_ns),
+        let of_all = SideError::of_all;
+        let (at, error) = match (self, second.kind) {
+            (Self::Meet { at, start, .. }, _) if second.shows_around() => (*at, *start),
+            (Self::Meet { start, .. }, _) => (second.start, *start),
+            (Self::Hole, Kind::Wait(_)) => (second.start, of_all(rules.interval_ns())),
+            (Self::Hole, Kind::Sample { before_ns, .. }) => {
+                (second.half_before(), of_all(before_ns))
+            }
         };
         Start {
             at,
-            error_ns,
+            error,
             after_hole: matches!(self, Self::Hole),
         }
     }
 
     pub fn end_of_first(&self, first: &Evidence, rules: &Inference) -> End {
-        let (at, error_ns) = match (self, first.kind) {
-            (Self::Meet { at, error_ns }, _) if first.shows_around() => (*at, *error_ns),
-            (Self::Meet { error_ns, .. }, _) => (first.end, *error_ns),
-            (Self::Hole, Kind::Wait(_)) => (first.end, rules.interval_ns()),
-            (Self::Hole, Kind::Sample { after_ns, .. }) => (first.reach(), after_ns),
+        let of_all = SideError::of_all;
+        let (at, error) = match (self, first.kind) {
+            (Self::Meet { at, end, .. }, _) if first.shows_around() => (*at, *end),
+            (Self::Meet { end, .. }, _) => (first.end, *end),
+            (Self::Hole, Kind::Wait(_)) => (first.end, of_all(rules.interval_ns())),
+            (Self::Hole, Kind::Sample { after_ns, .. }) => (first.reach(), of_all(after_ns)),
         };
-        End { at, error_ns }
+        End { at, error }
     }
 }
 
@@ -129,7 +172,10 @@ pub(super) fn last(here: &Evidence, right: &Edge, rules: &Inference) -> End {
         }
         Kind::Sample { after_ns, .. } => (here.reach().min(right.time), after_ns),
     };
-    End { at, error_ns }
+    End {
+        at,
+        error: SideError::of_all(error_ns),
+    }
 }
 
 /// How much earlier or later than a wait its functions may have begun or ended.

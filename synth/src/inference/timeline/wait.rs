@@ -3,7 +3,7 @@
 use super::{
     evidence::Evidence,
     piece::Piece,
-    sides::{End, Start},
+    sides::{End, SideError, Start},
 };
 use crate::inference::waits::Cause;
 
@@ -28,12 +28,12 @@ pub(super) fn pieces(
     };
     let before = Piece {
         end: wait.start,
-        end_error_ns: 0,
+        end_error: SideError::of_all(0),
         ..beside.clone()
     };
     let after = Piece {
         start: wait.end,
-        start_error_ns: 0,
+        start_error: SideError::of_all(0),
         ..beside
     };
     let runs = |piece: &Piece| piece.start < piece.end;

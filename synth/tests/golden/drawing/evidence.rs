@@ -190,6 +190,7 @@ impl EvidenceRow<'_> {
             next_ns: 0,
             queued_ns: 0,
             idle_until: self.whose.idle_until(time),
+            change: None,
             enclosing: self.around(time).map(|around| around.id),
             parent: self.parent(time),
             context: 0,
