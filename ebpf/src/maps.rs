@@ -6,9 +6,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use hotspan_common::{
-    Account, Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED,
-    MAX_REGIONS, MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task,
-    ThreadState,
+    Account, Counter, CrossingEvent, KeyCounts, MAX_BIRTHS, MAX_KEYED, MAX_PARKED, MAX_REGIONS,
+    MAX_TARGETS, MAX_THREADS, MAX_WORKERS, RegionSpec, Suspended, Target, Task, ThreadState,
 };
 
 use crate::{

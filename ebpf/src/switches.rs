@@ -1,7 +1,8 @@
 //! Where a thread's time goes while it does not run: waiting for a CPU, or blocked.
 //!
 //! When a blocked thread could have run again, the kernel's account of its waits for a CPU tells (`run_delay`), once it runs; where
-//! stacks are taken, and where the kernel keeps no such account, `sched_wakeup` does. These run at every switch of every process, so whether the thread is watched is asked first.
+//! stacks are taken, and where the kernel keeps no such account, `sched_wakeup` does. These run at every switch of every
+//! process, so whether the thread is watched is asked first.
 
 use aya_ebpf::{
     EbpfContext as _,

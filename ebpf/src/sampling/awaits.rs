@@ -7,8 +7,8 @@
 //! at the end of its step has something to be remembered.
 
 use hotspan_common::{
-    Arrival, ContextOutcome, CoroutineLayout, Counter, ParentSource, SampleEvent, SampleReason, Suspended, Target,
-    TargetFlags, Task,
+    Arrival, ContextOutcome, CoroutineLayout, Counter, ParentSource, SampleEvent, SampleReason,
+    Suspended, Target, TargetFlags, Task,
 };
 
 use super::{
@@ -228,4 +228,3 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
     entry.submit(send::wake_flags(0));
     count(Counter::Samples);
 }
-

@@ -98,9 +98,7 @@ impl Chain {
     fn next(&mut self, turn: u64) -> Result<u64, u32> {
         // SAFETY: the pointers are those of references that outlive the walk.
         let frames = unsafe { &*self.frames };
-        let Some((seen, awaited)) = self
-            .look()
-            .map_err(|Unreadable| SampleFlags::PYTHON_CUT)?
+        let Some((seen, awaited)) = self.look().map_err(|Unreadable| SampleFlags::PYTHON_CUT)?
         else {
             return Ok(0);
         };

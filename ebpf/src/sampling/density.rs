@@ -257,7 +257,8 @@ fn knows_kinds(target: &Target) -> bool {
 /// In place of a number of ticks: no fewer than usual.
 const USUAL: u32 = 0;
 
-/// Ticks to the next stack, if they are fewer than usual; if `is_spared`, none is taken. A global function, which the verifier checks once and on its own.
+/// Ticks to the next stack, if they are fewer than usual; if `is_spared`, none is taken. A global function, which the verifier
+/// checks once and on its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64, is_spared: u32) -> u32 {

@@ -265,10 +265,7 @@ impl Walk {
 
 /// What the frame itself shows, if it is one of Python's; and the one around it.
 #[inline(always)]
-fn look(
-    layout: &PythonFramesLayout,
-    frame: u64,
-) -> Result<(Option<Seen>, u64), Unreadable> {
+fn look(layout: &PythonFramesLayout, frame: u64) -> Result<(Option<Seen>, u64), Unreadable> {
     Head::with(frame, |frame| {
         let previous = frame.field::<u64>(layout.previous)?;
         let is_of_c = layout.owner != 0

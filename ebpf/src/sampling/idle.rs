@@ -44,7 +44,11 @@ impl Idle {
         if self.trace == 0 {
             self.trace = trace;
         }
-        if self.trace == trace { self.until_ns } else { 0 }
+        if self.trace == trace {
+            self.until_ns
+        } else {
+            0
+        }
     }
 }
 

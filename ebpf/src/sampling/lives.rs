@@ -27,9 +27,7 @@ pub struct Lives {
     /// At the look under way.
     now: [Life; WINDOW],
     /// So many of those.
-    len: u32,
-    /// Which of `frames` are among them.
-    met: u32,
+    len: u64,
     /// When the last look was.
     looked_ns: u64,
     /// The request that its last stack was of; 0: none.
@@ -52,6 +50,8 @@ struct Life {
     since_ns: u64,
     /// The one before that.
     after_ns: u64,
+    /// Where it was at the last look; [`WINDOW`]: nowhere.
+    was: u64,
 }
 
 /// Whether a function of the current thread is over that went on for long, now that a tick finds it at work.
@@ -93,7 +93,7 @@ extern "C" fn sampling_lives(
     // SAFETY: not null, and the callers' references are valid.
     let (frames, worker) = unsafe { (&*layout, &mut *worker) };
     let lives = &mut worker.lives;
-    (lives.len, lives.met) = (0, 0);
+    lives.len = 0;
     let mut look = Look {
         layout,
         lives,
@@ -108,7 +108,7 @@ extern "C" fn sampling_lives(
 extern "C" fn step(_: u64, look: &mut Look) -> u64 {
     // SAFETY: the pointers are those of references that outlive the look.
     let (layout, lives) = unsafe { (&*look.layout, &mut *look.lives) };
-    if look.frame == 0 || lives.len >= WINDOW as u32 {
+    if look.frame == 0 || lives.len >= WINDOW as u64 {
         return STOP;
     }
     let Ok((code, previous)) = frames::code_and_previous(layout, look.frame) else {
@@ -130,14 +130,15 @@ impl Lives {
             key,
             since_ns: now,
             after_ns: self.looked_ns,
+            was: WINDOW as u64,
         };
         for index in 0..WINDOW {
             if self.frames[index].key == key {
                 life = self.frames[index];
-                self.met |= 1 << index;
+                life.was = index as u64;
             }
         }
-        let slot = (self.len & (WINDOW as u32 - 1)) as usize;
+        let slot = (self.len & (WINDOW as u64 - 1)) as usize;
         self.now[slot] = life;
         self.len += 1;
     }
@@ -145,35 +146,53 @@ impl Lives {
     /// All were met. Whether one is gone that was there for long.
     #[inline(always)]
     fn conclude(&mut self, is_whole: bool, now: u64) -> u32 {
-        // Those inside of one that is still there are gone, or they would have been met. Of others that is not known, unless
-        // all frames were.
-        let mut inside = is_whole;
+        let innermost = self.goes_on(now);
+        if innermost == WINDOW as u64 && !is_whole {
+            // Those that are still there may be further out.
+            self.span = 0;
+        }
         let mut is_long = 0;
-        let mut index = WINDOW;
-        while index > 0 {
-            index -= 1;
+        for index in 0..WINDOW {
             let life = self.frames[index];
-            if self.met & 1 << index != 0 {
-                inside = true;
-            } else if inside && life.key != 0 {
+            if life.key != 0 && (index as u64) < innermost {
                 if life.since_ns <= self.stack_ns {
                     (self.gone_after_ns, self.gone_by_ns) = (self.looked_ns, now);
                 }
                 is_long |= u32::from(now.saturating_sub(life.since_ns) >= LONG_NS);
             }
-        }
-        if !inside {
-            // What is between then and now is not known.
-            self.span = 0;
-        }
-        for index in 0..WINDOW {
             self.frames[index] = self.now[index];
-            if index as u32 >= self.len {
+            if index as u64 >= self.len {
                 self.frames[index].key = 0;
             }
         }
         self.looked_ns = now;
         is_long
+    }
+
+    /// Where the innermost of the frames that go on was at the last look; [`WINDOW`]: none does, as far as is known. What lies
+    /// inside of a new one is new, though it may be the same function at the same place.
+    #[inline(always)]
+    fn goes_on(&mut self, now: u64) -> u64 {
+        let mut innermost = WINDOW as u64;
+        let mut has_ended = false;
+        for outer in 1..=WINDOW {
+            let index = WINDOW - outer;
+            if index as u64 >= self.len {
+                continue;
+            }
+            let life = &mut self.now[index];
+            let is_met = life.was != WINDOW as u64;
+            if is_met && !has_ended {
+                innermost = life.was;
+            } else if is_met || innermost != WINDOW as u64 {
+                has_ended = true;
+                (life.since_ns, life.after_ns) = (now, self.looked_ns);
+            } else {
+                // Further out than the last look has gone.
+                life.since_ns = 0;
+            }
+        }
+        innermost
     }
 }
 
@@ -216,7 +235,7 @@ impl Lives {
             }
         }
         // Of what is further out nothing is known.
-        let is_seen = frames < self.len && by_ns != 0;
+        let is_seen = u64::from(frames) < self.len && by_ns != 0;
         let is_one = self.gone_by_ns == 0 || self.gone_by_ns == by_ns;
         if is_seen && is_one {
             *change = Change {

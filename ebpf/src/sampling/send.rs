@@ -121,7 +121,13 @@ fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, state, event);
         if tick.worker.density.is_dense() {
-            lives::stack(tick.target, tick.worker, tick.work, tick.now, &mut event.change);
+            lives::stack(
+                tick.target,
+                tick.worker,
+                tick.work,
+                tick.now,
+                &mut event.change,
+            );
         }
     }
     if tick.flags & SampleFlags::IN_KERNEL != 0 {

@@ -120,8 +120,8 @@ impl Worker {
         }
         let parent = self.born.parent;
         let span = u64::from_ne_bytes(parent.span_id);
-        let is_under = self.python.state == 0
-            && get(creator).is_some_and(|creator| creator.serves == span);
+        let is_under =
+            self.python.state == 0 && get(creator).is_some_and(|creator| creator.serves == span);
         if is_under {
             return Some(parent);
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::{
-    VERSIONS,
+    STEADY, VERSIONS,
     run::{self, Observed},
 };
 
@@ -123,7 +123,7 @@ fn told(minor: &str, by: Loop, steps: Steps) -> Option<(Told, Vec<Truth>)> {
     // Imports are done, and OpenTelemetry's context exists.
     batch.work(1, Duration::from_secs(60)).unwrap();
     let before = read(&path).len();
-    let mut observed = Observed::new(batch.pid(), TargetFlags::TELLS_ARRIVALS);
+    let mut observed = Observed::new(batch.pid(), TargetFlags::TELLS_ARRIVALS, STEADY);
     let kernel = &mut observed.kernel;
     let sockets = kernel.follow_sockets().unwrap();
     for port in target::listening_ports(batch.pid()) {

@@ -1,6 +1,7 @@
 //! Stacks as the kernel programs take them, against what the target knows of itself.
 
 mod arrivals;
+mod changes;
 mod checks;
 mod run;
 
@@ -9,7 +10,7 @@ use std::num::NonZeroU32;
 use hotspan_tests::gate::require_bpf;
 
 use checks::{check_awaits, check_timer, check_waits};
-use run::sampled;
+use run::{Pace, sampled};
 
 /// Minor version, requirements, and `PyCodeObject.co_name`.
 const VERSIONS: &[(&str, &str, u64)] = &[
@@ -24,6 +25,12 @@ const VERSIONS: &[(&str, &str, u64)] = &[
 ];
 /// Ticks a second; at this rate the ring holds all of a run.
 const FREQUENCY: NonZeroU32 = NonZeroU32::new(99).unwrap();
+/// A stack at each tick.
+const STEADY: Pace = Pace {
+    frequency: FREQUENCY,
+    ticks_per_sample: 1,
+    dense_per_s: 0,
+};
 /// Rounds of `stacks.py`.
 const ROUNDS: usize = 6;
 
@@ -31,7 +38,7 @@ fn check(minor: &str) {
     let Some(_turn) = require_bpf(minor) else {
         return;
     };
-    let Some(run) = sampled(minor) else {
+    let Some(run) = sampled(minor, STEADY, ROUNDS) else {
         return;
     };
     check_timer(&run.samples, &run.stretches);

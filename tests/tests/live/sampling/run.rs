@@ -23,7 +23,7 @@ use hotspan_tests::{
 use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
-use super::{FREQUENCY, ROUNDS, VERSIONS};
+use super::VERSIONS;
 
 /// A stack, with its functions' names as the target's memory has them at the end.
 pub struct Named {
@@ -58,8 +58,19 @@ pub struct Run {
     pub awaits_unseen: u64,
 }
 
-/// Has `stacks.py` do its rounds under the sampler.
-pub fn sampled(minor: &str) -> Option<Run> {
+/// How often stacks are taken.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// Ticks a second.
+    pub frequency: NonZeroU32,
+    /// From one stack to the next, as a rule.
+    pub ticks_per_sample: u32,
+    /// Stacks a second that may be closer.
+    pub dense_per_s: u32,
+}
+
+/// Has `stacks.py` do so many rounds under the sampler.
+pub fn sampled(minor: &str, pace: Pace, rounds: usize) -> Option<Run> {
     let (_, requirements, name_offset) = VERSIONS.iter().find(|version| version.0 == minor)?;
     let interpreter = interpreter(minor)?;
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
@@ -73,12 +84,12 @@ pub fn sampled(minor: &str) -> Option<Run> {
     .unwrap();
     // Imports are done, and OpenTelemetry's context exists.
     batch.work(1, Duration::from_secs(60)).unwrap();
-    let mut observed = Observed::new(batch.pid(), 0);
+    let mut observed = Observed::new(batch.pid(), 0, pace);
     let findings = &observed.findings;
     assert_eq!(findings.frames.enabled, 1, "{}", findings.label);
     let ascii_text = findings.python.ascii_text;
     let started = Instant::now();
-    let ticking = observed.kernel.sample(FREQUENCY).unwrap();
+    let ticking = observed.kernel.sample(pace.frequency).unwrap();
     eprintln!(
         "  the sampler in {:?}, by {}",
         started.elapsed(),
@@ -86,7 +97,7 @@ pub fn sampled(minor: &str) -> Option<Run> {
     );
     let steps = observed.findings.coroutines.steps.clone();
     let _steps = observed.arm(&steps);
-    batch.work(ROUNDS, Duration::from_secs(60)).unwrap();
+    batch.work(rounds, Duration::from_secs(60)).unwrap();
     drop(ticking);
     let memory = Memory::open(batch.pid()).unwrap();
     let mut names = Names {
@@ -142,7 +153,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    pub fn new(pid: u32, flags: u32) -> Self {
+    pub fn new(pid: u32, flags: u32, pace: Pace) -> Self {
         let process = Arc::new(Process::open(pid).unwrap());
         let findings = context::inspect(&process, &process.mappings().unwrap());
         let runtime = runtime::Builder::new_current_thread()
@@ -150,7 +161,7 @@ impl Observed {
             .build()
             .unwrap();
         let inside = runtime.enter();
-        let kernel = loaded(&process, &findings, flags);
+        let kernel = loaded(&process, &findings, flags, pace);
         drop(inside);
         Self {
             kernel,
@@ -185,10 +196,10 @@ fn point(place: &StepPoint) -> ProbePoint {
     }
 }
 
-fn loaded(process: &Process, findings: &ContextFindings, flags: u32) -> Kernel {
+fn loaded(process: &Process, findings: &ContextFindings, flags: u32, pace: Pace) -> Kernel {
     let started = Instant::now();
     let mut kernel = Kernel::load(Some(StackRules {
-        frequency: FREQUENCY,
+        frequency: pace.frequency,
         kernel_frames: false,
     }))
     .unwrap();
@@ -200,7 +211,9 @@ fn loaded(process: &Process, findings: &ContextFindings, flags: u32) -> Kernel {
                 pidns_dev: process.pid_namespace().dev,
                 pidns_ino: process.pid_namespace().ino,
                 flags,
-                tick_ns: 1_000_000_000 / u64::from(FREQUENCY.get()),
+                tick_ns: 1_000_000_000 / u64::from(pace.frequency.get()),
+                ticks_per_sample: pace.ticks_per_sample,
+                dense_per_s: pace.dense_per_s,
                 python: findings.python,
                 frames: findings.frames,
                 coroutines: findings.coroutines.layout,
