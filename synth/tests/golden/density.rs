@@ -70,3 +70,42 @@ fn what_lies_between_two_dense_calls_for_less_than_a_span_is_a_loops() {
         ",
     );
 }
+
+#[test]
+fn where_one_function_gives_way_to_another_is_known_to_a_tick() {
+    check_errors(
+        "
+        b                    = fw:run handler build
+        c                    = fw:run handler check
+        1/a @5 changed=11,24 | b    b    b  c    c    c  b    b
+        ",
+        "
+        a
+          handler 0..34 error_ns=5005000
+            build 0..12 error_ns=5005000
+            check 12..25 error_ns=1005000
+            build 25..34 error_ns=5005000
+        ",
+    );
+}
+
+#[test]
+fn what_a_function_has_called_may_have_ended_before_it_did() {
+    check_errors(
+        "
+        b                   = fw:run handler build
+        c                   = fw:run handler check
+        d                   = fw:run handler check deep
+        1/a @5 changed=7,27 | b    b    c    d    d    d    b    b
+        ",
+        "
+        a
+          handler 0..38 error_ns=5005000
+            build 0..8 error_ns=5005000
+            check 8..28 error_ns=1005000
+              check.before_deep 8..13 error_ns=5005000
+              deep 13..28 error_ns=5005000
+            build 28..38 error_ns=5005000
+        ",
+    );
+}

@@ -91,3 +91,85 @@ impl Parting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Function, Language},
+        ids::FunctionId,
+    };
+
+    const HANDLER: u32 = 0;
+    const BUILD: u32 = 1;
+    const CHECK: u32 = 2;
+    const SORT: u32 = 3;
+    const MAP: u32 = 4;
+
+    fn functions() -> Functions {
+        let mut functions = Functions::default();
+        for id in [HANDLER, BUILD, CHECK, SORT, MAP] {
+            let function = Function {
+                id: FunctionId(id),
+                language: if id < SORT {
+                    Language::Python
+                } else {
+                    Language::Native
+                },
+                name: id.to_string(),
+                qualified: id.to_string(),
+                file: String::new(),
+                object: String::new(),
+            };
+            assert!(functions.announce(function, 10));
+        }
+        functions
+    }
+
+    /// What is told where the second stack has so many frames that the first has not.
+    fn parting(first: &[u32], second: &[u32], frames: u32) -> Option<(usize, bool, bool)> {
+        let change = Change {
+            since: KernelTime(1),
+            after: KernelTime(3),
+            by: KernelTime(4),
+            frames,
+        };
+        let stack = |ids: &[u32]| -> Vec<Frame> {
+            let frame = |id: &u32| Frame {
+                function: FunctionId(*id),
+                line: 0,
+            };
+            ids.iter().map(frame).collect()
+        };
+        let stacks = (&*stack(first), &*stack(second));
+        let parting = Parting::of(change, stacks, KernelTime(4), &functions())?;
+        Some((parting.depth, parting.ends, parting.begins))
+    }
+
+    #[test]
+    fn a_python_function_gives_way_to_whatever_comes_next() {
+        let by_python = parting(&[HANDLER, BUILD], &[HANDLER, CHECK], 1);
+        assert_eq!(by_python, Some((1, true, true)));
+        let by_its_caller = parting(&[HANDLER, BUILD], &[HANDLER], 0);
+        assert_eq!(by_its_caller, Some((1, true, false)));
+        let by_native_code = parting(&[HANDLER, BUILD], &[HANDLER, SORT], 0);
+        assert_eq!(by_native_code, Some((1, true, true)));
+    }
+
+    #[test]
+    fn native_code_may_be_over_before_what_comes_next_begins() {
+        let by_python = parting(&[HANDLER, SORT], &[HANDLER, CHECK], 1);
+        assert_eq!(by_python, Some((1, false, true)));
+        let by_native_code = parting(&[HANDLER, SORT, BUILD], &[HANDLER, MAP, BUILD], 1);
+        assert_eq!(by_native_code, None);
+    }
+
+    #[test]
+    fn a_change_of_other_functions_tells_nothing() {
+        // The first call of BUILD gave way to a second.
+        let called_again = parting(&[HANDLER, BUILD, CHECK], &[HANDLER, BUILD, SORT], 1);
+        assert_eq!(called_again, None);
+        let same = parting(&[HANDLER, BUILD], &[HANDLER, BUILD], 0);
+        assert_eq!(same, None);
+    }
+}

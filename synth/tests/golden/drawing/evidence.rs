@@ -4,6 +4,8 @@
 //! - `1/a @`: a sample in each column that holds a letter, in its middle, of an interval of 1 ms;
 //!   `@10` of 10 ms; `@1>10`: each says how far those beside it are, the first 1 ms, the last 10 ms;
 //!   ` late=9` behind it delivers them at that column;
+//! - `1/a @5 changed=7,19`: between the ticks in the middle of columns 7 and 8 what the stack before them shows gave way to what
+//!   the one after them shows, as far as that is Python's, and between those of 19 and 20;
 //! - `1/a queued`: the same, of a thread that could have run between them, and since it began, and did not;
 //! - `1/a cut`: the same, of stacks that do not reach the thread's start;
 //! - `2<1 @`: samples of a thread that thread 1 created, by lineage of what is open there;
@@ -17,7 +19,10 @@
 //! letter is the start of that span of the target, whose name is `GET /LETTER`.
 
 use hotspan_synth::{
-    event::{Crossing, Event, ParentRead, Sample, SampleReason, TargetSpan, Wait, WaitEvidence},
+    event::{
+        Change, Crossing, Event, Frame, ParentRead, Sample, SampleReason, TargetSpan, Wait,
+        WaitEvidence,
+    },
     ids::TargetId,
     time::{KernelTime, UnixTime},
 };
@@ -119,6 +124,8 @@ pub struct EvidenceRow<'a> {
     pub cells: &'a str,
     pub stacks: &'a Stacks,
     pub crossings: &'a [Crossing],
+    /// Columns of the last ticks before a change.
+    pub changed: Vec<u64>,
 }
 
 impl EvidenceRow<'_> {
@@ -159,7 +166,9 @@ impl EvidenceRow<'_> {
             } else {
                 0
             };
+            let before = index.checked_sub(1).and_then(|before| drawn.get(before));
             let sample = Sample {
+                change: before.and_then(|before| self.change(*before, (at, letter))),
                 next_ns: after_ms * MS,
                 queued_ns: queued_ms * MS,
                 is_complete: samples.is_complete,
@@ -172,6 +181,24 @@ impl EvidenceRow<'_> {
             (sample.time.0, Event::Sample(sample))
         };
         drawn.iter().enumerate().map(sample).collect()
+    }
+
+    /// When the stacks of two columns changed, if it was between these.
+    fn change(&self, before: (u64, char), after: (u64, char)) -> Option<Change> {
+        let mut changed = self.changed.iter().copied();
+        let column = changed.find(|at| (before.0..after.0).contains(at))?;
+        let middle = |column: u64| KernelTime(column * MS + MS / 2);
+        let (first, second) = (self.stacks.stack(before.1), self.stacks.stack(after.1));
+        let is_new = |(index, frame): &(usize, &Frame)| {
+            let same = first.get(*index).map(|first| first.function);
+            same != Some(frame.function) && self.stacks.is_python(frame)
+        };
+        Some(Change {
+            since: middle(before.0),
+            after: middle(column),
+            by: middle(column + 1),
+            frames: second.iter().enumerate().filter(is_new).count() as u32,
+        })
     }
 
     fn entry(&self, run: &Run, letter: char) -> (u64, Event) {

@@ -120,6 +120,7 @@ impl Drawn {
     fn evidence(&mut self, label: &str, cells: &str, stacks: &Stacks) {
         let (whose, rest) = label.split_once(' ').expect("evidence has a word");
         let (what, late) = rest.split_once(" late=").unwrap_or((rest, ""));
+        let (what, changed) = what.split_once(" changed=").unwrap_or((what, ""));
         let row = row(whose, cells);
         if rest == "lived" {
             return self.lived(&row);
@@ -137,6 +138,7 @@ impl Drawn {
             cells,
             stacks,
             crossings: &self.crossings,
+            changed: changed.split(',').flat_map(str::parse).collect(),
         };
         let events = row.events(What::of(what));
         for (time, event) in events {

@@ -58,6 +58,11 @@ impl Stacks {
         }
     }
 
+    pub fn is_python(&self, frame: &Frame) -> bool {
+        let (_, function) = &self.functions[frame.function.0 as usize];
+        function.language == Language::Python
+    }
+
     pub fn stack(&self, letter: char) -> Vec<Frame> {
         let stack = self.by_letter.get(&letter);
         stack.unwrap_or_else(|| panic!("no stack {letter}")).clone()
