@@ -1,7 +1,8 @@
 //! A thread's evidence in the order of time, each piece with the interval that it stands for.
 //!
 //! Evidence (`evidence`) between the edges of a segment (`edge`) is laid out: waits that are one are
-//! joined (`merge`), each piece (`piece`) gets its sides (`sides`), waits (`wait`) those that they show at work beside
+//! joined (`merge`), each piece (`piece`) gets its sides (`sides`), where ticks between two stacks saw when one function gave way to
+//! the next (`parting`) those that they tell; waits (`wait`) those that they show at work beside
 //! them, and waits that are long enough to be shown are told from those that are only summed (`contention`).
 
 mod contention;

@@ -191,7 +191,7 @@ impl EvidenceRow<'_> {
         let (first, second) = (self.stacks.stack(before.1), self.stacks.stack(after.1));
         let is_new = |(index, frame): &(usize, &Frame)| {
             let same = first.get(*index).map(|first| first.function);
-            same != Some(frame.function) && self.stacks.is_python(frame)
+            same != Some(frame.function) && self.stacks.is_python(**frame)
         };
         Some(Change {
             since: middle(before.0),

@@ -58,7 +58,7 @@ impl Stacks {
         }
     }
 
-    pub fn is_python(&self, frame: &Frame) -> bool {
+    pub fn is_python(&self, frame: Frame) -> bool {
         let (_, function) = &self.functions[frame.function.0 as usize];
         function.language == Language::Python
     }
