@@ -13,7 +13,7 @@ use hotspan_common::{
 use crate::{
     arrivals::Unread,
     crossing::guard::{Bucket, Passes, Rate},
-    sampling::{budget::Budget, worker::Worker},
+    sampling::{budget::Budget, lives::Look, worker::Worker},
 };
 
 /// Bytes of the ring for crossings and ended threads.
@@ -95,6 +95,10 @@ pub static WORKERS: HashMap<u32, Worker> =
 /// One worker that stays zero: new ones are copies of it.
 #[map]
 pub static NEW_WORKER: Array<Worker> = Array::with_max_entries(1, 0);
+
+/// Each CPU's look at a thread's Python functions.
+#[map]
+pub static LIVES_LOOK: PerCpuArray<Look> = PerCpuArray::with_max_entries(1, 0);
 
 /// What the timer's stacks may still take of each target's time, by process id.
 #[map]

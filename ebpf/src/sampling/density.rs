@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The distance between stacks is this part of the request's age.
-const AGE_PART: u64 = 12;
+const AGE_PART: u64 = 8;
 /// Dense stacks that the budgets must allow for when a request begins.
 const LEAST_GRANT: u64 = 20;
 /// What one takes of the target's time, more or less.

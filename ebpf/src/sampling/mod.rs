@@ -15,7 +15,7 @@ mod frames;
 mod head;
 mod idle;
 mod inside;
-mod lives;
+pub mod lives;
 mod look;
 pub mod made;
 pub mod region;

@@ -5,12 +5,12 @@ mod changes;
 mod checks;
 mod run;
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use hotspan_tests::gate::require_bpf;
 
 use checks::{check_awaits, check_timer, check_waits};
-use run::{Pace, sampled};
+use run::{Pace, Rounds, sampled};
 
 /// Minor version, requirements, and `PyCodeObject.co_name`.
 const VERSIONS: &[(&str, &str, u64)] = &[
@@ -38,7 +38,11 @@ fn check(minor: &str) {
     let Some(_turn) = require_bpf(minor) else {
         return;
     };
-    let Some(run) = sampled(minor, STEADY, ROUNDS) else {
+    let rounds = Rounds {
+        count: ROUNDS,
+        stretch: Duration::from_millis(50),
+    };
+    let Some(run) = sampled(minor, STEADY, rounds) else {
         return;
     };
     check_timer(&run.samples, &run.stretches);

@@ -69,8 +69,16 @@ pub struct Pace {
     pub dense_per_s: u32,
 }
 
-/// Has `stacks.py` do so many rounds under the sampler.
-pub fn sampled(minor: &str, pace: Pace, rounds: usize) -> Option<Run> {
+/// Rounds of `stacks.py`.
+#[derive(Clone, Copy)]
+pub struct Rounds {
+    pub count: usize,
+    /// Of each function that computes.
+    pub stretch: Duration,
+}
+
+/// Has `stacks.py` do its rounds under the sampler.
+pub fn sampled(minor: &str, pace: Pace, rounds: Rounds) -> Option<Run> {
     let (_, requirements, name_offset) = VERSIONS.iter().find(|version| version.0 == minor)?;
     let interpreter = interpreter(minor)?;
     let venv = python::Venv::with(requirements, &interpreter).unwrap();
@@ -79,7 +87,8 @@ pub fn sampled(minor: &str, pace: Pace, rounds: usize) -> Option<Run> {
     let mut batch = Batch::start(
         Command::new(venv.python())
             .arg(paths::targets().join("stacks.py"))
-            .env("STRETCHES", &path),
+            .env("STRETCHES", &path)
+            .env("STRETCH_NS", rounds.stretch.as_nanos().to_string()),
     )
     .unwrap();
     // Imports are done, and OpenTelemetry's context exists.
@@ -97,7 +106,7 @@ pub fn sampled(minor: &str, pace: Pace, rounds: usize) -> Option<Run> {
     );
     let steps = observed.findings.coroutines.steps.clone();
     let _steps = observed.arm(&steps);
-    batch.work(rounds, Duration::from_secs(60)).unwrap();
+    batch.work(rounds.count, Duration::from_secs(60)).unwrap();
     drop(ticking);
     let memory = Memory::open(batch.pid()).unwrap();
     let mut names = Names {
