@@ -105,3 +105,14 @@ pub fn mixed(number: usize) -> String {
         _ => "/infeasible".to_owned(),
     }
 }
+
+/// Work of 0.1 s and more, the same each time that a number comes again: solves on one worker, matrix products and a pattern that
+/// backtracks.
+pub fn long(number: usize) -> String {
+    let seed = number / 4 + 1;
+    match number % 4 {
+        0 | 2 => format!("/cpsat?jobs=9&machines=9&seed={seed}"),
+        1 => format!("/gemm?size=1200&seed={seed}"),
+        _ => "/regex?length=21".to_owned(),
+    }
+}

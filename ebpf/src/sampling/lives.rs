@@ -131,7 +131,11 @@ extern "C" fn sampling_lives(
     // SAFETY: this CPU's, see `Look`.
     let look = unsafe { &mut *look };
     let lives = &mut worker.lives;
-    look.begin(lives, frames::innermost_now(frames, worker.python.state), now);
+    look.begin(
+        lives,
+        frames::innermost_now(frames, worker.python.state),
+        now,
+    );
     let mut turn = Turn {
         layout,
         lives,
@@ -182,9 +186,12 @@ extern "C" fn align(index: u64, turn: &mut Turn) -> u64 {
     if lives.len == 0 || look.len == 0 {
         return STOP;
     }
-    if index <= last && slot(&mut lives.frames, index).key == slot(&mut look.frames, outermost).key {
+    if index <= last && slot(&mut lives.frames, index).key == slot(&mut look.frames, outermost).key
+    {
         look.shift = index.wrapping_sub(outermost);
-    } else if index <= outermost && slot(&mut look.frames, index).key == slot(&mut lives.frames, last).key {
+    } else if index <= outermost
+        && slot(&mut look.frames, index).key == slot(&mut lives.frames, last).key
+    {
         look.shift = last.wrapping_sub(index);
     } else {
         return CONTINUE;

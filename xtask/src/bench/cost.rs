@@ -20,27 +20,64 @@ use super::{
 };
 use crate::cargo;
 
-/// Requests in a round: a second or two. Seeds repeat from round to round, so that all do the same work.
-const REQUESTS: usize = 240;
-/// Requests that both services get at the same time, for one ratio of their CPU times.
-const BLOCK: usize = 48;
-/// Such ratios, beside a round. The solvers' own work differs by 15 % from one block to the next, so it takes some 160 pairs
-/// of them to know the median to 2 %.
-const BLOCKS: usize = 40;
-/// Requests that a watcher meets before it is measured: what it does once is not what it costs.
-const FIRST: usize = 60;
 /// As many as keep two cores busy.
 const AT_ONCE: usize = 8;
 /// Of those, each service's, when both get some.
 const OF_EACH: usize = AT_ONCE / 2;
 
+/// What the services are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Work {
+    /// Requests of some 6 ms: every endpoint in turn.
+    Brief,
+    /// Requests of 0.1 s and more, which compute nearly all the time.
+    Long,
+}
+
+/// How much of it at a time.
+struct Portions {
+    /// The n-th request.
+    path: fn(usize) -> String,
+    /// Requests in a round: a second or two. Seeds repeat from round to round, so that all do the same work.
+    round: usize,
+    /// Requests that both services get at the same time, for one ratio of their CPU times.
+    block: usize,
+    /// Such ratios, beside a round. The solvers' own work differs by 15 % from one block of brief requests to the next, so it takes
+    /// some 160 pairs of them to know the median to 2 %.
+    blocks: usize,
+    /// Requests that a watcher meets before it is measured: what it does once is not what it costs.
+    first: usize,
+}
+
+impl Work {
+    fn portions(self) -> Portions {
+        match self {
+            Self::Brief => Portions {
+                path: load::mixed,
+                round: 240,
+                block: 48,
+                blocks: 40,
+                first: 60,
+            },
+            Self::Long => Portions {
+                path: load::long,
+                round: 48,
+                block: 12,
+                blocks: 20,
+                first: 60,
+            },
+        }
+    }
+}
+
 /// `rounds` rounds with each watcher of each of the two services.
-pub fn run(rounds: usize, wanted: &[Watcher], regions: &[PathBuf]) -> Result<()> {
+pub fn run(work: Work, rounds: usize, wanted: &[Watcher], regions: &[PathBuf]) -> Result<()> {
+    let portions = work.portions();
     let watchers = there(wanted);
     let services = [Options::default().start()?, Options::default().start()?];
     // What is slow once (imports, the first solve) is not what is measured.
     for service in &services {
-        send(service, 3 * FIRST)?;
+        send(service, &portions, 3 * portions.first)?;
     }
     let mut compared: Vec<Compared> = watchers.iter().map(|_| Compared::default()).collect();
     for number in 0..2 * rounds {
@@ -48,20 +85,22 @@ pub fn run(rounds: usize, wanted: &[Watcher], regions: &[PathBuf]) -> Result<()>
         let place = Place {
             services: &services,
             watched: number % 2,
+            portions: &portions,
         };
-        let mut before = round(place.service())?;
+        let mut before = place.round()?;
         for turn in 0..watchers.len() {
             // Who comes first changes, too.
             let index = (number + turn) % watchers.len();
             let watched = place.watched(watchers[index], regions)?;
-            let after = round(place.service())?;
+            let after = place.round()?;
             compared[index].add(place.watched, watched, [&before, &after]);
             before = after;
         }
     }
     println!(
-        "{rounds} rounds of {REQUESTS} requests with each on each of two services, and {BLOCKS} times {BLOCK} \
-         requests to both at the same time, {AT_ONCE} at once; the middle (where it lies with 95 % confidence):"
+        "{rounds} rounds of {} requests with each on each of two services, and {} times {} \
+         requests to both at the same time, {AT_ONCE} at once; the middle (where it lies with 95 % confidence):",
+        portions.round, portions.blocks, portions.block
     );
     for (watcher, compared) in watchers.iter().zip(&mut compared) {
         compared.print(*watcher)?;
@@ -112,7 +151,7 @@ impl Compared {
         self.throughputs
             .add(round.load.throughput() / mean(|round| round.load.throughput()));
         self.tails.add(round.p99_s() / mean(Round::p99_s));
-        self.request_s.push(mean(Round::cpu_s) / REQUESTS as f64);
+        self.request_s.push(mean(Round::request_s));
         self.latencies[0].extend(&round.load.latencies);
         self.latencies[1].extend(beside.iter().flat_map(|round| &round.load.latencies));
         self.own += own;
@@ -170,8 +209,9 @@ struct Round {
 }
 
 impl Round {
-    fn cpu_s(&self) -> f64 {
-        self.cpu.as_secs_f64()
+    /// CPU time of a request.
+    fn request_s(&self) -> f64 {
+        self.cpu.as_secs_f64() / self.load.latencies.len() as f64
     }
 
     fn p99_s(&self) -> f64 {
@@ -189,22 +229,14 @@ struct Watched {
     memory: (f64, f64),
 }
 
-fn send(service: &Service, requests: usize) -> Result<Load> {
-    load::send(service.port, requests, AT_ONCE, load::mixed)
-}
-
-/// Requests, and the CPU time that the service took for them.
-fn round(service: &Service) -> Result<Round> {
-    let before = usage::cpu(service.pid())?;
-    let load = send(service, REQUESTS)?;
-    let cpu = usage::cpu(service.pid())?.saturating_sub(before);
-    Ok(Round { load, cpu })
+fn send(service: &Service, portions: &Portions, requests: usize) -> Result<Load> {
+    load::send(service.port, requests, AT_ONCE, portions.path)
 }
 
 /// The CPU time that a service takes for a block of requests, in seconds.
-fn block(pid: u32, port: u16) -> Result<f64> {
+fn block(pid: u32, port: u16, portions: &Portions) -> Result<f64> {
     let before = usage::cpu(pid)?;
-    load::send(port, BLOCK, OF_EACH, load::mixed)?;
+    load::send(port, portions.block, OF_EACH, portions.path)?;
     let cpu = usage::cpu(pid)?.saturating_sub(before);
     Ok(cpu.as_secs_f64())
 }
@@ -214,6 +246,7 @@ fn block(pid: u32, port: u16) -> Result<f64> {
 struct Place<'a> {
     services: &'a [Service; 2],
     watched: usize,
+    portions: &'a Portions,
 }
 
 impl Place<'_> {
@@ -221,12 +254,23 @@ impl Place<'_> {
         &self.services[self.watched]
     }
 
+    /// Requests, and the CPU time that the service took for them.
+    fn round(&self) -> Result<Round> {
+        let service = self.service();
+        let before = usage::cpu(service.pid())?;
+        let load = send(service, self.portions, self.portions.round)?;
+        let cpu = usage::cpu(service.pid())?.saturating_sub(before);
+        Ok(Round { load, cpu })
+    }
+
     fn watched(&self, watcher: Watcher, regions: &[PathBuf]) -> Result<Watched> {
         let watching = watcher.start(self.service().pid(), regions)?;
-        send(self.service(), FIRST)?;
-        let times = (0..BLOCKS).map(|_| self.pair()).collect::<Result<_>>()?;
+        send(self.service(), self.portions, self.portions.first)?;
+        let times = (0..self.portions.blocks)
+            .map(|_| self.pair())
+            .collect::<Result<_>>()?;
         let before = own(watching.as_ref())?;
-        let round = round(self.service())?;
+        let round = self.round()?;
         let own = own(watching.as_ref())?.saturating_sub(before);
         let memory = match &watching {
             Some(watching) => usage::memory_mib(watching.pid())?,
@@ -246,10 +290,10 @@ impl Place<'_> {
     /// A block of requests to both services at the same time; the watched one's CPU time to the other's.
     fn pair(&self) -> Result<f64> {
         let (watched, other) = (self.service(), &self.services[1 - self.watched]);
-        let (pid, port) = (other.pid(), other.port);
+        let (pid, port, portions) = (other.pid(), other.port, self.portions);
         let (watched, other) = thread::scope(|scope| {
-            let other = scope.spawn(move || block(pid, port));
-            (block(watched.pid(), watched.port), other.join())
+            let other = scope.spawn(move || block(pid, port, portions));
+            (block(watched.pid(), watched.port, portions), other.join())
         });
         let other = other.map_err(|_| anyhow!("a load thread panicked"))??;
         Ok(watched? / other)

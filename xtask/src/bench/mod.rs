@@ -53,6 +53,9 @@ pub struct Arguments {
     /// The binary to measure, as it is, instead of one that is built for that.
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
+    /// What the service does in the cost's figure.
+    #[arg(long, value_enum, default_value_t = cost::Work::Brief)]
+    work: cost::Work,
     /// Catalogue files for the cost's figure, besides those built in.
     #[arg(long, value_name = "FILE")]
     regions: Vec<PathBuf>,
@@ -117,7 +120,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         cargo::say(&command);
         match what {
             What::Parents => parents::run(arguments.requests)?,
-            What::Cost => cost::run(arguments.rounds, &arguments.watchers, &arguments.regions)?,
+            What::Cost => cost::run(
+                arguments.work,
+                arguments.rounds,
+                &arguments.watchers,
+                &arguments.regions,
+            )?,
             What::Coverage => coverage::run(&coverage::Plan {
                 requests: arguments.each,
                 only: &arguments.only,
