@@ -43,8 +43,8 @@ pub struct Density {
     gap_ns: u64,
     /// 1 if it may have gone on to another request meanwhile.
     is_fresh: u32,
-    /// 1 if the last look at the request allowed for more stacks than usual.
-    is_dense: u32,
+    /// 1 if the request began with more stacks than usual: until the budget ends that, ticks look for what changes.
+    is_watched: u32,
     /// In regions that nobody asks what they do inside.
     pub inside: Inside,
 }
@@ -92,10 +92,10 @@ impl Density {
         }
     }
 
-    /// Whether the request's stacks are closer than usual.
+    /// Whether ticks without a stack look for what changes.
     #[inline(always)]
-    pub fn is_dense(&self) -> bool {
-        self.is_dense != 0
+    pub fn is_watched(&self) -> bool {
+        self.is_watched != 0
     }
 
     /// The thread waited, and runs again.
@@ -110,7 +110,7 @@ impl Density {
     #[inline(always)]
     pub fn is_nobodys(&mut self, target: &Target, due: Due) {
         self.inside.crossing = 0;
-        self.is_dense = 0;
+        self.is_watched = 0;
         if knows_kinds(target) {
             self.is_fresh = 0;
             if due == Due::Now {
@@ -147,17 +147,18 @@ impl Density {
             return None;
         }
         let is_usual = target.ticks_per_sample <= 1 || work.flags & SampleFlags::BY_LINEAGE != 0;
-        let dense = if is_usual {
+        let gap = if is_usual {
             USUAL
         } else {
             sampling_gap(target, span, now, u32::from(is_opaque))
         };
+        let dense = if gap == GROWN { USUAL } else { gap };
         if dense == USUAL && due == Due::IfNew && knows_kinds(target) {
             return None;
         }
         let ran_ns = self.ran_ns.max(target.tick_ns);
         self.span = span;
-        self.is_dense = u32::from(dense != USUAL);
+        self.is_watched = u32::from(gap != USUAL);
         self.ran_ns = 0;
         self.gap_ns = if dense == USUAL {
             usual_gap_ns(target)
@@ -201,6 +202,12 @@ impl Density {
         self.inside.ran_ns += core::mem::take(&mut self.ran_ns);
         count(Counter::SamplesSpared);
     }
+}
+
+/// Whether a stack may be taken at a tick whose turn it is not.
+#[inline(always)]
+pub fn may_be_early(target: &Target, tgid: u32, now: u64) -> bool {
+    account::has(tgid, 1) && allows(target, tgid, now, 1)
 }
 
 /// Whether a stack of the current thread, which works for a request, is taken at this tick; if it is, `worker.distances`
@@ -254,8 +261,10 @@ fn knows_kinds(target: &Target) -> bool {
     target.flags & TargetFlags::KINDS_ARE_KNOWN != 0
 }
 
-/// In place of a number of ticks: no fewer than usual.
+/// In place of a number of ticks: no fewer than usual,
 const USUAL: u32 = 0;
+/// or no fewer any more, of a request that had them closer when it was young.
+const GROWN: u32 = u32::MAX;
 
 /// Ticks to the next stack, if they are fewer than usual; if `is_spared`, none is taken. A global function, which the verifier
 /// checks once and on its own.
@@ -281,8 +290,7 @@ extern "C" fn sampling_gap(target: *const Target, span: u64, now: u64, is_spared
     let age = now.saturating_sub(young.first_ns) / AGE_PART;
     let gap = age.checked_div(target.tick_ns).unwrap_or(u64::MAX);
     if gap >= u64::from(usual) {
-        young.is_dense = 0;
-        return USUAL;
+        return GROWN;
     }
     if !account::has(tgid, 1) || is_spared == 0 && !allows(target, tgid, now, 1) {
         young.is_dense = 0;

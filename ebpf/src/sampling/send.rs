@@ -120,7 +120,7 @@ fn fill(event: &mut SampleEvent, tick: &mut Tick<'_>) {
     }
     if tick.target.frames.enabled != 0 && tick.worker.is_python(tick.now) {
         frames::read_now(&tick.target.frames, state, event);
-        if tick.worker.density.is_dense() {
+        if tick.worker.density.is_watched() {
             lives::stack(
                 tick.target,
                 tick.worker,

@@ -48,10 +48,12 @@ fn take(ctx: &PerfEventContext, target: &Target, tgid: u32, tid: u32) {
         now,
     );
     let mut due = worker.density.tick(target);
-    if worker.density.is_dense() {
-        if lives::has_ended(target, worker, now) {
+    if worker.density.is_watched() {
+        let has_ended = lives::has_ended(target, worker, now);
+        if has_ended && due != Due::Now && density::may_be_early(target, tgid, now) {
             due = Due::Now;
-        } else if due == Due::Not {
+        }
+        if due == Due::Not {
             account::spend(tgid, now);
         }
     }
