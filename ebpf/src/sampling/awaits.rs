@@ -6,6 +6,8 @@
 //! then". A task is told by its address, and only one that is suspended
 //! at the end of its step has something to be remembered.
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 use hotspan_common::{
     Arrival, ContextOutcome, CoroutineLayout, Counter, ParentSource, SampleEvent, SampleReason,
     Suspended, Target, TargetFlags, Task,
@@ -67,8 +69,12 @@ pub fn resumed(hit: &Hit, address: u64) {
     }
     step_ended(&target.coroutines, worker, hit.now);
     made::look(target, worker, hit.now, 0);
-    (worker.task, worker.task_since_ns) = (address, hit.now);
+    // The thread may lose its CPU anywhere in here, or a tick find it. As long as there is no task, neither takes its step for
+    // over, for being in another context than the step before.
     worker.task_context = context::context_pointer(target, &mut worker.python);
+    worker.task_since_ns = hit.now;
+    compiler_fence(Ordering::Release);
+    worker.task = address;
     // What a descriptor brings is dealt with before the loop waits again: if this is the task's first step, its work
     // came in after the last wake-up.
     worker.arrival = Arrival {
