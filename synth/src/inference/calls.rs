@@ -79,19 +79,4 @@ impl Chooser<'_> {
         let longest_ns = finding.duration_ns().saturating_add(left_ns.max(right_ns));
         is_shown && longest_ns >= self.rules.min_span_ns
     }
-
-    /// Whether the function was on the stack on the other side of a hole beside it.
-    pub(super) fn is_continued(&self, node: &Node) -> bool {
-        let is_it = |piece: Option<&Piece>| {
-            piece.is_some_and(|piece| piece.function(node.depth) == Some(node.function))
-        };
-        let hole_before = self
-            .pieces
-            .get(node.pieces.start)
-            .is_some_and(|piece| piece.after_hole);
-        let after = self.pieces.get(node.pieces.end);
-        let before = node.pieces.start.checked_sub(1);
-        (hole_before && is_it(before.and_then(|before| self.pieces.get(before))))
-            || (after.is_some_and(|piece| piece.after_hole) && is_it(after))
-    }
 }

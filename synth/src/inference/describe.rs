@@ -29,7 +29,6 @@ impl Chooser<'_> {
             .windows(2)
             .any(|pair| caller_line(&pair[0]) != caller_line(&pair[1]))
             || is_seen_in_waits_only(pieces);
-        finding.is_continued = self.is_continued(node);
         finding
     }
 
@@ -38,6 +37,8 @@ impl Chooser<'_> {
         let pieces = self.pieces.get(range.clone()).unwrap_or_default();
         let (first, last) = (pieces.first(), pieces.last());
         let error_ns = self.error_ns(range, |side| side.ns);
+        let is_continued = first.is_some_and(|piece| piece.after_hole)
+            || last.is_some_and(|piece| piece.before_hole);
         let summed_ns = |cause: Cause| {
             let of_cause = pieces.iter().filter(|piece| piece.lost == Some(cause));
             of_cause
@@ -54,7 +55,7 @@ impl Chooser<'_> {
             stack: Vec::new(),
             samples: pieces.iter().map(|piece| piece.samples).sum(),
             is_merged: false,
-            is_continued: false,
+            is_continued,
             runqueue_ns: summed_ns(Cause::RunQueue),
             gil_ns: summed_ns(Cause::Gil),
             native: Vec::new(),
@@ -84,6 +85,7 @@ impl Chooser<'_> {
         let mut finding = self.of_pieces(piece.wait?.span_name().to_owned(), index..index + 1);
         finding.origin = Origin::Wait;
         finding.error_ns = piece.early_ns;
+        finding.is_continued = false;
         finding.frame = self.caller(&piece.frames);
         finding.stack = [&*piece.frames, &*piece.kernel].concat();
         Some(finding)

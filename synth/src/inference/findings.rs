@@ -42,7 +42,7 @@ pub(crate) struct Finding {
     pub samples: u32,
     /// It shows more than one call, which cannot be told apart.
     pub is_merged: bool,
-    /// The same function was at work on the other side of a hole in the evidence.
+    /// It has a hole in the evidence beside it: it may have been at work there.
     pub is_continued: bool,
     /// Time in it that the thread waited for a CPU and for the interpreter's lock, too short to
     /// be spans, in nanoseconds.

@@ -64,7 +64,7 @@ impl Chooser<'_> {
         };
         let mut own = self.of_pieces(beside, 0..self.pieces.len());
         (own.start, own.end) = (self.left.time, self.right.time);
-        own.error_ns = 0;
+        (own.error_ns, own.is_continued) = (0, false);
         own.origin = Origin::Gap;
         (is_exact && own.duration_ns() >= self.rules.min_phase_ns).then_some(own)
     }

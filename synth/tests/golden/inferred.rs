@@ -230,6 +230,38 @@ fn nothing_is_said_of_a_hole_in_the_evidence() {
 }
 
 #[test]
+fn what_gives_way_in_a_hole_says_that_it_may_have_gone_on() {
+    Case::showing(&["hotspan.continued"]).check(
+        "
+        l     = fw:run handler load
+        b     = fw:run handler build
+        1/a @ | llll      bbbb
+        ",
+        "
+        a
+          load 0..4 continued=true
+          build 10..14 continued=true
+        ",
+    );
+}
+
+#[test]
+fn what_has_a_hole_up_to_a_crossing_says_that_it_may_have_gone_on() {
+    Case::showing(&["hotspan.continued"]).check(
+        "
+        l     = fw:run handler load
+        1/a @ | llll
+        1/a   |           SSSS
+        ",
+        "
+        a
+          load 0..4 continued=true
+          cpsat.solve 10..14
+        ",
+    );
+}
+
+#[test]
 fn samples_in_a_region_are_spans_in_it_where_they_differ() {
     check(
         "

@@ -88,17 +88,26 @@ fn parts(scene: &Scene, stamp_ns: u64) -> Vec<(&Call, &Span)> {
         .iter()
         .filter_map(|call| Some((*call, span_of(scene, call)?)))
         .collect();
-    eprintln!("  {} of {} parts have a span", found.len(), parts.len());
+    let bounded: Vec<_> = found
+        .iter()
+        // One that says that it went on where nothing is known bounds what was seen.
+        .filter(|(_, span)| !span.attributes.contains_key("hotspan.continued"))
+        .collect();
+    eprintln!(
+        "  {} of {} parts have a span, {} of them on both sides",
+        found.len(),
+        parts.len(),
+        bounded.len()
+    );
     assert!(
         found.len() * 100 >= parts.len() * 95,
         "{:#?}\n{}",
         scene.outcome.spans,
         scene.outcome.stderr
     );
-    let off = found
+    assert!(bounded.len() * 100 >= found.len() * 75, "{found:#?}");
+    let off = bounded
         .iter()
-        // One that says that it went on where nothing is known bounds what was seen.
-        .filter(|(_, span)| !span.attributes.contains_key("hotspan.continued"))
         .filter(|(call, span)| excess_ns(span, call, stamp_ns) > 0);
     let off: Vec<_> = off.collect();
     assert!(off.len() * 100 <= found.len() * 2, "{off:#?}");

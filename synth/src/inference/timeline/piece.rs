@@ -34,6 +34,8 @@ pub(crate) struct Piece {
     pub is_cut: bool,
     /// Nothing is known of the time before it.
     pub after_hole: bool,
+    /// Nothing is known of the time after it.
+    pub before_hole: bool,
     /// It lies beside a wait or between two: the thread ran, and they show where.
     pub is_between: bool,
 }
@@ -67,6 +69,7 @@ impl Piece {
             kernel: here.kernel.clone(),
             is_cut: here.is_cut,
             after_hole: start.after_hole,
+            before_hole: end.before_hole,
             is_between: false,
         }
     }
@@ -88,6 +91,7 @@ impl Piece {
             kernel: Vec::new(),
             is_cut: false,
             after_hole: false,
+            before_hole: false,
             is_between: true,
         }
     }

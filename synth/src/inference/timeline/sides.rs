@@ -50,6 +50,18 @@ impl Start {
 pub(super) struct End {
     pub at: KernelTime,
     pub error: SideError,
+    /// Nothing is known of the time after it.
+    pub before_hole: bool,
+}
+
+impl End {
+    fn new(at: KernelTime, error_ns: u64) -> Self {
+        Self {
+            at,
+            error: SideError::of_all(error_ns),
+            before_hole: false,
+        }
+    }
 }
 
 /// What lies between two pieces of evidence.
@@ -129,7 +141,11 @@ impl Between {
             (Self::Hole, Kind::Wait(_)) => (first.end, of_all(rules.interval_ns())),
             (Self::Hole, Kind::Sample { after_ns, .. }) => (first.reach(), of_all(after_ns)),
         };
-        End { at, error }
+        End {
+            at,
+            error,
+            before_hole: matches!(self, Self::Hole),
+        }
     }
 }
 
@@ -141,53 +157,67 @@ pub(super) fn first(here: &Evidence, left: &Edge, rules: &Inference) -> Start {
     } else {
         0
     };
-    match here.kind {
-        Kind::Wait(_) if here.shows_around() && is_near(left, distance, rules) => {
+    let beyond = Beyond::new(left, distance, queued_ns, here.before_hole_ns(rules));
+    let start = match here.kind {
+        _ if here.shows_around() && beyond == Beyond::Near => {
             Start::new(here.not_before(left.time), distance)
         }
-        Kind::Wait(_) => Start::new(here.start, beside(left, distance, rules)),
-        Kind::Sample { .. }
-            if left.bound != Bound::Open
-                && distance.saturating_sub(queued_ns) <= here.before_hole_ns(rules) =>
-        {
-            Start::new(here.not_before(left.time), distance)
-        }
+        Kind::Wait(_) => Start::new(here.start, beyond.beside_wait_ns(distance, rules)),
         Kind::Sample { before_ns, .. } => Start::new(here.half_before().max(left.time), before_ns),
+    };
+    Start {
+        after_hole: beyond == Beyond::Hole,
+        ..start
     }
 }
 
 /// Where the last piece of a segment ends.
 pub(super) fn last(here: &Evidence, right: &Edge, rules: &Inference) -> End {
     let distance = right.time.since(here.end);
-    let (at, error_ns) = match here.kind {
-        Kind::Wait(_) if here.shows_around() && is_near(right, distance, rules) => {
-            (here.not_after(right.time), distance)
+    let queued_ns = if here.is_wait() { 0 } else { right.queued_ns };
+    let beyond = Beyond::new(right, distance, queued_ns, here.after_hole_ns(rules));
+    let end = match here.kind {
+        _ if here.shows_around() && beyond == Beyond::Near => {
+            End::new(here.not_after(right.time), distance)
         }
-        Kind::Wait(_) => (here.end, beside(right, distance, rules)),
-        Kind::Sample { .. }
-            if right.bound != Bound::Open
-                && distance.saturating_sub(right.queued_ns) <= here.after_hole_ns(rules) =>
-        {
-            (here.not_after(right.time), distance)
-        }
-        Kind::Sample { after_ns, .. } => (here.reach().min(right.time), after_ns),
+        Kind::Wait(_) => End::new(here.end, beyond.beside_wait_ns(distance, rules)),
+        Kind::Sample { after_ns, .. } => End::new(here.reach().min(right.time), after_ns),
     };
     End {
-        at,
-        error: SideError::of_all(error_ns),
+        before_hole: beyond == Beyond::Hole,
+        ..end
     }
 }
 
-/// How much earlier or later than a wait its functions may have begun or ended.
-fn beside(edge: &Edge, distance_ns: u64, rules: &Inference) -> u64 {
-    if is_near(edge, distance_ns, rules) {
-        distance_ns
-    } else {
-        rules.interval_ns()
-    }
+/// What lies between the outermost evidence of a segment and its edge.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// Nothing that need have been seen.
+    Near,
+    /// Nothing is known of its middle.
+    Hole,
+    /// It is not known where the edge is.
+    Open,
 }
 
-/// Whether nothing need have been seen between a wait and an edge.
-fn is_near(edge: &Edge, distance_ns: u64, rules: &Inference) -> bool {
-    edge.bound != Bound::Open && distance_ns <= rules.hole_ns
+impl Beyond {
+    /// The thread waited for a CPU for so much of the distance; up to `known_ns` nothing else need have been seen.
+    fn new(edge: &Edge, distance_ns: u64, queued_ns: u64, known_ns: u64) -> Self {
+        if edge.bound == Bound::Open {
+            Self::Open
+        } else if distance_ns.saturating_sub(queued_ns) <= known_ns {
+            Self::Near
+        } else {
+            Self::Hole
+        }
+    }
+
+    /// How much earlier or later than a wait its functions may have begun or ended.
+    fn beside_wait_ns(self, distance_ns: u64, rules: &Inference) -> u64 {
+        if self == Self::Near {
+            distance_ns
+        } else {
+            rules.interval_ns()
+        }
+    }
 }

@@ -29,11 +29,13 @@ pub(super) fn pieces(
     let before = Piece {
         end: wait.start,
         end_error: SideError::of_all(0),
+        before_hole: false,
         ..beside.clone()
     };
     let after = Piece {
         start: wait.end,
         start_error: SideError::of_all(0),
+        after_hole: false,
         ..beside
     };
     let runs = |piece: &Piece| piece.start < piece.end;
