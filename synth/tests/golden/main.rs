@@ -16,6 +16,7 @@ mod parts;
 mod phases;
 mod resources;
 mod roots;
+mod servers;
 mod shared;
 mod tree;
 mod waits;

@@ -1,8 +1,8 @@
 //! The stacks that letters stand for, and the functions in them.
 //!
 //! A line `LETTER = FUNCTIONS` is a stack, outermost first: `name` is the application's, `fw:name` a framework's,
-//! `lib:name` a package's, `c:name` native, `libc:name` of the C library, `bin:name` of a launcher, `task:name` of
-//! asyncio's module, `uv:name` of uvloop's, `kernel:name` the kernel's, `?:name` native without a symbol, `name:7`
+//! `lib:name` a package's, `c:name` native, `libc:name` of the C library, `bin:name` of a launcher, `server:name` of a
+//! server's, `loop:name` of asyncio's loop, `thread:name` of where Python's threads start, `task:name` of asyncio's module, `uv:name` of uvloop's, `kernel:name` the kernel's, `?:name` native without a symbol, `name:7`
 //! is at its line 7.
 
 use std::collections::BTreeMap;
@@ -83,6 +83,9 @@ fn function(id: FunctionId, word: &str) -> Function {
         "lib" => python("/venv/lib/python3.11/site-packages/solver/model.py"),
         "other" => python("/venv/lib/python3.11/site-packages/shop/orders.py"),
         "bin" => python("/venv/bin/uvicorn"),
+        "server" => python("/venv/lib/python3.11/site-packages/uvicorn/server.py"),
+        "loop" => python("/usr/lib/python3.11/asyncio/base_events.py"),
+        "thread" => python("/usr/lib/python3.11/threading.py"),
         "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
         "c" => (Language::Native, String::new(), "libtest.so".to_owned()),
         "libc" => (Language::Native, String::new(), "libc.so.6".to_owned()),
