@@ -22,6 +22,7 @@ pub mod summary;
 pub mod synth;
 pub mod time;
 
+pub use inference::waits_for_work;
 pub use settings::{Inference, Limits, Settings};
 pub use summary::Summary;
 pub use synth::{NativeWork, Sink, Synth};

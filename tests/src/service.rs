@@ -29,6 +29,8 @@ pub enum Server {
     UvicornWorkers(u32),
     /// gunicorn as master, with so many uvicorn workers.
     Gunicorn(u32),
+    /// `own_server.py`: a program that runs uvicorn itself.
+    Own,
 }
 
 /// Which service.
@@ -67,6 +69,8 @@ pub struct Options {
     pub lazy: bool,
     /// In a pid and mount namespace of its own.
     pub namespace: bool,
+    /// OpenTelemetry carries spans from thread to thread.
+    pub threads: bool,
     /// It reads the clock right around each native solve of CP-SAT, too: [`Call::native_ns`].
     pub stamps: bool,
     /// Where it exports its own spans to (gRPC); none: it has no exporter.
@@ -106,6 +110,9 @@ impl Options {
                 .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
             None => command.env("OTEL_TRACES_EXPORTER", "none"),
         };
+        if !self.threads {
+            command.env("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "threading");
+        }
         if self.lazy {
             command.env("LAZY", "1");
         }
@@ -165,6 +172,14 @@ impl Options {
                     &workers.to_string(),
                 ]);
                 command.args(["--worker-class", "uvicorn_worker.UvicornWorker"]);
+            }
+            Server::Own => {
+                command.arg(venv.python()).args([
+                    "own_server.py",
+                    self.app.module(),
+                    &port,
+                    event_loop,
+                ]);
             }
         }
         if let Server::UvicornWorkers(workers) = self.server {

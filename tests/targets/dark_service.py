@@ -165,6 +165,12 @@ def work(kind: str, ms: float = 100.0):
     return {}
 
 
+@app.get("/handed/{kind}")
+async def handed(kind: str, ms: float = 100.0):
+    """The same on a pool's thread."""
+    return await asyncio.to_thread(work, kind, ms)
+
+
 @app.get("/cpsat")
 def cpsat(ms: float = 100.0, seed: int = 1):
     """Builds a model, and searches until the limit."""

@@ -155,6 +155,30 @@ fn loose_sample(thread: u32, time_ms: u64) -> Event {
     Event::Sample(sample)
 }
 
+/// Where a pool's threads wait for work.
+fn pool_function() -> Function {
+    Function {
+        name: "_worker".to_owned(),
+        qualified: "_worker".to_owned(),
+        file: "/usr/lib/python3.12/concurrent/futures/thread.py".to_owned(),
+        ..app_function()
+    }
+}
+
+#[test]
+fn a_pools_thread_that_waits_for_work_is_in_no_request() {
+    let mut board = Board::default();
+    board.hear(&clock());
+    let stack = [pool_function()];
+    let looks = [look(10, Some(span(1, 4_000)), &stack)];
+    board.look(at(1_000), &[], &[off_cpu(10, 1)], &looks);
+    assert!(board.rows().is_empty());
+    let stack = [pool_function(), app_function()];
+    let looks = [look(10, Some(span(1, 4_000)), &stack)];
+    board.look(at(1_001), &[], &[off_cpu(10, 1)], &looks);
+    assert_eq!(board.rows().len(), 1);
+}
+
 #[test]
 fn a_solve_and_its_workers_are_one_request() {
     let mut board = Board::default();

@@ -49,6 +49,9 @@ impl Inference {
         if is_short && !is_cut {
             return tally.sampled(SampleUse::Incomplete);
         }
+        if from == sample.stack.len() && self.functions.is_between_jobs(&sample.stack) {
+            return tally.sampled(SampleUse::Pools);
+        }
         let key = (sample.target, parent.context());
         self.neighbours.saw(sample.thread, key, sample.time);
         if self.requests.ended(key) > Some(sample.time) {
@@ -145,6 +148,10 @@ impl Inference {
             };
             return tally.sampled(why);
         }
+        let stack = handler_frames(&wait.stack, &self.functions);
+        if stack.is_empty() && self.functions.is_between_jobs(&wait.stack) {
+            return tally.sampled(SampleUse::PoolsWait);
+        }
         let is_await = wait.evidence == WaitEvidence::Suspended;
         // A task that waits leaves its thread to others.
         if !is_await {
@@ -152,7 +159,6 @@ impl Inference {
                 self.neighbours.saw(wait.thread, key, at);
             }
         }
-        let stack = handler_frames(&wait.stack, &self.functions);
         // Whoever awaits a handler is a framework: that wait is the handler's work.
         if stack.is_empty() && is_await {
             let request = self.requests.touch(key, parent, now.max(wait.end));

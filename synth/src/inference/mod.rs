@@ -43,6 +43,7 @@ pub use coverage::Coverage;
 pub(crate) use coverage::CoverageTally;
 pub(crate) use emit::Means;
 pub(crate) use findings::Origin;
+pub use functions::waits_for_work;
 pub(crate) use lane::Exact;
 
 use folded::FoldedStacks;

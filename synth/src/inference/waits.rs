@@ -11,6 +11,8 @@ pub(crate) enum Cause {
     Io,
     Sleep,
     Child,
+    /// A thread that the work was handed to.
+    Thread,
     RunQueue,
     Unknown,
 }
@@ -101,6 +103,7 @@ impl Cause {
             Self::Io => "wait.io",
             Self::Sleep => "wait.sleep",
             Self::Child => "wait.child",
+            Self::Thread => "wait.thread",
             Self::RunQueue => "wait.runqueue",
             Self::Unknown => "wait.unknown",
         }
@@ -146,6 +149,9 @@ fn suspended(stack: &[Frame], functions: &Functions) -> Cause {
         "sleep" if is_in("asyncio/tasks.py") || is_in("/anyio/_core/_eventloop.py") => Cause::Sleep,
         "acquire" if is_in("asyncio/locks.py") => Cause::Lock,
         "wait" if is_in("asyncio/subprocess.py") => Cause::Child,
+        "to_thread" if is_in("asyncio/threads.py") => Cause::Thread,
+        "run_sync_in_worker_thread" if is_in("/anyio/_backends/_asyncio.py") => Cause::Thread,
+        "__call__" if is_in("/asgiref/sync.py") => Cause::Thread,
         "_wait_for_data" | "drain" | "_drain_helper" if is_in("asyncio/streams.py") => Cause::Io,
         "sock_recv" | "sock_recv_into" | "sock_sendall" | "sock_accept" | "sock_connect"
             if is_in("asyncio/selector_events.py") =>

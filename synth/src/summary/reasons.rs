@@ -126,6 +126,10 @@ counts! {
         EmptyWait = "waits.bad_times",
         /// A framework awaited a handler, which is the handler's time.
         FrameworkWait = "waits.of_frameworks",
+        /// A pool's thread waited for work.
+        PoolsWait = "waits.of_pools",
+        /// A pool's thread fetched its work, or handed on what came of it.
+        Pools = "samples.of_pools",
         /// Evidence of time that spans have been made of already.
         TooLate = "too_late",
         /// Evidence in a crossing that was still open when its request had to end.

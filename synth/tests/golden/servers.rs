@@ -1,4 +1,4 @@
-//! Programs that start their server or their loop themselves, as by `uvicorn.run(app)`: they are above all handlers.
+//! What is above handlers: programs that start their server or their loop themselves, as by `uvicorn.run(app)`; pools.
 
 use crate::check;
 
@@ -74,6 +74,42 @@ fn what_waits_for_its_own_loop_is_named() {
           work 0..24
             build 0..12
             wait.lock 12..24
+        ",
+    );
+}
+
+#[test]
+fn a_pools_thread_that_waits_for_work_does_so_for_nobody() {
+    check(
+        "
+        b          = thread:run fw:attach pool:_worker pool:run build
+        l          = thread:run fw:attach pool:_worker pool:run build queue:get
+        w          = thread:run fw:attach pool:_worker
+        q          = thread:run fw:attach pool:_worker queue:get thread:wait
+        o          = thread:run fw:attach pool:_worker pool:run done:set_result fw:call
+        1/a @      | bbbbbbbbbbbb            bbbbbbbbbbbb            o
+        1/a futex  |             llllllllllll            wwwwwwwwwwww  qqqqqqqqqqq
+        ",
+        "
+        a
+          build 0..36
+            build.before_wait.lock 0..12
+            wait.lock 12..24
+            build.after_wait.lock 24..36
+        ",
+    );
+}
+
+#[test]
+fn a_pools_job_may_have_no_function_of_its_own() {
+    check(
+        "
+        n                   = thread:run fw:attach pool:_worker pool:run fw:wrapped libc:clock_nanosleep
+        1/a clock_nanosleep | nnnnnnnnnnnn
+        ",
+        "
+        a
+          wait.sleep 0..12
         ",
     );
 }

@@ -24,6 +24,23 @@ fn awaits_between_work_on_the_loop() {
 }
 
 #[test]
+fn an_await_on_a_thread_says_so() {
+    check(
+        "
+        w             = fw:run handler threads:to_thread
+        b             = thread:run handler_in_thread build
+        1/a suspended | wwwwwwwwwwwwwwww
+        2/a @         |   bbbbbbbbbbbb
+        ",
+        "
+        a
+          wait.thread 0..16
+          build 2..14
+        ",
+    );
+}
+
+#[test]
 fn causes_are_what_the_evidence_shows() {
     check(
         "

@@ -22,6 +22,7 @@ mod llama;
 mod looks;
 mod memory;
 mod onnx;
+mod own_server;
 mod parents;
 mod processes;
 mod promotion;

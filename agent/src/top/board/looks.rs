@@ -6,6 +6,7 @@ use hotspan_synth::{
     event::{Function, TargetSpan, WaitEvidence},
     ids::TargetId,
     time::{KernelTime, UnixTime},
+    waits_for_work,
 };
 
 /// A thread of a target, as seen from user space.
@@ -51,6 +52,13 @@ pub struct Standstill {
     pub serves: Serves,
     /// Functions that it is in, outermost first; empty where no span is active.
     pub stack: Vec<Arc<Function>>,
+}
+
+impl Standstill {
+    /// Whether it is a pool's thread without work.
+    pub fn waits_for_work(&self) -> bool {
+        waits_for_work(self.stack.iter().rev().map(Arc::as_ref))
+    }
 }
 
 /// Whom a thread serves.

@@ -206,8 +206,8 @@ impl Board {
             return;
         };
         let span = match &still.serves {
-            Serves::Span(span) => span,
-            Serves::Nobody => return self.released(at, still),
+            Serves::Span(span) if !still.waits_for_work() => span,
+            Serves::Span(_) | Serves::Nobody => return self.released(at, still),
             Serves::Unknown => return,
         };
         self.names.span(span);
@@ -249,11 +249,14 @@ impl Board {
     /// The kernel knows since when a thread does not run, user space why.
     fn off_cpu(&mut self, off: &OffCpu, looks: &[ThreadLook]) {
         let (now, at) = (self.now, (off.target, off.thread));
+        let look = looks
+            .iter()
+            .find(|look| (look.target, look.thread) == at)
+            .and_then(|look| look.standstill.as_ref());
+        if look.is_some_and(Standstill::waits_for_work) {
+            return;
+        }
         let evidence = if off.is_blocked {
-            let look = looks
-                .iter()
-                .find(|look| (look.target, look.thread) == at)
-                .and_then(|look| look.standstill.as_ref());
             look.map_or(WaitEvidence::Unknown, |still| still.evidence.clone())
         } else {
             WaitEvidence::RunQueue

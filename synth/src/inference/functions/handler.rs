@@ -1,6 +1,9 @@
-//! Where in a stack the handler begins: below servers, event loops and middleware.
+//! Where in a stack the handler begins: below servers, event loops and middleware; and whose what is above it is.
 
-use super::{Functions, Layer, role::Role};
+use super::{
+    Functions, Layer,
+    role::{self, Role},
+};
 use crate::event::{Frame, Language};
 
 impl Functions {
@@ -13,31 +16,46 @@ impl Functions {
     /// The same where a program has started its server itself: what did that is above all handlers. `first` is where the frames
     /// begin that are no framework's.
     fn behind_server(&self, stack: &[Frame], first: usize) -> Option<usize> {
-        let role = |frame: &Frame| self.traits(frame.function).and_then(|traits| traits.role);
         let (above, own) = stack.split_at_checked(first)?;
-        let is_called = |role| matches!(role, Role::Server | Role::Loop);
-        if above.iter().filter_map(role).any(is_called) {
+        let is_above = |role: Role| above.iter().any(|frame| self.role(*frame) == Some(role));
+        if is_above(Role::Server) || is_above(Role::Loop) {
             return None;
         }
         // A handler may have a loop of its own on a thread that it was handed to.
-        let in_thread = above
-            .iter()
-            .filter_map(role)
-            .any(|role| role == Role::Thread);
-        let serves = |frame: &Frame| match role(frame) {
+        let in_thread = is_above(Role::Thread);
+        let serves = |frame: &Frame| match self.role(*frame) {
             Some(Role::Server) => true,
             Some(Role::Loop) => !in_thread,
             _ => false,
         };
-        let server = first + own.iter().position(serves)?;
-        let below = stack.get(server..)?;
-        let handler = server + self.first_own(below);
+        let started = first + own.iter().position(serves)?;
+        let below = stack.get(started..)?;
+        let handler = started + self.first_own(below);
         // What waits for a loop that waits itself is what started it.
-        let turns = |frame: &Frame| match role(frame) {
-            Some(role) => role != Role::Thread,
+        let waits = handler == stack.len() && below.iter().all(|frame| self.only_waits(*frame));
+        (!waits).then_some(handler)
+    }
+
+    fn role(&self, frame: Frame) -> Option<Role> {
+        self.traits(frame.function).and_then(|traits| traits.role)
+    }
+
+    /// Whether it is a server's or a loop's own, or native.
+    fn only_waits(&self, frame: Frame) -> bool {
+        match self.role(frame) {
+            Some(role) => matches!(role, Role::Server | Role::Loop),
             None => !self.is_python(frame.function),
-        };
-        (handler < stack.len() || !below.iter().all(turns)).then_some(handler)
+        }
+    }
+
+    /// Whether a stack that shows nothing of a handler's is of what is nobody's, see [`role::is_between_jobs`].
+    pub fn is_between_jobs(&self, stack: &[Frame]) -> bool {
+        let known = stack
+            .iter()
+            .rev()
+            .filter_map(|frame| self.traits(frame.function));
+        let python = known.filter(|traits| traits.language == Language::Python);
+        role::is_between_jobs(python.map(|traits| traits.role))
     }
 
     /// Where the first frames are that are no framework's; the stack's length, if nowhere.

@@ -7,6 +7,7 @@ mod role;
 mod starts;
 
 pub(crate) use layer::Layer;
+pub use role::waits_for_work;
 
 use super::probeable;
 use crate::{

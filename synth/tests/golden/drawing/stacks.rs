@@ -2,7 +2,8 @@
 //!
 //! A line `LETTER = FUNCTIONS` is a stack, outermost first: `name` is the application's, `fw:name` a framework's,
 //! `lib:name` a package's, `c:name` native, `libc:name` of the C library, `bin:name` of a launcher, `server:name` of a
-//! server's, `loop:name` of asyncio's loop, `thread:name` of where Python's threads start, `task:name` of asyncio's module, `uv:name` of uvloop's, `kernel:name` the kernel's, `?:name` native without a symbol, `name:7`
+//! server's, `loop:name` of asyncio's loop, `thread:name` of where Python's threads start, `pool:name`, `queue:name` and
+//! `done:name` of pools, of what they wait in and of what hands on what came of their work, `task:name` of asyncio's module, `uv:name` of uvloop's, `kernel:name` the kernel's, `?:name` native without a symbol, `name:7`
 //! is at its line 7.
 
 use std::collections::BTreeMap;
@@ -86,6 +87,10 @@ fn function(id: FunctionId, word: &str) -> Function {
         "server" => python("/venv/lib/python3.11/site-packages/uvicorn/server.py"),
         "loop" => python("/usr/lib/python3.11/asyncio/base_events.py"),
         "thread" => python("/usr/lib/python3.11/threading.py"),
+        "pool" => python("/usr/lib/python3.11/concurrent/futures/thread.py"),
+        "done" => python("/usr/lib/python3.11/concurrent/futures/_base.py"),
+        "queue" => python("/usr/lib/python3.11/queue.py"),
+        "threads" => python("/usr/lib/python3.11/asyncio/threads.py"),
         "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
         "c" => (Language::Native, String::new(), "libtest.so".to_owned()),
         "libc" => (Language::Native, String::new(), "libc.so.6".to_owned()),
