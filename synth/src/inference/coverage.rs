@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{lane::Lane, segments::Found};
+use super::{evidence::lane::Lane, segments::Found};
 use crate::time::KernelTime;
 
 /// Names of the target's spans that are told apart.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    findings::{Finding, Origin},
+    choice::findings::{Finding, Origin},
+    evidence::lane::Exact,
     functions::Functions,
-    lane::Exact,
 };
 use crate::{
     clock::{Clock, Instant},

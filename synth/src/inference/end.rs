@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::{
     Inference, coverage,
     emit::{Above, Emitter, Means},
-    lane::{Exact, Lane},
+    evidence::{
+        lane::{Exact, Lane},
+        request::Request,
+    },
     longest,
-    request::Request,
     segments::{self, Found, Whose},
     workers,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{functions::Functions, lane::Lane, timeline::Kind};
+use super::{evidence::lane::Lane, functions::Functions, timeline::Kind};
 use crate::event::Frame;
 
 /// Different stacks held; the time of more is summed by request and region.
@@ -82,10 +82,9 @@ fn clean(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{Function, Language},
-        ids::FunctionId,
-    };
+    use crate::event::Function;
+    use crate::event::Language;
+    use crate::ids::FunctionId;
 
     #[test]
     fn frames_of_the_kernel_are_marked() {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::findings::Finding;
+use super::choice::findings::Finding;
 
 /// Lets the shortest go, down to `limit` in all; what they were in says how many. Returns how many went.
 pub(super) fn keep<'a>(all: impl IntoIterator<Item = &'a mut Vec<Finding>>, limit: usize) -> usize {

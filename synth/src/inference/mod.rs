@@ -1,56 +1,33 @@
 //! Spans that nobody's probes saw: from samples, waits, and the time beside crossings.
 //!
-//! Evidence is gathered by request (`gather`, `requests`): by the target's span that was current. A request whose
-//! evidence has settled (`end`) is cut at its crossings, thread by thread (`lane`, `segments`), laid out between
-//! them (`timeline`), made a call tree (`tree`), and the functions that a person would name become spans
-//! (`choose`, `phases`, `describe`). Crossings are emitted before that and bound everything: what is inferred lies between
+//! Evidence is gathered by request (`evidence`): by the target's span that was current. A request whose evidence has settled (`end`) is
+//! cut at its crossings, thread by thread (`segments`), laid out between them (`timeline`), and the functions that a person would name
+//! (`functions`) become spans (`choice`). Crossings are emitted before that and bound everything: what is inferred lies between
 //! them or inside of one, never across.
 
-mod brief;
-mod calls;
-mod choose;
+mod choice;
 mod coverage;
-mod describe;
 mod emit;
 mod end;
-mod findings;
+mod evidence;
 mod folded;
-mod frames;
 mod functions;
-mod gather;
-mod instants;
-mod kernel;
-mod lane;
 mod longest;
-mod native;
-mod neighbours;
-mod nested;
-mod phases;
-mod probeable;
-mod request;
-mod requests;
-mod rest;
-mod roots;
 mod segments;
 mod shapes;
-mod thinning;
 mod timeline;
-mod tree;
-mod waits;
 mod workers;
 
+pub(crate) use choice::findings::Origin;
 pub use coverage::Coverage;
 pub(crate) use coverage::CoverageTally;
 pub(crate) use emit::Means;
-pub(crate) use findings::Origin;
+pub(crate) use evidence::lane::Exact;
 pub use functions::waits_for_work;
-pub(crate) use lane::Exact;
 
+use evidence::{neighbours::Neighbours, nested::Nested, requests::Requests};
 use folded::FoldedStacks;
 use functions::Functions;
-use neighbours::Neighbours;
-use nested::Nested;
-use requests::Requests;
 use shapes::Shapes;
 use workers::Lives;
 

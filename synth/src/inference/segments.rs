@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    choose::Chooser,
-    findings::{Finding, Origin},
-    frames::Stack,
-    functions::{Functions, Layer},
-    lane::{Exact, Lane},
-    roots,
-    timeline::{Bound, Edge, Evidence, Within, lay_out},
+    choice::{
+        choose::Chooser,
+        findings::{Finding, Origin},
+    },
+    evidence::lane::{Exact, Lane},
+    functions::{Functions, Layer, frames::Stack},
+    timeline::{Bound, Edge, Evidence, Within, lay_out, roots},
 };
 use crate::{event::Frame, settings::Inference, time::KernelTime};
 

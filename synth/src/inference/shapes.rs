@@ -8,7 +8,7 @@ use std::hash::{Hash as _, Hasher as _};
 use rustc_hash::FxHasher;
 
 use super::{
-    findings::{Finding, Origin},
+    choice::findings::{Finding, Origin},
     segments::Found,
 };
 use crate::{ids::TargetId, latest::Latest};

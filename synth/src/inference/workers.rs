@@ -6,15 +6,16 @@
 use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use super::{
-    choose::{Chooser, EXPLAINS_PERCENT, Place},
+    choice::{
+        choose::{Chooser, EXPLAINS_PERCENT, Place},
+        findings::{Finding, Summed},
+        tree::kids,
+    },
     end::Part,
-    findings::{Finding, Summed},
-    frames::Stack,
-    functions::{Functions, Layer},
-    lane::Lane,
+    evidence::lane::Lane,
+    functions::{Functions, Layer, frames::Stack},
     segments::Between,
     timeline::{Bound, Edge, Piece},
-    tree::kids,
 };
 use crate::{
     event::{Frame, ThreadEnded},

@@ -2,12 +2,9 @@
 
 use super::{
     place::{first_part, inside_packages, inside_standard},
-    starts,
+    probeable, starts,
 };
-use crate::{
-    event::{Function, Language},
-    inference::probeable,
-};
+use crate::event::{Function, Language};
 
 /// Whose code a function is. What a person would name is their own code, and what it calls; not
 /// what calls it, and not what its callees are made of.

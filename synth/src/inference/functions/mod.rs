@@ -1,15 +1,16 @@
 //! What is known of the functions in stacks, and which of them a person would name.
 
+pub(super) mod frames;
 mod handler;
 mod layer;
 mod place;
+pub(super) mod probeable;
 mod role;
 mod starts;
 
 pub(crate) use layer::Layer;
 pub use role::waits_for_work;
 
-use super::probeable;
 use crate::{
     event::{Frame, Function, Language},
     ids::FunctionId,

@@ -1,10 +1,7 @@
 //! Which waits on others that run become spans: they are many, and mostly short.
 
-use super::{
-    super::waits::Cause,
-    evidence::{Evidence, Kind},
-};
-use crate::settings::Inference;
+use super::evidence::{Evidence, Kind};
+use crate::{inference::evidence::waits::Cause, settings::Inference};
 
 /// Waits for a CPU and for the interpreter's lock that are shorter than a span and make up no more
 /// than this part of the time are summed and not shown: they hit whoever runs.

@@ -1,13 +1,15 @@
 //! The vocabulary of evidence: what was seen of a thread, and how far around it that reaches.
 
 use super::parting::Parting;
-use crate::inference::{
-    frames::{Stack, kernel_frames},
-    functions::Functions,
-    waits::Cause,
-};
 use crate::{
     event::{Frame, Sample},
+    inference::{
+        evidence::waits::Cause,
+        functions::{
+            Functions,
+            frames::{Stack, kernel_frames},
+        },
+    },
     settings::Inference,
     time::KernelTime,
 };

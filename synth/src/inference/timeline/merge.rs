@@ -1,10 +1,7 @@
 //! Waits that are one.
 
-use super::{
-    super::waits::Cause,
-    evidence::{Evidence, Kind},
-};
-use crate::event::Frame;
+use super::evidence::{Evidence, Kind};
+use crate::{event::Frame, inference::evidence::waits::Cause};
 
 /// Waits on the interpreter's lock that follow each other this closely are one, in nanoseconds: a
 /// waiter wakes up every 5 ms to ask for the lock.

@@ -11,6 +11,7 @@ mod evidence;
 mod merge;
 mod parting;
 mod piece;
+pub(super) mod roots;
 mod sides;
 mod wait;
 

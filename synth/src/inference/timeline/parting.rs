@@ -95,10 +95,9 @@ impl Parting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{Function, Language},
-        ids::FunctionId,
-    };
+    use crate::event::Function;
+    use crate::event::Language;
+    use crate::ids::FunctionId;
 
     const HANDLER: u32 = 0;
     const BUILD: u32 = 1;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     event::Frame,
     ids::FunctionId,
-    inference::{frames::Stack, waits::Cause},
+    inference::{evidence::waits::Cause, functions::frames::Stack},
     time::KernelTime,
 };
 

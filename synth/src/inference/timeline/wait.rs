@@ -5,7 +5,7 @@ use super::{
     piece::Piece,
     sides::{End, SideError, Start},
 };
-use crate::inference::waits::Cause;
+use crate::inference::evidence::waits::Cause;
 
 /// A wait's pieces, in the order of time. One that is not shown does not become a span.
 pub(super) fn pieces(

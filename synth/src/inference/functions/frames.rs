@@ -2,29 +2,33 @@
 
 use std::sync::Arc;
 
-use super::functions::Functions;
+use super::Functions;
 use crate::event::Frame;
 
 /// Frames, outermost first: shared by all that is made of them.
-pub(super) type Stack = Arc<[Frame]>;
+pub(in crate::inference) type Stack = Arc<[Frame]>;
 
 /// Frames of a stack that are looked at; what lies deeper is no span of its own.
 const MAX_FRAMES: usize = 192;
 
 /// Drops frames of the kernel, and those above the handler.
-pub(super) fn handler_frames(stack: &[Frame], functions: &Functions) -> Stack {
+pub(in crate::inference) fn handler_frames(stack: &[Frame], functions: &Functions) -> Stack {
     frames_from(functions.handler(stack), stack, functions)
 }
 
 /// The same, if it is known where the handler begins.
-pub(super) fn frames_from(from: usize, stack: &[Frame], functions: &Functions) -> Stack {
+pub(in crate::inference) fn frames_from(
+    from: usize,
+    stack: &[Frame],
+    functions: &Functions,
+) -> Stack {
     let (of_user, _) = apart(stack, functions);
     let inside = of_user.get(from..).unwrap_or_default();
     inside[..inside.len().min(MAX_FRAMES)].into()
 }
 
 /// Those of the kernel.
-pub(super) fn kernel_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
+pub(in crate::inference) fn kernel_frames(stack: &[Frame], functions: &Functions) -> Vec<Frame> {
     apart(stack, functions).1.to_vec()
 }
 

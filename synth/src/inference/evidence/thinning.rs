@@ -1,6 +1,6 @@
 //! Fewer samples of a request that has too many.
 
-use super::timeline::{Evidence, Kind};
+use crate::inference::timeline::{Evidence, Kind};
 
 /// Lets every other sample go; those beside it are that much further apart. Returns how many went.
 pub(super) fn thin(evidence: &mut Vec<Evidence>) -> usize {
@@ -39,7 +39,7 @@ pub(super) fn thin(evidence: &mut Vec<Evidence>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::frames::Stack;
+    use crate::inference::functions::frames::Stack;
     use crate::time::KernelTime;
 
     fn sample(before_ns: u64, after_ns: u64) -> Evidence {

@@ -1,6 +1,6 @@
 //! Which native functions are worth probes of their own.
 
-use super::functions::{Functions, Layer};
+use super::{Functions, Layer};
 use crate::{
     event::{Frame, Language},
     ids::FunctionId,

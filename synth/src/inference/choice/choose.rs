@@ -4,18 +4,23 @@ use std::ops::Range;
 
 use super::{
     findings::{Finding, Origin},
-    functions::{Functions, Layer},
-    timeline::{Edge, Piece},
     tree::{Kid, Node, kids},
 };
-use crate::{event::Frame, settings::Inference};
+use crate::{
+    event::Frame,
+    inference::{
+        functions::{Functions, Layer},
+        timeline::{Edge, Piece},
+    },
+    settings::Inference,
+};
 
 /// A child that takes this part of its caller's time, in percent, explains it: they are one span.
-pub(super) const EXPLAINS_PERCENT: u64 = 90;
+pub(in crate::inference) const EXPLAINS_PERCENT: u64 = 90;
 
 /// Chooses in one segment of a thread's time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chooser<'a> {
+pub(in crate::inference) struct Chooser<'a> {
     pub pieces: &'a [Piece],
     pub functions: &'a Functions,
     pub application: Option<&'a str>,
@@ -26,7 +31,7 @@ pub(super) struct Chooser<'a> {
 
 /// Where in the tree something is chosen.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(in crate::inference) struct Place {
     /// Whether a library's function may become a span here.
     takes_libraries: bool,
     /// Of a chain of single callers: the handler's is named after the innermost of the
@@ -103,7 +108,7 @@ impl Chooser<'_> {
         })
     }
 
-    pub(super) fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
+    pub(in crate::inference) fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
         let own = Place {
             takes_libraries: false,
             ..place

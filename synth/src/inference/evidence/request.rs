@@ -8,12 +8,14 @@ use std::{
 use super::{
     lane::{Exact, Lane},
     requests::{Ended, LaneKey},
-    segments::Between,
-    timeline::{Bound, Edge},
 };
 use crate::{
     crossings::{item::Key, known::KnownCrossings},
     event::Parent,
+    inference::{
+        segments::Between,
+        timeline::{Bound, Edge},
+    },
     settings::Inference,
     time::KernelTime,
 };

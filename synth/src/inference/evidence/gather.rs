@@ -1,14 +1,6 @@
 //! Evidence as it comes in: whose it is, and what of it counts.
 
-use super::{
-    Inference,
-    frames::{frames_from, handler_frames, kernel_frames},
-    functions::{Layer, Traits},
-    lane::Exact,
-    timeline::{Evidence, Kind},
-    waits::Cause,
-    workers,
-};
+use super::{lane::Exact, waits::Cause};
 use crate::{
     crossings::{
         item::Key,
@@ -16,6 +8,15 @@ use crate::{
     },
     event::{Function, Parent, Sample, SampleReason, TargetSpan, ThreadEnded, Wait, WaitEvidence},
     ids::{CrossingId, TargetId},
+    inference::{
+        Inference,
+        functions::{
+            Layer, Traits,
+            frames::{frames_from, handler_frames, kernel_frames},
+        },
+        timeline::{Evidence, Kind},
+        workers,
+    },
     summary::{SampleUse, Tally},
     time::KernelTime,
 };

@@ -1,7 +1,9 @@
 //! Why a thread or a coroutine did not run: only what the evidence shows.
 
-use super::functions::Functions;
-use crate::event::{Frame, Language, Wait, WaitEvidence};
+use crate::{
+    event::{Frame, Language, Wait, WaitEvidence},
+    inference::functions::Functions,
+};
 
 /// A cause, as `wait.CAUSE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,8 +11,6 @@ use std::{collections::VecDeque, ops::RangeInclusive, sync::Arc};
 use rustc_hash::FxHashMap;
 
 use super::{
-    frames::Stack,
-    functions::Functions,
     instants::Instants,
     lane::Lane,
     neighbours,
@@ -22,6 +20,7 @@ use crate::{
     crossings::{item::Key, known::KnownCrossings, parents::RequestKey, regions::KnownRegion},
     event::Frame,
     ids::TargetId,
+    inference::functions::{Functions, frames::Stack},
     latest::Latest,
     time::KernelTime,
 };
@@ -38,7 +37,7 @@ type Place = ((TargetId, LaneKey), KernelTime);
 
 /// What may lie around a span.
 #[derive(Debug, Default)]
-pub(super) struct Nested {
+pub(in crate::inference) struct Nested {
     by_lane: FxHashMap<(TargetId, LaneKey), Instants<Seen>>,
     /// Stacks in all.
     stacks: usize,

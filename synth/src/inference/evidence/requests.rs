@@ -22,7 +22,7 @@ pub(crate) type LaneKey = (u32, u64);
 
 /// What is remembered of a request that has ended, or of a part of it.
 #[derive(Debug, Default)]
-pub(super) struct Ended {
+pub(in crate::inference) struct Ended {
     /// Until when spans were made of it.
     pub until: KernelTime,
     /// Crossings that had not ended: what comes of it later lies beside or in them.

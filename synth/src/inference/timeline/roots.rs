@@ -1,11 +1,8 @@
 //! Waits whose stacks do not reach their thread's start: a native thread's shows where it stopped, and not who
 //! called that. What is seen of the thread beside them tells, or nothing does.
 
-use super::{
-    functions::Functions,
-    timeline::{self, Evidence},
-};
-use crate::{event::Frame, ids::FunctionId, settings::Inference};
+use super::{Evidence, is_hole};
+use crate::{event::Frame, ids::FunctionId, inference::functions::Functions, settings::Inference};
 
 /// Completes the stacks of such waits, in evidence that is in the order of time and lies between two crossings:
 /// 1. one that begins with a function that both nearest whole stacks have below the same callers lies below these; so
@@ -14,8 +11,12 @@ use crate::{event::Frame, ids::FunctionId, settings::Inference};
 /// 3. where none on one side is whole, the same goes by the nearest samples, cut or not, if those on both sides agree.
 ///
 /// Across a hole nothing tells.
-pub(super) fn complete(evidence: &mut [Evidence], functions: &Functions, rules: &Inference) {
-    let is_row = |first: &Evidence, second: &Evidence| !timeline::is_hole(first, second, rules);
+pub(in crate::inference) fn complete(
+    evidence: &mut [Evidence],
+    functions: &Functions,
+    rules: &Inference,
+) {
+    let is_row = |first: &Evidence, second: &Evidence| !is_hole(first, second, rules);
     for row in evidence.chunk_by_mut(is_row) {
         let mut is_whole: Vec<bool> = row.iter().map(|here| !here.is_cut).collect();
         let below_both = |_: &[Frame], before: Option<&[Frame]>, after: Option<&[Frame]>| {

@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use super::{
     choose::Chooser,
-    timeline::Piece,
     tree::{Kid, Node},
 };
-use crate::ids::FunctionId;
+use crate::{ids::FunctionId, inference::timeline::Piece};
 
 /// Pieces that separate two calls of a function beyond doubt that it is one loop, if they last as long as a span.
 const APART_PIECES: usize = 2;
@@ -63,7 +62,7 @@ impl Chooser<'_> {
 
     /// Whether the evidence is enough for a span: two samples, or one and an exact side or a wait; and that
     /// it may have lasted as long as a span must.
-    pub(super) fn is_enough(&self, range: Range<usize>) -> bool {
+    pub(in crate::inference) fn is_enough(&self, range: Range<usize>) -> bool {
         let finding = self.of_pieces(String::new(), range.clone());
         let pieces = self.pieces.get(range).unwrap_or_default();
         let has_wait = pieces.iter().any(|piece| piece.wait.is_some());

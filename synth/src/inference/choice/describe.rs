@@ -5,12 +5,18 @@ use std::ops::Range;
 use super::{
     choose::Chooser,
     findings::{Finding, Origin},
-    functions::Layer,
-    timeline::{Piece, SideError},
     tree::Node,
-    waits::Cause,
 };
-use crate::{event::Frame, ids::FunctionId, time::KernelTime};
+use crate::{
+    event::Frame,
+    ids::FunctionId,
+    inference::{
+        evidence::waits::Cause,
+        functions::Layer,
+        timeline::{Piece, SideError},
+    },
+    time::KernelTime,
+};
 
 impl Chooser<'_> {
     /// A span of this name for the pieces of a function.

@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use super::timeline::Piece;
-use crate::ids::FunctionId;
+use crate::{ids::FunctionId, inference::timeline::Piece};
 
 /// A function that is on the stack in consecutive pieces, at one depth below the same callers.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(in crate::inference) struct Node {
     pub function: FunctionId,
     /// Frames above it.
     pub depth: usize,
@@ -18,7 +17,7 @@ pub(super) struct Node {
 
 /// What a function did in a stretch of pieces.
 #[derive(Debug)]
-pub(super) enum Kid {
+pub(in crate::inference) enum Kid {
     /// It called another.
     Node(Node),
     /// It waited, in a wait that becomes a span.
@@ -28,7 +27,7 @@ pub(super) enum Kid {
 }
 
 /// What the pieces `range` show below `depth` frames. A hole ends everything.
-pub(super) fn kids(pieces: &[Piece], range: Range<usize>, depth: usize) -> Vec<Kid> {
+pub(in crate::inference) fn kids(pieces: &[Piece], range: Range<usize>, depth: usize) -> Vec<Kid> {
     let mut kids = Vec::new();
     let mut at = range.start;
     while at < range.end {

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::{choose::Chooser, timeline::Piece, tree::Node};
-use crate::event::Frame;
+use super::{choose::Chooser, tree::Node};
+use crate::{event::Frame, inference::timeline::Piece};
 
 impl Chooser<'_> {
     /// What most samples of a function have in common below it, if that ends in the kernel. It is shown, and names
@@ -13,7 +13,11 @@ impl Chooser<'_> {
     }
 
     /// The same of pieces whose first `depth` frames are above.
-    pub(super) fn in_kernel_below(&self, pieces: Range<usize>, depth: usize) -> Vec<Frame> {
+    pub(in crate::inference) fn in_kernel_below(
+        &self,
+        pieces: Range<usize>,
+        depth: usize,
+    ) -> Vec<Frame> {
         let pieces = self.pieces.get(pieces).unwrap_or_default();
         let sampled = pieces.iter().filter(|piece| piece.samples > 0);
         let mut on: Vec<Vec<Frame>> = sampled.map(|piece| below(piece, depth)).collect();

@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
-use super::{choose::Chooser, findings::Finding, functions::Layer, timeline::Piece};
-use crate::{event::Frame, time::KernelTime};
+use super::{choose::Chooser, findings::Finding};
+use crate::{
+    event::Frame,
+    inference::{functions::Layer, timeline::Piece},
+    time::KernelTime,
+};
 
 /// A part of a segment's time.
 #[derive(Clone, Debug)]
-pub(super) struct Stretch {
+pub(in crate::inference) struct Stretch {
     pub start: KernelTime,
     pub end: KernelTime,
     pub pieces: Range<usize>,
@@ -22,7 +26,7 @@ impl Stretch {
 impl Chooser<'_> {
     /// What is left of a function's time beside the spans in it: by the name of the function that it called then, if stacks
     /// show one from close by, else by its own and theirs.
-    pub(super) fn rest(
+    pub(in crate::inference) fn rest(
         &self,
         name: &str,
         frame: Option<Frame>,

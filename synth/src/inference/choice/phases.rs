@@ -3,11 +3,16 @@
 use super::{
     choose::Chooser,
     findings::{Finding, Origin},
-    functions::Layer,
     rest::Stretch,
-    timeline::{Bound, Edge, Piece},
 };
-use crate::{event::Frame, time::KernelTime};
+use crate::{
+    event::Frame,
+    inference::{
+        functions::Layer,
+        timeline::{Bound, Edge, Piece},
+    },
+    time::KernelTime,
+};
 
 /// Who works in a stretch, and how that is known.
 struct Worker {

@@ -2,16 +2,15 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{
-    frames::Stack,
-    functions::Functions,
-    thinning,
-    timeline::{Evidence, Parting},
-};
+use super::thinning;
 use crate::{
     crossings::{item::Key, regions::KnownRegion},
     event::{Change, Frame},
     ids::SpanId,
+    inference::{
+        functions::{Functions, frames::Stack},
+        timeline::{Evidence, Parting},
+    },
     time::{KernelTime, UnixTime},
 };
 
@@ -51,7 +50,7 @@ pub(crate) struct Lane {
     /// When its thread provably served others, and nothing of the lane's own was seen.
     pub elsewhere: Vec<Stay>,
     /// When a crossing began that has not ended.
-    pub(super) open: Option<KernelTime>,
+    pub(in crate::inference) open: Option<KernelTime>,
 }
 
 impl Lane {
@@ -160,7 +159,7 @@ impl Lane {
     }
 
     /// The evidence that lies in a crossing.
-    pub(super) fn evidence_of(&self, exact: &Exact) -> &[Evidence] {
+    pub(in crate::inference) fn evidence_of(&self, exact: &Exact) -> &[Evidence] {
         let from = self
             .evidence
             .partition_point(|evidence| evidence.start < exact.entry);

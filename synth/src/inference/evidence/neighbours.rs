@@ -2,8 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use super::{instants::Instants, timeline::Evidence};
-use crate::{crossings::parents::RequestKey, ids::TargetId, latest::Latest, time::KernelTime};
+use super::instants::Instants;
+use crate::{
+    crossings::parents::RequestKey, ids::TargetId, inference::timeline::Evidence, latest::Latest,
+    time::KernelTime,
+};
 
 /// Instants that are remembered of a thread; of more, the latest.
 const INSTANTS: usize = 1_024;
@@ -14,7 +17,7 @@ const LOOKED_AT: usize = 64;
 
 /// All threads at work.
 #[derive(Debug, Default)]
-pub(super) struct Neighbours {
+pub(in crate::inference) struct Neighbours {
     by_thread: Latest<(TargetId, u32), Instants<RequestKey>>,
 }
 
