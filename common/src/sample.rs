@@ -204,6 +204,8 @@ pub struct SampleEvent {
     pub sp: u64,
     /// User frame pointer.
     pub bp: u64,
+    /// `rbx` of the user, in which hand-written code keeps the stack pointer that it began with.
+    pub bx: u64,
     /// System call that the thread is in; `u64::MAX`: none.
     pub syscall: u64,
     /// First argument of that system call; of `poll` and `ppoll` the second, how many descriptors.
@@ -259,6 +261,7 @@ impl Default for SampleEvent {
             ip: 0,
             sp: 0,
             bp: 0,
+            bx: 0,
             syscall: u64::MAX,
             syscall_arg: 0,
             python_len: 0,
@@ -280,7 +283,7 @@ const _: () = assert!(size_of::<SpanText>() == 16 + MAX_SPAN_NAME);
 const _: () = assert!(
     size_of::<SampleEvent>()
         == 24
-            + 128
+            + 136
             + 32
             + 16
             + 32

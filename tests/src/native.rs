@@ -130,6 +130,13 @@ const RECIPES: &[Recipe] = &[
         with_library: false,
     },
     Recipe {
+        output: "assembly",
+        compiler: "c++",
+        source: "assembly.cpp",
+        flags: &["-rdynamic", "-std=c++17"],
+        with_library: false,
+    },
+    Recipe {
         output: "bystander",
         compiler: "c++",
         source: "bystander.cpp",

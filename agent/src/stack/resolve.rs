@@ -55,6 +55,7 @@ impl<'a> SampleView<'a> {
             ip: self.event.ip,
             sp: self.event.sp,
             bp: self.event.bp,
+            bx: Some(self.event.bx),
         }
     }
 

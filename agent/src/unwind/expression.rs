@@ -41,7 +41,12 @@ pub(super) fn caller(
         None | Some(RegisterRule::Undefined | RegisterRule::SameValue) => registers.bp,
         Some(rule) => context.restored(&rule, frame)?,
     };
-    Some(Registers { ip, sp: frame, bp })
+    Some(Registers {
+        ip,
+        sp: frame,
+        bp,
+        bx: None,
+    })
 }
 
 struct Context<'a> {

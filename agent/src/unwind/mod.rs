@@ -4,9 +4,11 @@
 //! information, read and not mapped, shared by all targets through [`ObjectStore`]; [`walk`] goes from
 //! caller to caller. A step is taken only if the object's own unwind information covers it: framehop would
 //! follow the frame pointer where there is none, and most code that is compiled today uses that register for
-//! something else. Why a walk ended is a [`Stop`], and counted.
+//! something else. Where nothing covers it, a call must be shown: by the word at the stack pointer (`proof`), or by what the
+//! function's own code does with the stack (`flow`). Why a walk ended is a [`Stop`], and counted.
 
 mod expression;
+mod flow;
 mod object;
 mod proof;
 mod space;

@@ -1,7 +1,7 @@
 //! One mapped file: its unwind information, and framehop's reader of it.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
@@ -17,6 +17,7 @@ use gimli::{CfaRule, RegisterRule, X86_64};
 
 use super::{
     expression,
+    flow::{Flow, Uncovered},
     walk::{Registers, StackCopy},
 };
 use crate::object::{FileKey, Image, OpenError, Row, Unwind, Weighed};
@@ -25,6 +26,9 @@ use crate::object::{FileKey, Image, OpenError, Row, Unwind, Weighed};
 const REMEMBERED: usize = 2048;
 /// What a remembered stretch takes, about, in bytes.
 const MEMORY_EACH: usize = 64;
+/// Functions without unwind information that are remembered, of one object: a kernel of linear algebra, its copies and edges. Beyond,
+/// all are forgotten.
+const FLOWS: usize = 64;
 /// What framehop remembers takes, in bytes: 509 rules of 16, and the four rows that it works rules out with.
 const RULES: usize = 32 << 10;
 
@@ -65,6 +69,9 @@ pub struct CodeObject {
     /// other all the time.
     rules: RefCell<CacheX86_64>,
     covering: RefCell<Stretches>,
+    /// Set when the first of them is met.
+    uncovered: OnceCell<Uncovered>,
+    flows: RefCell<BTreeMap<u64, Rc<Flow>>>,
 }
 
 impl CodeObject {
@@ -90,6 +97,8 @@ impl CodeObject {
             reader,
             rules: RefCell::default(),
             covering: RefCell::default(),
+            uncovered: OnceCell::new(),
+            flows: RefCell::default(),
         })
     }
 
@@ -124,6 +133,25 @@ impl CodeObject {
         };
         self.covering.borrow_mut().learn(extent, covering);
         covering
+    }
+
+    /// What the function around an address, which nothing covers, does with the stack; `None`: no symbol names one.
+    pub(super) fn flow(&self, address: u64) -> Option<Rc<Flow>> {
+        let is_covered = |address| self.covering(address).is_some();
+        let uncovered = self
+            .uncovered
+            .get_or_init(|| Uncovered::of(&self.image, is_covered));
+        let function = uncovered.around(address)?;
+        let mut flows = self.flows.borrow_mut();
+        if let Some(known) = flows.get(&function.start) {
+            return Some(Rc::clone(known));
+        }
+        if flows.len() == FLOWS {
+            flows.clear();
+        }
+        let flow = Rc::new(Flow::of(&self.image, &function));
+        flows.insert(function.start, Rc::clone(&flow));
+        Some(flow)
     }
 
     /// The caller's registers in place of its callee's, by the rule that holds at a place; its instruction.

@@ -31,6 +31,7 @@ pub(super) fn caller(
         return Some(Registers {
             ip,
             sp,
+            bx: None,
             ..registers
         });
     }
@@ -41,6 +42,7 @@ pub(super) fn caller(
         ip,
         sp: slot.wrapping_add(8),
         bp: stack.word(registers.bp)?,
+        bx: None,
     })
 }
 

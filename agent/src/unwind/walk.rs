@@ -6,6 +6,7 @@ use framehop::{Error as HopError, FrameAddress, x86_64::UnwindRegsX86_64};
 use gimli::{Register, X86_64};
 
 use super::{
+    flow::{self, Lost},
     object::{CodeObject, Covering, Step},
     proof,
     space::{AddressSpace, Place},
@@ -27,6 +28,8 @@ pub struct Registers {
     pub sp: u64,
     /// Frame pointer.
     pub bp: u64,
+    /// `rbx`, in which hand-written code keeps the stack pointer; of the innermost frame only.
+    pub bx: Option<u64>,
 }
 
 impl Registers {
@@ -35,6 +38,7 @@ impl Registers {
             X86_64::RA => Some(self.ip),
             X86_64::RSP => Some(self.sp),
             X86_64::RBP => Some(self.bp),
+            X86_64::RBX => self.bx,
             _ => None,
         }
     }
@@ -177,14 +181,16 @@ impl<N: Default> Walker<'_, N> {
 
     /// Code without unwind information has a caller only if the call can be shown.
     fn uncovered(&mut self, place: &Place, at: &At, stack: &StackCopy<'_>) -> Result<At, Stop> {
-        if at.is_return {
-            return Err(Stop::NoUnwindInfo);
-        }
-        let registers = proof::caller(place, at.registers, stack, |address| {
-            self.space.locate(address, self.time_ns, self.store)
-        });
+        let mut locate = |address| self.space.locate(address, self.time_ns, self.store);
+        let proven = (!at.is_return)
+            .then(|| proof::caller(place, at.registers, stack, &mut locate))
+            .flatten();
+        let registers = match proven {
+            Some(registers) => registers,
+            None => followed(place, at.registers, stack, &mut locate)?,
+        };
         Ok(At {
-            registers: registers.ok_or(Stop::NoUnwindInfo)?,
+            registers,
             is_return: true,
         })
     }
@@ -193,7 +199,7 @@ impl<N: Default> Walker<'_, N> {
 /// A step by framehop, by the rules that hold from `since` on: that is what it remembers them by. Its
 /// reader works at the file's addresses, the stack at the process's.
 fn hop(object: &CodeObject, since: u64, at: &At, stack: &StackCopy<'_>) -> Result<Registers, Stop> {
-    let Registers { ip, sp, bp } = at.registers;
+    let Registers { ip, sp, bp, .. } = at.registers;
     let mut registers = UnwindRegsX86_64::new(ip, sp, bp);
     let place = if at.is_return {
         FrameAddress::from_return_address(since.wrapping_add(1)).ok_or(Stop::Outside)?
@@ -218,6 +224,7 @@ fn hop(object: &CodeObject, since: u64, at: &At, stack: &StackCopy<'_>) -> Resul
             ip,
             sp: registers.sp(),
             bp: registers.bp(),
+            bx: None,
         }),
         // A return address of zero: nobody called.
         Ok(None) | Err(HopError::ReturnAddressIsNull) => Err(Stop::Start),
@@ -227,6 +234,30 @@ fn hop(object: &CodeObject, since: u64, at: &At, stack: &StackCopy<'_>) -> Resul
             | HopError::FramepointerUnwindingMovedBackwards
             | HopError::IntegerOverflow,
         ) => Err(Stop::Loop),
+    }
+}
+
+/// The caller by what the code around a place does with the stack, if a call lies before where that leads.
+fn followed(
+    place: &Place,
+    registers: Registers,
+    stack: &StackCopy<'_>,
+    mut locate: impl FnMut(u64) -> Option<Place>,
+) -> Result<Registers, Stop> {
+    let flow = place.object.flow(place.address);
+    let flow = flow.ok_or(Stop::NoUnwindInfo)?;
+    let caller = match flow.caller(place.address, registers, stack) {
+        Ok(caller) => caller,
+        Err(Lost::Unknown) => return Err(Stop::NoUnwindInfo),
+        Err(Lost::Word(address)) => return Err(stack.missing(address)),
+    };
+    let call = locate(caller.ip.wrapping_sub(1)).ok_or(Stop::NoUnwindInfo)?;
+    let is_called = flow::follows_call(call.object.image(), call.address.wrapping_add(1));
+    let went_on = caller.sp > registers.sp;
+    if is_called && went_on {
+        Ok(caller)
+    } else {
+        Err(Stop::NoUnwindInfo)
     }
 }
 

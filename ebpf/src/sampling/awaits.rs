@@ -221,6 +221,7 @@ fn tell(hit: &Hit, worker: &mut Worker, coroutine: u64, suspended: u64) {
         ip: 0,
         sp: hit.sp,
         bp: 0,
+        bx: 0,
         syscall: u64::MAX,
         syscall_arg: 0,
     };

@@ -68,6 +68,7 @@ pub fn caller(hit: &Hit, state: &mut ThreadState) {
         ip: frame.return_address,
         sp: frame.sp,
         bp: 0,
+        bx: 0,
         syscall: u64::MAX,
         syscall_arg: 0,
     };

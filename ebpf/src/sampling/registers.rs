@@ -18,6 +18,7 @@ pub struct Registers {
     pub ip: u64,
     pub sp: u64,
     pub bp: u64,
+    pub bx: u64,
     /// Its number; `u64::MAX`: none.
     pub syscall: u64,
     /// See `SampleEvent::syscall_arg`.
@@ -30,6 +31,7 @@ impl Registers {
         ip: 0,
         sp: 0,
         bp: 0,
+        bx: 0,
         syscall: u64::MAX,
         syscall_arg: 0,
     };
@@ -54,7 +56,8 @@ pub fn of_current() -> Option<Registers> {
     // SAFETY: plain helpers; the registers are read with the one that may fail.
     unsafe {
         let saved = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const pt_regs;
-        let bp = bpf_probe_read_kernel(&raw const (*saved).rbp).ok()?;
+        // They lie beside each other.
+        let [bp, bx]: [u64; 2] = bpf_probe_read_kernel((&raw const (*saved).rbp).cast()).ok()?;
         let saved: Saved = bpf_probe_read_kernel((&raw const (*saved).rsi).cast()).ok()?;
         // An interrupt or a fault has a negative number here (`arch/x86/entry/entry_64.S`).
         let (syscall, syscall_arg) = if (saved.orig_rax as i64) < 0 {
@@ -68,6 +71,7 @@ pub fn of_current() -> Option<Registers> {
             ip: saved.rip,
             sp: saved.rsp,
             bp,
+            bx,
             syscall,
             syscall_arg,
         })

@@ -212,6 +212,7 @@ pub fn note(event: &mut SampleEvent, registers: &Registers, work: &Work) {
     event.ip = registers.ip;
     event.sp = registers.sp;
     event.bp = registers.bp;
+    event.bx = registers.bx;
     event.syscall = registers.syscall;
     event.syscall_arg = registers.syscall_arg;
     event.parent = work.active.parent;

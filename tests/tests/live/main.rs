@@ -3,6 +3,7 @@
 //! Where `hotspan doctor` says that live probes are possible, they run; elsewhere each says loudly
 //! that it was not covered. They run one at a time, by a lock.
 
+mod assembly;
 mod attributes;
 mod births;
 mod bounds;
