@@ -136,7 +136,7 @@ fn code_that_is_made_at_run_time() {
 
 #[test]
 fn code_without_unwind_information() {
-    check("assembly", &[]);
+    check("assembly", &["without_tables"]);
 }
 
 /// A request that got no CPU on its way down is seen there, in a recursion whose stacks are cut at any depth: that looks
