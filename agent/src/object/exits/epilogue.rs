@@ -44,7 +44,8 @@ pub(super) fn is_plain(instruction: &Instruction) -> bool {
     is_legacy && !instruction.has_segment_prefix() && instruction.mnemonic() != Mnemonic::Nop
 }
 
-pub(super) fn writes(access: OpAccess) -> bool {
+/// Whether something is written, or may be.
+pub(crate) fn writes(access: OpAccess) -> bool {
     matches!(
         access,
         OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite

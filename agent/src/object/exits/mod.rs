@@ -40,6 +40,7 @@ mod ways;
 
 use std::{collections::BTreeSet, ops::Range};
 
+pub(crate) use epilogue::writes;
 use hotspan_common::{ResultAt, ReturnSp};
 pub use kept::Kept;
 pub use refusal::Refusal;

@@ -1,8 +1,8 @@
 //! Where a function's frame is, and what one instruction does to that.
 
-use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register};
+use iced_x86::{Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register};
 
-use crate::unwind::walk::Registers;
+use crate::{object::exits::writes, unwind::walk::Registers};
 
 /// A word of the stack, in bytes.
 pub const WORD: i64 = 8;
@@ -44,6 +44,11 @@ impl Frame {
         entries.next()
     }
 
+    /// Whether nothing of the function's is on the stack: it leads on to another, or to a part of it that has as little there.
+    pub fn is_bare(&self) -> bool {
+        self.offsets[RSP] == Some(0)
+    }
+
     /// What both know.
     pub fn joined(self, other: Self) -> Self {
         let mut offsets = self.offsets;
@@ -77,7 +82,8 @@ impl Frame {
     }
 
     fn pushed(mut self, instruction: &Instruction) -> Self {
-        self.offsets[RSP] = self.offsets[RSP].map(|sp| sp.wrapping_sub(WORD));
+        let moved = i64::from(instruction.stack_pointer_increment());
+        self.offsets[RSP] = self.offsets[RSP].map(|sp| sp.wrapping_add(moved));
         let keeps_bp = instruction.op0_kind() == OpKind::Register
             && instruction.op0_register() == Register::RBP
             && self.caller_bp == CallerBp::Kept;
@@ -89,7 +95,8 @@ impl Frame {
 
     fn popped(mut self, instruction: &Instruction) -> Self {
         let from = self.offsets[RSP];
-        self.offsets[RSP] = from.map(|sp| sp.wrapping_add(WORD));
+        let moved = i64::from(instruction.stack_pointer_increment());
+        self.offsets[RSP] = from.map(|sp| sp.wrapping_add(moved));
         self.loaded(instruction.op0_register(), from);
         self
     }
@@ -166,8 +173,9 @@ impl Frame {
 
     /// Where a `mov` reads a word from.
     fn read_from(&self, instruction: &Instruction) -> Option<i64> {
-        let is_load =
-            instruction.mnemonic() == Mnemonic::Mov && instruction.op1_kind() == OpKind::Memory;
+        let is_load = instruction.mnemonic() == Mnemonic::Mov
+            && instruction.op0_register().is_gpr64()
+            && instruction.op1_kind() == OpKind::Memory;
         is_load.then(|| self.memory(instruction))?
     }
 
@@ -201,11 +209,4 @@ impl Frame {
         let (_, offset) = followed.find(|(followed, _)| **followed == register)?;
         offset
     }
-}
-
-fn writes(access: OpAccess) -> bool {
-    matches!(
-        access,
-        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
-    )
 }

@@ -98,6 +98,10 @@ impl Flow {
             else {
                 continue;
             };
+            // A table leads anywhere in the function, with what is on the stack.
+            if instruction.flow_control() == FlowControl::IndirectBranch && !frame.is_bare() {
+                return None;
+            }
             let after = frame.after(instruction, &mut info);
             let (falls_through, target) = ways(instruction);
             let next = falls_through.then_some(index + 1);

@@ -150,6 +150,18 @@ fn where_ways_differ_nothing_is_said() {
 }
 
 #[test]
+fn of_a_function_that_jumps_by_a_table_nothing_is_said() {
+    const TABLE: &[u8] = &[
+        0x50, // 00 push rax
+        0xff, 0xe0, // 01 jmp rax
+    ];
+    let registers = registers(ENTRY_SP, CALLERS_BP, None);
+    assert_eq!(caller(TABLE, 0, 0x40, registers), Err(Lost::Unknown));
+    // A tail call has nothing on the stack any more.
+    assert_eq!(caller(&TABLE[1..], 0, 0x40, registers), FOUND);
+}
+
+#[test]
 fn a_word_that_was_not_copied_is_named() {
     let beyond = registers(ENTRY_SP + 0x100, CALLERS_BP, None);
     let missing = Err(Lost::Word(ENTRY_SP + 0x100));
