@@ -27,6 +27,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Attach {
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
+    expects: bool,
 }
 
 /// An agent at work.
@@ -69,6 +70,13 @@ impl Attach {
         self
     }
 
+    /// Waits for the libraries, too, that are armed before the target maps them.
+    #[must_use]
+    pub fn armed_ahead(mut self) -> Self {
+        self.expects = true;
+        self
+    }
+
     /// An environment variable.
     #[must_use]
     pub fn env(mut self, key: &str, value: &str) -> Self {
@@ -96,10 +104,14 @@ impl Attach {
                 .envs(self.environment.iter().map(|(key, value)| (key, value))),
         )?;
         let attached_line = process.wait_stderr("hotspan: attached", ARM_TIMEOUT)?;
+        let armed_after = started.elapsed();
+        if self.expects {
+            process.wait_stderr_ever("hotspan: armed before", ARM_TIMEOUT)?;
+        }
         Ok(Agent {
             process,
             spans,
-            armed_after: started.elapsed(),
+            armed_after,
             attached_line,
             _dir: dir,
         })

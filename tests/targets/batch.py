@@ -29,6 +29,12 @@ def native(number: int) -> None:
         _NATIVE.hs_burn(ctypes.c_long(5_000))
 
 
+def native_at_once(number: int) -> None:
+    """The same; the first call loads the library."""
+    with truth.call("native.burn", "native_at_once"):
+        ctypes.CDLL(os.environ["LATE_LIBRARY"]).hs_burn(ctypes.c_long(5_000))
+
+
 def regex(number: int) -> None:
     """A pattern that backtracks for some milliseconds."""
     import re
@@ -625,15 +631,10 @@ def main() -> None:
         ctypes.CDLL(os.environ["MEMORY"])
     if sys.argv[1].startswith("cuda"):
         _cudart()
-    if sys.argv[1] == "tokenize":
-        import tokenizers  # noqa: F401
     if sys.argv[1] == "torch":
         # Before the agent comes; lazily, as a machine without a GPU need not have all that it can use.
         sys.setdlopenflags(os.RTLD_LAZY)
         torch(0)
-    if sys.argv[1].startswith("onnx"):
-        # Before the first call: a session made right after the import would not be seen.
-        import onnxruntime  # noqa: F401
 
     def one() -> None:
         with tracer.start_as_current_span(f"{work.__name__} {number}"):

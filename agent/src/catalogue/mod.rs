@@ -7,6 +7,7 @@
 mod apply;
 mod capture;
 mod check;
+mod installed;
 
 pub use apply::{
     Analysed, Analysis, AnalysisCache, BrokenAnchor, FoundRegion, HotFunction, NotProbed,
@@ -14,6 +15,7 @@ pub use apply::{
 };
 pub use capture::{Capture, Members, RegionRole};
 pub use check::{Catalogue, CatalogueError, DEFAULT_MAX_RATE, Source};
+pub use installed::InstalledFile;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod conditions;
 mod devices;
 mod examples;
 mod folds;
+mod installed;
 mod places;
 
 use std::{num::NonZeroUsize, path::Path, process::Command, sync::Arc};

@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::{
     args::{AgentError, Exit, RegionsArgs},
     catalogue::{Catalogue, Report},
-    doctor::regions_of,
+    doctor::{add_installed, regions_of},
     target::{Process, Selector, tree},
 };
 
@@ -48,5 +48,7 @@ fn of_process(catalogue: &Catalogue, selector: &Selector) -> anyhow::Result<Repo
         let worker = Process::open(pid).and_then(|worker| worker.mappings());
         mappings.extend(worker.unwrap_or_default());
     }
-    Ok(regions_of(catalogue, &mappings))
+    let mut report = regions_of(catalogue, &mappings);
+    add_installed(&mut report, catalogue, &process, &mappings);
+    Ok(report)
 }

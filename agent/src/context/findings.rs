@@ -1,5 +1,7 @@
 //! All that is found out about a target's parents, in one go.
 
+use std::path::PathBuf;
+
 use hotspan_common::{PythonFramesLayout, PythonLayout, ThreadContextLayout};
 use hotspan_synth::span::Value;
 
@@ -37,6 +39,8 @@ pub struct ContextFindings {
     pub sdk: Option<SdkReport>,
     /// Whether something in the target makes spans.
     pub spans: OwnSpans,
+    /// Folders in which the interpreter looks for packages, as the target names them.
+    pub packages: Vec<PathBuf>,
     /// Whether another look may find more.
     pub may_change: bool,
     /// The interpreter's objects changed under the reader: what an earlier look found still stands.
@@ -86,9 +90,22 @@ pub fn inspect(process: &Process, mappings: &[Mapping]) -> ContextFindings {
         python: python
             .map(|python| python.layout(otel.as_ref()))
             .unwrap_or_default(),
+        packages: heap
+            .as_ref()
+            .map(|heap| heap.packages.clone())
+            .unwrap_or_default(),
         sdk: heap.and_then(|heap| heap.sdk?.ok()),
         thread_context: record.unwrap_or_default(),
     }
+}
+
+/// Folders in which a target's interpreter looks for packages, as the target names them; none if it has no interpreter
+/// that is known.
+pub fn packages(process: &Process) -> Vec<PathBuf> {
+    let mappings = process.mappings().unwrap_or_default();
+    let python = python::inspect(process.pid(), &mappings);
+    let findings = python.map(|python| HeapFindings::read(process.pid(), &python));
+    findings.map(|found| found.packages).unwrap_or_default()
 }
 
 /// A suspension is told of by its frames.
@@ -114,6 +131,7 @@ struct HeapFindings {
     missing: Option<String>,
     /// `None`: the heap could not be read.
     sdk: Option<Result<SdkReport, SdkError>>,
+    packages: Vec<PathBuf>,
     may_change: bool,
     /// A read failed, which says nothing of what is there.
     was_disturbed: bool,
@@ -127,6 +145,7 @@ impl HeapFindings {
                 otel: None,
                 missing: Some(reason),
                 sdk: None,
+                packages: Vec::new(),
                 may_change: true,
                 was_disturbed: true,
             },
@@ -152,6 +171,8 @@ impl HeapFindings {
             was_disturbed: matches!(missing, Some(OtelMissing::Heap(_))),
             missing: missing.map(|missing| missing.to_string()),
             sdk: Some(sdk),
+            // Without it, libraries are armed when they are mapped.
+            packages: modules.search_path(&heap).unwrap_or_default(),
         })
     }
 }

@@ -12,5 +12,5 @@ pub mod resource;
 pub mod task;
 pub mod thread_context;
 
-pub use findings::{ContextFindings, OwnSpans, inspect};
+pub use findings::{ContextFindings, OwnSpans, inspect, packages};
 pub use parent::{OUTCOMES, parent};

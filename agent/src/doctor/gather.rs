@@ -1,11 +1,12 @@
 //! Looking at a live target, for [`super::check_target`].
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, path::Path, time::Duration};
 
 use super::{ContextFacts, EndpointFacts, ProcessFacts, RegionFacts, SdkFacts, TargetFacts};
 use crate::{
-    catalogue::{Catalogue, Report},
+    catalogue::{Catalogue, InstalledFile, Report},
     context::{
+        self,
         endpoint::Endpoint,
         memory::Memory,
         python::{
@@ -16,6 +17,7 @@ use crate::{
         },
         thread_context,
     },
+    object::{FileId, FileKey},
     target::{Process, TargetError, mapping::Mapping},
 };
 
@@ -31,7 +33,8 @@ impl TargetFacts {
     /// Errors: the process has ended, or may not be looked at.
     pub async fn gather(process: &Process, catalogue: &Catalogue) -> Result<Self, TargetError> {
         let mappings = process.mappings()?;
-        let regions = regions_of(catalogue, &mappings);
+        let mut regions = regions_of(catalogue, &mappings);
+        add_installed(&mut regions, catalogue, process, &mappings);
         let python = python::inspect(process.pid(), &mappings);
         let record = thread_context::inspect(process.pid(), &mappings);
         let has_record = record.is_ok_and(|layout| layout.enabled != 0);
@@ -66,6 +69,34 @@ pub fn regions_of(catalogue: &Catalogue, mappings: &[Mapping]) -> Report {
         }
     }
     report
+}
+
+/// What the catalogue finds in libraries that the process has installed and not mapped.
+pub fn add_installed(
+    report: &mut Report,
+    catalogue: &Catalogue,
+    process: &Process,
+    mappings: &[Mapping],
+) {
+    let mut known: HashSet<FileId> = mappings
+        .iter()
+        .filter_map(|mapping| file_id(&mapping.map_file))
+        .collect();
+    let root = process.proc_dir().join("root");
+    for InstalledFile { path, file } in catalogue.installed(&root, &context::packages(process)) {
+        if file_id(&file).is_none_or(|id| !known.insert(id)) {
+            continue;
+        }
+        let path = path.to_string_lossy();
+        match catalogue.analyse(&file, Path::new(&*path)) {
+            Ok(analysis) => report.add_installed(&path, &analysis),
+            Err(error) => report.add_unreadable(&path, error),
+        }
+    }
+}
+
+fn file_id(path: &Path) -> Option<FileId> {
+    Some(FileKey::of(&path.metadata().ok()?).id())
 }
 
 fn context(has_record: bool, python: &Result<PythonProcess, ContextRefusal>) -> ContextFacts {

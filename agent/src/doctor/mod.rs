@@ -16,7 +16,7 @@ mod target;
 pub use check::{Check, Section, Verdict};
 pub use endpoint::{Answer, EndpointFacts, Vantage};
 pub use features::{KernelFeatures, Trial};
-pub use gather::regions_of;
+pub use gather::{add_installed, regions_of};
 pub use host::check_host;
 pub use render::Glyphs;
 pub use report::Report;

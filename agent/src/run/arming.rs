@@ -6,7 +6,7 @@ use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, Retur
 use hotspan_synth::{event::Event, ids::RegionId};
 
 use super::{
-    armory::{Armory, Exits, Place, Plan},
+    armory::{Armory, Exits, Met, Place, Plan},
     say,
     surveyor::SurveyedObject,
     targets::Watched,
@@ -28,6 +28,7 @@ pub struct Arming {
     stepped: u64,
     numberless: u64,
     ended: u64,
+    unexpected: u64,
 }
 
 /// What was armed in one go.
@@ -37,6 +38,8 @@ pub struct NewlyArmed {
     pub described: Vec<Event>,
     /// Names of the objects that have regions.
     pub objects: Vec<String>,
+    /// Names of those that were armed before the target mapped them, which it has done now.
+    pub expected: Vec<String>,
 }
 
 /// What the command line says about arming.
@@ -58,6 +61,7 @@ impl Arming {
             stepped: 0,
             numberless: 0,
             ended: 0,
+            unexpected: 0,
         }
     }
 
@@ -82,7 +86,7 @@ impl Arming {
                 pid,
                 file: *file,
             };
-            if self.armory.meets(&place, &object.file) {
+            if self.is_armed(&place, object, &mut armed) {
                 continue;
             }
             let catch = analysis.begin_catch.map(|offset| self.catch_plan(offset));
@@ -91,6 +95,9 @@ impl Arming {
             let plans: Vec<Plan> = found.chain(catch).chain(loaded).collect();
             if plans.is_empty() {
                 continue;
+            }
+            if object.mapped_as.is_none() {
+                self.armory.expect(&place);
             }
             let numbers = self.arm(kernel, watched, &place, &object.file, plans);
             if !analysis.regions.is_empty() && !numbers.is_empty() {
@@ -105,6 +112,32 @@ impl Arming {
             }
         }
         armed
+    }
+
+    fn is_armed(&mut self, place: &Place, object: &SurveyedObject, armed: &mut NewlyArmed) -> bool {
+        if object.mapped_as.is_none() {
+            return self.armory.holds(place);
+        }
+        let met = self.armory.meets(place, &object.file);
+        if met == Met::Expected && object.has_regions() {
+            armed.expected.push(object.name());
+        }
+        met != Met::Stranger
+    }
+
+    /// Arms what a target has not mapped. It leaves regions for what targets do map.
+    pub(super) fn arm_ahead(
+        &mut self,
+        kernel: &mut Kernel,
+        target: u32,
+        watched: &Watched,
+        object: &SurveyedObject,
+    ) -> NewlyArmed {
+        if self.armory.is_half_full() {
+            self.unexpected += 1;
+            return NewlyArmed::default();
+        }
+        self.arm_all(kernel, target, watched, slice::from_ref(object))
     }
 
     /// Arms the places where steps of asyncio's tasks begin.
@@ -254,6 +287,7 @@ impl Arming {
             ("agent.regions_refused_by_kernel", self.refused),
             ("agent.regions_beyond_limit", self.numberless),
             ("agent.ended_while_looked_at", self.ended),
+            ("agent.libraries_not_armed_ahead", self.unexpected),
             ("agent.regions_with_exits_stepped", self.stepped),
         ]
         .into_iter()

@@ -2,41 +2,65 @@
 
 use super::{say, targets::Watched};
 
-/// Objects that were armed some time after they were mapped: what they did before was not seen.
-pub struct Late {
-    /// How long it took at the most, in nanoseconds.
-    pub by_ns: u64,
-    /// Their names.
-    pub objects: Vec<String>,
+/// Objects with regions that a target has mapped since it was searched.
+pub struct NewlyMapped {
+    /// How long it took from the mapping to the probes at the most, in nanoseconds; `None`: no event told of it.
+    pub after_ns: Option<u64>,
+    /// Names of those that were armed after they were mapped: what they did before was not seen.
+    pub late: Vec<String>,
+    /// Names of those that were armed before.
+    pub expected: Vec<String>,
 }
 
 /// Says it once for a target that was asked for, or that has regions, and again when there is more:
 /// libraries are loaded late, and interpreters import OpenTelemetry late.
-pub fn announce(watched: &mut Watched, regions: usize, sampling: &str, late: Option<Late>) {
+pub fn announce(watched: &mut Watched, regions: usize, sampling: &str, new: &NewlyMapped) {
     let told = (regions, watched.context.clone());
-    let late = late.filter(|late| !late.objects.is_empty());
-    let is_known = watched.told.as_ref() == Some(&told) && late.is_none();
+    let new = new.describe();
+    let is_known = watched.told.as_ref() == Some(&told) && new.is_empty();
     if is_known || (regions == 0 && !watched.is_asked_for) {
         return;
     }
-    let late = late.as_ref().map(Late::describe).unwrap_or_default();
     match watched.told.replace(told) {
-        None => first(watched, regions, sampling, &late),
+        None => first(watched, regions, sampling, &new),
         Some(_) => say::line(&format!(
-            "now in {}: {regions} regions armed, context {}{late}",
+            "now in {}: {regions} regions armed, context {}{new}",
             watched.process.pid(),
             watched.context,
         )),
     }
 }
 
-impl Late {
+/// Says which libraries were armed before the target maps them.
+pub fn announce_expected(watched: &mut Watched) {
+    let expected = std::mem::take(&mut watched.expected);
+    if watched.is_asked_for && !expected.is_empty() {
+        say::line(&format!(
+            "armed before {} maps them: {}",
+            watched.process.pid(),
+            expected.join(", ")
+        ));
+    }
+}
+
+impl NewlyMapped {
+    /// What follows the line; nothing where nothing is new, or where no event told of a mapping: it was there before.
     fn describe(&self) -> String {
-        format!(
-            "; {} armed within {:.1} ms of its mapping",
-            self.objects.join(", "),
-            self.by_ns as f64 / 1e6,
-        )
+        let Some(after_ns) = self.after_ns else {
+            return String::new();
+        };
+        let mut parts = Vec::new();
+        if !self.expected.is_empty() {
+            let names = self.expected.join(", ");
+            parts.push(format!("; {names} armed before it was mapped"));
+        }
+        if !self.late.is_empty() {
+            let (names, after) = (self.late.join(", "), after_ns as f64 / 1e6);
+            parts.push(format!(
+                "; {names} armed within {after:.1} ms of its mapping"
+            ));
+        }
+        parts.concat()
     }
 }
 

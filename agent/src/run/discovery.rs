@@ -9,11 +9,12 @@ use hotspan_synth::{
 };
 
 use super::{
-    attached::{self, Late},
+    arming::NewlyArmed,
+    attached::{self, NewlyMapped},
     clock,
     engine::Engine,
     say,
-    surveyor::{Finding, Request, Survey, SurveyedObject},
+    surveyor::{Finding, Installed, Request, Survey, SurveyedObject},
 };
 use crate::{context::ContextFindings, target::Process};
 
@@ -43,6 +44,7 @@ impl Engine {
             Finding::Function(searched) => self.searched(*searched),
             // Only `adopt_held` knows whose they are, and it has had them.
             Finding::Ahead(_) => Ok(()),
+            Finding::Installed(installed) => self.expect(&installed),
         }
     }
 
@@ -144,6 +146,11 @@ impl Engine {
                 begins_traces: watched.begins_traces(context.spans),
             }))?;
         }
+        let packages = watched.new_packages(context);
+        if !packages.is_empty() {
+            let process = Arc::clone(&watched.process);
+            self.surveyor.look_into(target, process, packages);
+        }
         let held = std::mem::take(&mut watched.held);
         let steps = &context.coroutines.steps;
         let follows = self.sampling.is_wanted() && !steps.is_empty();
@@ -153,7 +160,7 @@ impl Engine {
         }
         self.arm(target, &held)?;
         self.follow_arrivals(target);
-        self.announce(target, None, Vec::new());
+        self.announce(target, None, NewlyArmed::default());
         self.survey_unless_told(target, &held);
         if is_stale {
             self.look(target);
@@ -161,18 +168,38 @@ impl Engine {
         Ok(())
     }
 
-    /// Arms objects. Returns the names of those that were not armed before.
-    fn arm(&mut self, target: u32, objects: &[SurveyedObject]) -> anyhow::Result<Vec<String>> {
-        let Some(watched) = self.targets.get(&target) else {
-            return Ok(Vec::new());
+    /// Arms a library that is installed where the target's packages are, so that its first call is seen: a program may make
+    /// that as soon as it has loaded it.
+    fn expect(&mut self, installed: &Installed) -> anyhow::Result<()> {
+        let Some(watched) = self.targets.get(&installed.target) else {
+            return Ok(());
         };
-        let armed = self
-            .arming
-            .arm_all(&mut self.kernel, target, watched, objects);
-        for event in armed.described {
+        let (target, object) = (installed.target, &installed.object);
+        let armed = (self.arming).arm_ahead(&mut self.kernel, target, watched, object);
+        let armed = self.describe(armed)?;
+        if let Some(watched) = self.targets.get_mut(&target) {
+            watched.expected.extend(armed.objects);
+            if installed.is_last {
+                attached::announce_expected(watched);
+            }
+        }
+        Ok(())
+    }
+
+    /// Arms objects. Returns which of them have regions that are new to the target.
+    fn arm(&mut self, target: u32, objects: &[SurveyedObject]) -> anyhow::Result<NewlyArmed> {
+        let Some(watched) = self.targets.get(&target) else {
+            return Ok(NewlyArmed::default());
+        };
+        let armed = (self.arming).arm_all(&mut self.kernel, target, watched, objects);
+        self.describe(armed)
+    }
+
+    fn describe(&mut self, mut armed: NewlyArmed) -> anyhow::Result<NewlyArmed> {
+        for event in armed.described.drain(..) {
             self.pipeline.feed(event)?;
         }
-        Ok(armed.objects)
+        Ok(armed)
     }
 
     /// What a loader maps before its probe is armed is not told: another search sees it, and that it was mapped
@@ -187,7 +214,7 @@ impl Engine {
         self.survey(target);
     }
 
-    fn announce(&mut self, target: u32, mapped: Option<KernelTime>, objects: Vec<String>) {
+    fn announce(&mut self, target: u32, mapped: Option<KernelTime>, armed: NewlyArmed) {
         let regions = self.arming.armory.armed(target);
         let Some(watched) = self.targets.get_mut(&target) else {
             return;
@@ -197,12 +224,13 @@ impl Engine {
             return;
         }
         self.attached |= watched.is_asked_for;
-        let late = mapped.map(|mapped| Late {
-            by_ns: clock::now().0.saturating_sub(mapped.0),
-            objects,
-        });
+        let new = NewlyMapped {
+            after_ns: mapped.map(|mapped| clock::now().0.saturating_sub(mapped.0)),
+            late: armed.objects,
+            expected: armed.expected,
+        };
         // After the probes: the verifier takes its time, and what is exact comes first.
         self.sampling.start(&mut self.kernel);
-        attached::announce(watched, regions, &self.sampling.label(), late);
+        attached::announce(watched, regions, &self.sampling.label(), &new);
     }
 }

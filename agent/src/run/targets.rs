@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     num::NonZeroU32,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -77,6 +78,10 @@ pub struct Watched {
     pub follows_coroutines: bool,
     /// Where its tasks are made, if that is known.
     pub created: Option<StepPoint>,
+    /// Folders of packages that have been looked into for libraries to arm before they are mapped.
+    pub packages: Vec<PathBuf>,
+    /// Those that were armed so, and not told of yet.
+    pub expected: Vec<String>,
     /// What comes in at its sockets is followed.
     pub follows_arrivals: bool,
     /// asyncio was found while a look was under way.
@@ -113,6 +118,8 @@ impl Watched {
             context_wait: FIRST_WAIT,
             follows_coroutines: false,
             created: None,
+            packages: Vec::new(),
+            expected: Vec::new(),
             follows_arrivals: false,
             has_new_asyncio: false,
             context: "none".to_owned(),
@@ -180,6 +187,14 @@ impl Watched {
                 self.wire.flags |= TargetFlags::TELLS_ARRIVALS;
             }
         }
+    }
+
+    /// Folders of packages that have not been looked into.
+    pub(super) fn new_packages(&mut self, context: &ContextFindings) -> Vec<PathBuf> {
+        let is_new = |folder: &&PathBuf| !self.packages.contains(folder);
+        let new: Vec<PathBuf> = context.packages.iter().filter(is_new).cloned().collect();
+        self.packages.extend_from_slice(&new);
+        new
     }
 
     /// Where its tasks are made, if what comes in for them is wanted and not followed yet.

@@ -102,7 +102,7 @@ fn batch(requirements: &str) {
     command
         .arg(paths::targets().join("batch.py"))
         .arg("ortools");
-    let scene = scene::batch(&mut command, Attach::pid, 40);
+    let scene = scene::batch(&mut command, |pid| Attach::pid(pid).armed_ahead(), 40);
     scene.must_be_perfect(20);
     compare(&scene);
 }

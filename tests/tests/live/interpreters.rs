@@ -58,6 +58,25 @@ fn check(minor: &str) {
         }
     };
     scene.must_be_perfect(SPANS);
+    first_call(&venv);
+}
+
+/// A library where the interpreter looks for packages: its very first call is seen, as it is armed before it is mapped.
+fn first_call(venv: &python::Venv) {
+    let library = native::library().unwrap();
+    let mut command = Command::new(venv.python());
+    command
+        .arg(paths::targets().join("batch.py"))
+        .arg("native_at_once")
+        .env("PYTHONPATH", library.parent().unwrap())
+        .env("LATE_LIBRARY", &library);
+    let regions = ["--regions".into(), native::catalogue("library")];
+    let scene = scene::batch(
+        &mut command,
+        |pid| Attach::pid(pid).with(regions).armed_ahead(),
+        1,
+    );
+    scene.must_be_perfect(1);
 }
 
 #[test]

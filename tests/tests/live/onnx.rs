@@ -21,7 +21,11 @@ fn runs_and_operators_of_a_stripped_library() {
     let Some(_turn) = require_bpf("ONNX Runtime") else {
         return;
     };
-    let scene = scene::batch(&mut target("onnx"), Attach::pid, RUNS);
+    let scene = scene::batch(
+        &mut target("onnx"),
+        |pid| Attach::pid(pid).armed_ahead(),
+        RUNS,
+    );
     let verdict = scene.judge();
     eprintln!("  {}", verdict.summary());
     assert!(verdict.wrong.is_empty(), "{:?}", verdict.wrong);
@@ -58,7 +62,11 @@ fn a_run_that_fails_inside() {
     let Some(_turn) = require_bpf("ONNX Runtime, wrong shapes") else {
         return;
     };
-    let scene = scene::batch(&mut target("onnx_raises"), Attach::pid, 20);
+    let scene = scene::batch(
+        &mut target("onnx_raises"),
+        |pid| Attach::pid(pid).armed_ahead(),
+        20,
+    );
     let verdict = scene.judge();
     eprintln!("  {}", verdict.summary());
     assert!(verdict.wrong.is_empty(), "{:?}", verdict.wrong);

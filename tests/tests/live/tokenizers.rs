@@ -15,7 +15,7 @@ fn texts_and_a_vocabulary_that_is_loaded_in_a_request() {
     command
         .args(["batch.py", "tokenize"])
         .current_dir(paths::targets());
-    let scene = scene::batch(&mut command, Attach::pid, 8);
+    let scene = scene::batch(&mut command, |pid| Attach::pid(pid).armed_ahead(), 8);
     scene.must_be_perfect(16);
     for call in &scene.calls {
         let Some(span) = span_for(&scene.outcome.spans, call) else {

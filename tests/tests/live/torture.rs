@@ -348,7 +348,9 @@ fn a_python_callback_that_raises_under_highs() {
     };
     // The callback raises after about as long as the catalogue's minimum.
     let scene = highs("highs_raises", |pid| {
-        Attach::pid(pid).with(["--min-duration", "100us"])
+        Attach::pid(pid)
+            .with(["--min-duration", "100us"])
+            .armed_ahead()
     });
     assert!(
         scene
@@ -372,7 +374,7 @@ fn highs_runs() {
     let Some(_turn) = require_bpf("HiGHS") else {
         return;
     };
-    highs("highs", Attach::pid).must_be_perfect(4);
+    highs("highs", |pid| Attach::pid(pid).armed_ahead()).must_be_perfect(6);
 }
 
 fn highs(kind: &str, attach: impl FnOnce(u32) -> Attach) -> Scene {

@@ -31,6 +31,8 @@ pub struct Report {
 pub struct ObjectReport {
     /// As the target names it.
     pub path: String,
+    /// Whether the target maps it; if not, it is installed where the target looks for packages.
+    pub mapped: bool,
     /// In hexadecimal.
     pub build_id: Option<String>,
     /// Libraries of the catalogue that are in it, with their versions.
@@ -86,10 +88,23 @@ impl Report {
             self.without_regions += 1;
             return;
         }
+        self.add_object(path, analysis, true);
+    }
+
+    /// Adds what was found in a library that the target has not mapped.
+    pub fn add_installed(&mut self, path: &str, analysis: &Analysis) {
+        if !analysis.regions.is_empty() {
+            self.symbols += analysis.symbols;
+            self.add_object(path, analysis, false);
+        }
+    }
+
+    fn add_object(&mut self, path: &str, analysis: &Analysis, mapped: bool) {
         let armed = analysis.regions.iter().map(armed_line);
         let refused = analysis.refused.iter().map(refused_line);
         self.objects.push(ObjectReport {
             path: path.to_owned(),
+            mapped,
             build_id: analysis.build_id.as_ref().map(ToString::to_string),
             libraries: analysis
                 .libraries
@@ -178,9 +193,11 @@ impl fmt::Display for ObjectReport {
             write!(f, "  {name} {version}")?;
         }
         match &self.build_id {
-            Some(id) => writeln!(f, "  build id {id}")?,
-            None => writeln!(f, "  no build id")?,
+            Some(id) => write!(f, "  build id {id}")?,
+            None => write!(f, "  no build id")?,
         }
+        let unmapped = "  not mapped: armed before it is";
+        writeln!(f, "{}", if self.mapped { "" } else { unmapped })?;
         let name_width = self.widest(6, |line| line.name.len());
         let function_width = self.widest(8, |line| line.function.len());
         writeln!(

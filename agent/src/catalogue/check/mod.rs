@@ -14,9 +14,10 @@ mod shipped;
 mod slots;
 mod version;
 
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use glob::Pattern;
+use toml::Spanned;
 
 pub(in crate::catalogue) use self::{
     anchor::{Anchor, CLASS},
@@ -55,6 +56,8 @@ pub(super) struct Library {
     pub name: String,
     /// Globs over file names; empty: all.
     pub objects: Vec<Pattern>,
+    /// Globs over paths below a folder of packages.
+    pub installed: Vec<String>,
     pub version: VersionRule,
 }
 
@@ -159,17 +162,29 @@ fn check_regions(
 }
 
 fn library(source: &Source, file: &File) -> Result<Library, CatalogueError> {
-    let objects = file
-        .objects
-        .iter()
-        .map(|glob| {
-            Pattern::new(glob.get_ref())
-                .map_err(|error| CatalogueError::at(source, glob, format!("objects: {error}")))
-        })
-        .collect::<Result<_, _>>()?;
+    let pattern = |key: &str, glob: &Spanned<String>| {
+        Pattern::new(glob.get_ref())
+            .map_err(|error| CatalogueError::at(source, glob, format!("{key}: {error}")))
+    };
+    let objects = file.objects.iter().map(|glob| pattern("objects", glob));
+    for glob in &file.installed {
+        pattern("installed", glob)?;
+        if !stays_below(Path::new(glob.get_ref())) {
+            let reason = "installed: a path below a folder of packages, without `..`";
+            return Err(CatalogueError::at(source, glob, reason));
+        }
+    }
     Ok(Library {
         name: file.library.get_ref().clone(),
-        objects,
+        objects: objects.collect::<Result<_, _>>()?,
+        installed: (file.installed.iter())
+            .map(|glob| glob.get_ref().clone())
+            .collect(),
         version: VersionRule::check(source, &file.version)?,
     })
+}
+
+fn stays_below(path: &Path) -> bool {
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_)))
 }

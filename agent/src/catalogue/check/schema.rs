@@ -14,6 +14,9 @@ pub(super) struct File {
     /// Globs over object file names; empty: every object.
     #[serde(default)]
     pub objects: Vec<Spanned<String>>,
+    /// Globs over paths below a folder of packages: armed there before they are mapped.
+    #[serde(default)]
+    pub installed: Vec<Spanned<String>>,
     /// How the library's version is known.
     #[serde(default)]
     pub version: Version,

@@ -1,6 +1,6 @@
 //! `sys.modules` of a live interpreter, and what modules hold.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
 
 use thiserror::Error;
 
@@ -67,6 +67,27 @@ impl Modules {
     /// The module of this full name, if it is imported (or being imported).
     pub fn get(&self, heap: &Heap<'_>, name: &str) -> Result<Option<u64>, HeapError> {
         heap.dict_get(self.dict, name)
+    }
+
+    /// The folders in which `import` looks for packages (`sys.path`), in its order; relative ones and archives are left
+    /// out.
+    ///
+    /// # Errors
+    /// A read failed, or a program has put something else there.
+    pub fn search_path(&self, heap: &Heap<'_>) -> Result<Vec<PathBuf>, HeapError> {
+        let sys = self.get(heap, "sys")?;
+        let path = sys.map(|sys| heap.global(sys, "path")).transpose()?;
+        let Some(path) = path.flatten() else {
+            return Ok(Vec::new());
+        };
+        let folders = heap.items(path)?.into_iter().map(|item| heap.text(item));
+        // An item that is no text is skipped by `import`, too.
+        let folders = folders.filter_map(|text| text.ok().map(PathBuf::from));
+        Ok(folders
+            .filter(|folder| {
+                folder.is_absolute() && folder.extension().is_none_or(|of| of != "zip")
+            })
+            .collect())
     }
 }
 

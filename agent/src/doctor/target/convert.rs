@@ -9,21 +9,31 @@ use crate::{
 impl From<&Report> for RegionFacts {
     fn from(report: &Report) -> Self {
         let mut facts = Self {
-            files: report.objects.len() + report.without_regions,
+            files: report.objects.iter().filter(|object| object.mapped).count()
+                + report.without_regions,
             symbols: report.symbols,
             ..Self::default()
         };
-        for line in report.objects.iter().flat_map(|object| &object.regions) {
-            match &line.state {
-                State::Armed if facts.armable.contains(&line.name) => {}
-                State::Armed => facts.armable.push(line.name.clone()),
-                State::Refused(why) => facts.refused.push((line.name.clone(), why.clone())),
+        for object in &report.objects {
+            for line in &object.regions {
+                let names = match &line.state {
+                    State::Armed if object.mapped => &mut facts.armable,
+                    State::Armed => &mut facts.installed,
+                    State::Refused(why) => {
+                        facts.refused.push((line.name.clone(), why.clone()));
+                        continue;
+                    }
+                };
+                if !names.contains(&line.name) {
+                    names.push(line.name.clone());
+                }
             }
         }
+        facts.installed.retain(|name| !facts.armable.contains(name));
         // A region that is refused in one place and armed in another is not missed.
         facts
             .refused
-            .retain(|(name, _)| !facts.armable.contains(name));
+            .retain(|(name, _)| !facts.armable.contains(name) && !facts.installed.contains(name));
         facts
     }
 }

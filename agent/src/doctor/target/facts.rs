@@ -25,6 +25,8 @@ pub struct TargetFacts {
 pub struct RegionFacts {
     /// Names of the regions that can be armed, each once.
     pub armable: Vec<String>,
+    /// Names of those in libraries that are installed and not mapped: armed before they are.
+    pub installed: Vec<String>,
     /// Regions that cannot, and why.
     pub refused: Vec<(String, String)>,
     /// Mapped files that were looked at.

@@ -10,25 +10,37 @@ pub(super) fn check(facts: &RegionFacts) -> Check {
     const NAME: &str = "regions";
     let RegionFacts {
         armable,
+        installed,
         refused,
         files,
         symbols,
     } = facts;
-    match (armable.as_slice(), refused.first()) {
-        ([], None) => TARGET.missing(
+    let armable = if installed.is_empty() {
+        list(armable)
+    } else {
+        let soon = format!("as soon as it is loaded: {}", list(installed));
+        let now = list(armable);
+        if now.is_empty() {
+            soon
+        } else {
+            format!("{now}; {soon}")
+        }
+    };
+    match (armable.as_str(), refused.first()) {
+        ("", None) => TARGET.missing(
             NAME,
             format!("none; {files} mapped files with {symbols} symbols were looked at"),
             "send it a request first if it loads libraries late, or add regions: --regions FILE",
         ),
-        ([], Some((name, why))) => TARGET.missing(
+        ("", Some((name, why))) => TARGET.missing(
             NAME,
             format!("none can be armed of {}: {name}: {why}", refused.len()),
             "see `hotspan regions` for each of them",
         ),
-        (armable, None) => TARGET.ok(NAME, list(armable)),
-        (armable, Some((name, why))) => TARGET.warn(
+        (_, None) => TARGET.ok(NAME, armable),
+        (_, Some((name, why))) => TARGET.warn(
             NAME,
-            format!("{}; but not {name}: {why}", list(armable)),
+            format!("{armable}; but not {name}: {why}"),
             "see `hotspan regions` for each of them",
         ),
     }

@@ -12,7 +12,7 @@ use crate::{
 
 #[test]
 fn what_the_catalogue_finds_becomes_facts() {
-    fn object(regions: &[(&str, Option<&str>)]) -> ObjectReport {
+    fn object(mapped: bool, regions: &[(&str, Option<&str>)]) -> ObjectReport {
         let line = |&(name, refused): &(&str, Option<&str>)| RegionLine {
             name: name.into(),
             role: None,
@@ -27,6 +27,7 @@ fn what_the_catalogue_finds_becomes_facts() {
         };
         ObjectReport {
             path: String::new(),
+            mapped,
             build_id: None,
             libraries: vec![],
             regions: regions.iter().map(line).collect(),
@@ -34,12 +35,19 @@ fn what_the_catalogue_finds_becomes_facts() {
     }
     let report = Report {
         objects: vec![
-            object(&[("blas.gemm", Some("a jump")), ("highs.run", Some("a jump"))]),
-            object(&[
-                ("blas.gemm", None),
-                ("blas.gemm", None),
-                ("cpsat.solve", None),
-            ]),
+            object(
+                true,
+                &[("blas.gemm", Some("a jump")), ("highs.run", Some("a jump"))],
+            ),
+            object(
+                true,
+                &[
+                    ("blas.gemm", None),
+                    ("blas.gemm", None),
+                    ("cpsat.solve", None),
+                ],
+            ),
+            object(false, &[("blas.gemm", None), ("onnx.run", None)]),
         ],
         without_regions: 5,
         symbols: 900,
@@ -47,6 +55,7 @@ fn what_the_catalogue_finds_becomes_facts() {
     };
     let expected = RegionFacts {
         armable: vec!["blas.gemm".into(), "cpsat.solve".into()],
+        installed: vec!["onnx.run".into()],
         refused: vec![("highs.run".into(), "a jump".into())],
         files: 7,
         symbols: 900,

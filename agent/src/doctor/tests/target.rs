@@ -30,6 +30,7 @@ fn good() -> TargetFacts {
         },
         regions: Some(RegionFacts {
             armable: strings(&["cpsat.solve", "blas.gemm"]),
+            installed: vec![],
             refused: vec![],
             files: 40,
             symbols: 51_000,
@@ -144,6 +145,7 @@ fn regions() {
         move |facts| {
             facts.regions = Some(RegionFacts {
                 armable,
+                installed: vec![],
                 refused,
                 files: 40,
                 symbols: 51_000,
@@ -151,6 +153,26 @@ fn regions() {
         }
     }
     check(|_| {}, "regions", Some((Good, "cpsat.solve, blas.gemm")));
+    let installed = |facts: &mut TargetFacts| {
+        let regions = facts.regions.get_or_insert_default();
+        regions.installed = strings(&["highs.run"]);
+    };
+    check(
+        installed,
+        "regions",
+        Some((
+            Good,
+            "cpsat.solve, blas.gemm; as soon as it is loaded: highs.run",
+        )),
+    );
+    check(
+        |facts| {
+            regions(&[], &[])(facts);
+            installed(facts);
+        },
+        "regions",
+        Some((Good, "as soon as it is loaded: highs.run")),
+    );
     check(
         regions(&[], &[]),
         "regions",

@@ -25,8 +25,8 @@ const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
 /// What is told of a region's exits so soon after they were replaced is of the old ones.
 const TOLD_TWICE: Duration = Duration::from_secs(1);
 /// Programs that a process may execute in a row without mapping an object before its links are let
-/// go: between a script and its interpreter stand a launcher or two.
-const KEPT_EXECS: u8 = 3;
+/// go: before a script's interpreter come a shell and a launcher or two.
+const KEPT_EXECS: u8 = 4;
 
 struct Entry {
     plan: Plan,
@@ -76,6 +76,17 @@ pub enum Exits {
     AreStepped,
     /// Nothing stands for them: the region can only be given up.
     HaveNoOthers,
+}
+
+/// How what is armed stands with what a target maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// Nothing is armed there.
+    Stranger,
+    /// It was armed before the target's present program mapped it.
+    Expected,
+    /// That is known.
+    Known,
 }
 
 /// A region that was given up for a while.
@@ -128,19 +139,42 @@ impl Armory {
         Ok(numbers.into_iter().map(|n| n.map(RegionId)).collect())
     }
 
-    /// Whether the place is armed already. If so, it is mapped in the target's present program, and
-    /// `object` opens it.
-    pub fn meets(&mut self, place: &Place, object: &Path) -> bool {
+    /// The target maps the place, which `object` opens.
+    pub fn meets(&mut self, place: &Place, object: &Path) -> Met {
+        if !self.holds(place) {
+            return Met::Stranger;
+        }
+        let Some(mapped) = self.places.get_mut(place) else {
+            return Met::Known;
+        };
+        object.clone_into(&mut mapped.path);
+        match std::mem::take(&mut mapped.unseen) {
+            0 => Met::Known,
+            _ => Met::Expected,
+        }
+    }
+
+    /// What is armed there next is not mapped in the target's present program, as far as is known.
+    pub fn expect(&mut self, place: &Place) {
+        let unseen = || Mapped {
+            unseen: 1,
+            ..Mapped::default()
+        };
+        self.places.entry(place.clone()).or_insert_with(unseen);
+    }
+
+    /// Whether so many regions are armed that the rest is left to what targets do map.
+    pub fn is_half_full(&self) -> bool {
+        self.entries.len() >= MAX_REGIONS / 2
+    }
+
+    /// Whether the place is armed.
+    pub fn holds(&self, place: &Place) -> bool {
         let mut here = self
             .entries
             .values()
             .filter(|entry| entry.link.place == *place);
-        let is_armed = here.any(|entry| !entry.plan.is_of_coroutines());
-        if let Some(mapped) = self.places.get_mut(place).filter(|_| is_armed) {
-            object.clone_into(&mut mapped.path);
-            mapped.unseen = 0;
-        }
-        is_armed
+        here.any(|entry| !entry.plan.is_of_coroutines())
     }
 
     /// The target executes another program. Links are by file: where the new program maps one of

@@ -1,11 +1,12 @@
 //! The surveyor: two threads that look at targets, so that a large library does not keep the engine
 //! from its events, nor an interpreter's heap the libraries from being armed.
 
+mod search;
+
 use std::{
     collections::HashSet,
     io,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -16,21 +17,16 @@ use std::{
 use hotspan_synth::{ids::FunctionId, time::KernelTime};
 use tokio::sync::mpsc;
 
+use self::search::Search;
 use crate::{
-    catalogue::{Analysed, AnalysisCache, Catalogue, FoundRegion, HotFunction, NotProbed},
+    catalogue::{Analysed, Catalogue, FoundRegion, NotProbed},
     context::{self, ContextFindings},
     stack::NativePlace,
-    target::{
-        Process,
-        mapping::{Mapping, ObjectId},
-    },
+    target::{Process, mapping::ObjectId},
 };
 
 /// Jobs that may wait on each thread; more are not accepted until one is done.
 const QUEUE: usize = 1024;
-
-/// Objects whose analyses are kept: a Python service maps some hundred.
-const CACHED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// What is to be searched.
 pub(super) struct Request {
@@ -68,6 +64,8 @@ pub(super) enum Finding {
     Objects(Survey),
     /// What a program is going to map.
     Ahead(Vec<SurveyedObject>),
+    /// What a process may map.
+    Installed(Installed),
     /// Where to probe a function.
     Function(Box<Searched>),
     /// How to read a process's parents, and what it says of itself.
@@ -84,6 +82,16 @@ pub(super) struct Survey {
     pub mapped: Option<KernelTime>,
     /// Why the mappings could not be read: as a rule, the process has ended.
     pub failed: Option<String>,
+}
+
+/// A library that is installed where a process looks for packages.
+pub(super) struct Installed {
+    /// Process id in the root pid namespace.
+    pub target: u32,
+    /// The library.
+    pub object: Box<SurveyedObject>,
+    /// Whether no more of them are to be searched, as things stand.
+    pub is_last: bool,
 }
 
 /// One object of a target.
@@ -106,6 +114,13 @@ impl SurveyedObject {
             .is_ok_and(|analysed| analysed.analysis.loaded.is_some())
     }
 
+    /// Whether it holds regions of the catalogue.
+    pub fn has_regions(&self) -> bool {
+        self.analysed
+            .as_ref()
+            .is_ok_and(|analysed| !analysed.analysis.regions.is_empty())
+    }
+
     /// Whether it begins the steps of asyncio's tasks.
     pub fn is_asyncio(&self) -> bool {
         context::python::coroutines::is_asyncio(&self.name())
@@ -126,11 +141,19 @@ pub struct Surveyor {
 }
 
 enum Job {
-    /// Search the process's objects, so that a survey finds them searched.
+    /// Search the process's objects and those that it may map, so that a survey finds them searched.
     Warm(Arc<Process>),
     Survey(Request),
     Function(Box<Candidate>),
     Ahead(Vec<PathBuf>),
+    Installed(Packages),
+}
+
+/// Folders of packages, which a process may load libraries from.
+struct Packages {
+    target: u32,
+    process: Arc<Process>,
+    folders: Vec<PathBuf>,
 }
 
 struct Look {
@@ -150,7 +173,7 @@ impl Surveyor {
         let search_outbox = outbox.clone();
         thread::Builder::new()
             .name("surveyor".to_owned())
-            .spawn(move || search(&catalogue, &inbox, &search_outbox))?;
+            .spawn(move || Search::new(catalogue, inbox, search_outbox).run())?;
         thread::Builder::new()
             .name("inspector".to_owned())
             .spawn(move || inspect(&look_inbox, &outbox))?;
@@ -172,6 +195,16 @@ impl Surveyor {
     pub fn look_ahead(&self, files: Vec<PathBuf>) {
         // It is the first job of all, so there is room, and the thread is there.
         let _ = self.jobs.try_send(Job::Ahead(files));
+    }
+
+    /// Searches libraries of the catalogue that are installed in `folders`, whenever there is nothing else to do. A full
+    /// queue only means that they are armed when they are mapped.
+    pub(super) fn look_into(&self, target: u32, process: Arc<Process>, folders: Vec<PathBuf>) {
+        let _ = self.jobs.try_send(Job::Installed(Packages {
+            target,
+            process,
+            folders,
+        }));
     }
 
     /// Asks for a search of what is mapped; `false` if too many are waiting.
@@ -196,37 +229,6 @@ impl Surveyor {
     }
 }
 
-fn search(catalogue: &Catalogue, inbox: &Receiver<Job>, outbox: &mpsc::Sender<Finding>) {
-    let mut cache = AnalysisCache::new(CACHED);
-    while let Ok(job) = inbox.recv() {
-        let finding = match job {
-            Job::Warm(process) => {
-                warm(catalogue, &mut cache, &process);
-                continue;
-            }
-            Job::Survey(request) => Finding::Objects(survey(catalogue, &mut cache, request)),
-            Job::Function(candidate) => Finding::Function(Box::new(function(*candidate))),
-            Job::Ahead(files) => Finding::Ahead(ahead(catalogue, &mut cache, files)),
-        };
-        if outbox.blocking_send(finding).is_err() {
-            return;
-        }
-    }
-}
-
-fn function(candidate: Candidate) -> Searched {
-    let place = &candidate.place;
-    let hot = HotFunction {
-        name: place.name.clone(),
-        function: place.qualified.clone(),
-        address: place.address,
-    };
-    Searched {
-        region: hot.region(&place.file, &place.path),
-        candidate,
-    }
-}
-
 fn inspect(inbox: &Receiver<Look>, outbox: &mpsc::Sender<Finding>) {
     while let Ok(Look { target, process }) = inbox.recv() {
         // A process that has ended says nothing of itself; its end is heard of elsewhere.
@@ -239,58 +241,4 @@ fn inspect(inbox: &Receiver<Look>, outbox: &mpsc::Sender<Finding>) {
             return;
         }
     }
-}
-
-fn warm(catalogue: &Catalogue, cache: &mut AnalysisCache, process: &Process) {
-    for mapping in process.mappings().unwrap_or_default() {
-        // What cannot be read is said when the survey finds it so.
-        let _ = analyse(catalogue, cache, &mapping.map_file, &mapping.path);
-    }
-}
-
-fn ahead(
-    catalogue: &Catalogue,
-    cache: &mut AnalysisCache,
-    files: Vec<PathBuf>,
-) -> Vec<SurveyedObject> {
-    let searched = files.into_iter().map(|file| SurveyedObject {
-        mapped_as: None,
-        analysed: analyse(catalogue, cache, &file, &file),
-        path: file.clone(),
-        file,
-    });
-    searched.collect()
-}
-
-fn survey(catalogue: &Catalogue, cache: &mut AnalysisCache, request: Request) -> Survey {
-    let (mappings, failed) = match request.process.mappings() {
-        Ok(mappings) => (mappings, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    };
-    let mut searched = request.searched;
-    let is_new = |mapping: &Mapping| searched.insert(mapping.object);
-    let objects = mappings.into_iter().filter(is_new);
-    let objects = objects.map(|mapping| SurveyedObject {
-        mapped_as: Some(mapping.object),
-        analysed: analyse(catalogue, cache, &mapping.map_file, &mapping.path),
-        path: mapping.path,
-        file: mapping.map_file,
-    });
-    Survey {
-        target: request.target,
-        objects: objects.collect(),
-        mapped: request.mapped,
-        failed,
-    }
-}
-
-fn analyse(
-    catalogue: &Catalogue,
-    cache: &mut AnalysisCache,
-    file: &Path,
-    name: &Path,
-) -> Result<Analysed, String> {
-    cache
-        .analyse(catalogue, file, name)
-        .map_err(|error| error.to_string())
 }
