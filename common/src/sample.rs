@@ -40,6 +40,8 @@ impl SampleFlags {
     /// One of the Python frames is the body of a module or a class that another one has run: its code
     /// object is freed when it is done, so the names are to be read soon.
     pub const PYTHON_RUNS_ONCE: u32 = 128;
+    /// [`SampleReason::Off`]: the kernel counts the wait as one for a block device (`in_iowait`).
+    pub const BLOCK_IO: u32 = 256;
 }
 
 /// Sizes of the stack copies that samples come with, in bytes.

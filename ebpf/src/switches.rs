@@ -30,13 +30,19 @@ place!(
     TASK_RUN_DELAY, task_run_delay
 );
 
+place!(
+    /// `in_iowait` of `task_struct`, a bit field, in bits; 0: not known.
+    TASK_IN_IOWAIT, task_in_iowait
+);
+
 /// `TASK_INTERRUPTIBLE`.
 const INTERRUPTIBLE: u64 = 1;
 
 /// `sched_switch(preempt, prev, next, prev_state)`: one thread leaves the CPU, another takes it.
 #[btf_tracepoint]
 pub fn sched_switch(ctx: BtfTracePointContext) -> i32 {
-    leaves(&ctx, Task::argument(&ctx, 1), how(ctx.arg(0), ctx.arg(3)));
+    let left = Task::argument(&ctx, 1);
+    leaves(&ctx, left, how(left, ctx.arg(0), ctx.arg(3)));
     returns(Task::argument(&ctx, 2));
     0
 }
@@ -102,14 +108,23 @@ fn now() -> u64 {
 
 /// `preempt` is a C `bool`, `state` the `__state` of the thread's `task_struct`, an `unsigned int`.
 #[inline(always)]
-fn how(preempted: u64, state: u64) -> Leave {
+fn how(task: Task, preempted: u64, state: u64) -> Leave {
     if preempted & 0xff != 0 || state as u32 == 0 {
         Leave::Preempted
     } else if state & INTERRUPTIBLE != 0 {
         Leave::Waits
+    } else if is_for_io(task) {
+        Leave::BlockedByIo
     } else {
         Leave::Blocked
     }
+}
+
+/// Whether the kernel counts the thread's wait as one for a block device.
+#[inline(always)]
+fn is_for_io(task: Task) -> bool {
+    let bit = task_in_iowait();
+    bit != 0 && task.byte(bit / 8) & 1 << (bit % 8) != 0
 }
 
 /// The current thread leaves the CPU.

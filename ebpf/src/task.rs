@@ -52,6 +52,12 @@ impl Task {
         self.word(task_tgid())
     }
 
+    /// The byte at an offset.
+    #[inline(always)]
+    pub fn byte(self, offset: usize) -> u8 {
+        self.load(offset)
+    }
+
     /// The `int` at an offset.
     #[inline(always)]
     pub fn word(self, offset: usize) -> u32 {

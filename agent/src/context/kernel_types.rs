@@ -55,6 +55,11 @@ impl KernelTypes {
 
     /// The offset of a struct's member, in bytes, also of one in a nameless part of the struct.
     pub fn member_offset(&self, structure: &str, member: &str) -> Option<u32> {
+        self.member_bit(structure, member).map(|bit| bit / 8)
+    }
+
+    /// The same in bits: of a bit field, where it begins.
+    pub fn member_bit(&self, structure: &str, member: &str) -> Option<u32> {
         // An inner declaration of the same name may lack it.
         let mut all = self.structs(structure);
         all.find_map(|at| self.member_in(at, member, NESTED))
@@ -103,13 +108,11 @@ impl KernelTypes {
         let members = (0..count).map(|index| at + TYPE + index * MEMBER);
         let offset = |at: usize| {
             let bits = word(&self.bytes, at + 8)?;
-            Some(
-                if has_bit_fields {
-                    bits & 0x00ff_ffff
-                } else {
-                    bits
-                } / 8,
-            )
+            Some(if has_bit_fields {
+                bits & 0x00ff_ffff
+            } else {
+                bits
+            })
         };
         if let Some(found) = members.clone().find(|&at| self.is_named(at, member)) {
             return offset(found);

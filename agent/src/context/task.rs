@@ -34,6 +34,8 @@ pub struct TaskLayout {
     pub fs_base: u32,
     /// `sched_info.run_delay`; 0: this kernel does not account for waits for a CPU.
     pub run_delay: u32,
+    /// `in_iowait`, a bit field: in bits; 0: this kernel does not tell.
+    pub in_iowait: u32,
     /// Whether the kernel tells when a thread is back from a switch: `sched_exit_tp`, since 6.16.
     pub tells_returns: bool,
     /// What it uses besides time.
@@ -104,6 +106,7 @@ fn read() -> Result<TaskLayout, TaskUnknown> {
             .member_offset("sched_info", "run_delay")
             .and_then(|within| Some(field("sched_info").ok()? + within))
             .unwrap_or(0),
+        in_iowait: types.member_bit("task_struct", "in_iowait").unwrap_or(0),
         tells_returns: types.has_typedef("btf_trace_sched_exit_tp"),
         resources: resources(&types)?,
         sockets: sockets(&types),
@@ -153,6 +156,7 @@ mod tests {
         for offset in [layout.pid, layout.tgid, layout.fs_base] {
             assert!((64..64 * 1024).contains(&offset), "{offset}");
         }
+        assert!(layout.in_iowait > 8 * 64, "{}", layout.in_iowait);
         let resources = layout.resources;
         assert_eq!(resources.involuntary, resources.voluntary + 8);
         assert_eq!(

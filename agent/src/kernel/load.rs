@@ -141,6 +141,7 @@ impl Kernel {
             .override_global("TASK_TGID", &task.tgid, true)
             .override_global("TASK_FS_BASE", &task.fs_base, true)
             .override_global("TASK_RUN_DELAY", &task.run_delay, true)
+            .override_global("TASK_IN_IOWAIT", &task.in_iowait, true)
             .override_global("TASK_MM", &task.resources.memory, true)
             .override_global("TASK_SIGNAL", &task.resources.signal, true)
             .override_global("TASK_MAJOR_FAULTS", &task.resources.major_faults, true)

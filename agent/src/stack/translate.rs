@@ -54,6 +54,10 @@ fn wait(raw: &SampleEvent, stack: Joined, evidence: WaitEvidence) -> Event {
         end: KernelTime(raw.period_or_end_ns),
         early_ns: raw.early_ns,
         idle_until: idle_until(raw),
+        for_block_device: matches!(
+            &evidence,
+            WaitEvidence::Fault | WaitEvidence::Syscall { .. }
+        ) && raw.flags & SampleFlags::BLOCK_IO != 0,
         evidence,
         enclosing: enclosing(raw),
         parent: parent(&raw.parent),

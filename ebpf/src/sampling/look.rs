@@ -72,6 +72,7 @@ impl Look<'_> {
         let (tgid, is_python) = (worker.tgid, worker.is_python(self.now));
         let (state, ns_tid) = (worker.python.state, worker.python.ns_tid);
         let idle_until_ns = worker.idle.before(&work.active.parent);
+        let for_io = worker.for_io;
         let event = &mut worker.wait;
         send::describe(event, SampleReason::Off, tgid, self.tid, ns_tid, self.since);
         send::note(event, self.registers, work);
@@ -83,6 +84,9 @@ impl Look<'_> {
             && self.registers.syscall_arg < target.frames.gil_end
         {
             event.flags |= SampleFlags::GIL;
+        }
+        if for_io != 0 {
+            event.flags |= SampleFlags::BLOCK_IO;
         }
         if target.frames.enabled != 0 && is_python {
             frames::read_now(&target.frames, state, event);

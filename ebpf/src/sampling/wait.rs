@@ -54,6 +54,8 @@ pub enum Leave {
     Waits,
     /// It waits uninterruptibly, or has ended.
     Blocked,
+    /// It waits uninterruptibly for a block device.
+    BlockedByIo,
 }
 
 /// A time off the CPU.
@@ -99,7 +101,7 @@ pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Lea
     let worker = match how {
         // Not for a thread on its way out, which nothing would remove again.
         Leave::Waits => worker::get_or_create(target, tgid, tid),
-        Leave::Preempted | Leave::Blocked => worker::get(tid),
+        Leave::Preempted | Leave::Blocked | Leave::BlockedByIo => worker::get(tid),
     };
     if let Some(worker) = worker {
         leave(program, target, worker, tid, how, now);
@@ -123,6 +125,7 @@ fn leave(
         count(Counter::SwitchesMissed);
     }
     worker.off_ns = now;
+    worker.for_io = u64::from(how == Leave::BlockedByIo);
     worker.runnable_ns = if how == Leave::Preempted { now } else { 0 };
     // One that was born under a request has no number before it is looked at.
     if worker.python.ns_tid == 0 {

@@ -36,6 +36,8 @@ pub struct Worker {
     pub off_ns: u64,
     /// When it could have run again; 0: it cannot yet.
     pub runnable_ns: u64,
+    /// 1 if it left it for a block device.
+    pub for_io: u64,
     /// When it last ran again.
     pub back_ns: u64,
     /// For how long it could have run and did not since its last stack, or since its birth, in nanoseconds.

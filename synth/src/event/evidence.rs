@@ -130,6 +130,9 @@ pub struct Wait {
     pub end: KernelTime,
     /// What shows why.
     pub evidence: WaitEvidence,
+    /// The kernel counts it as a wait for a block device: a page that is read in, a file's metadata.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_block_device: bool,
     /// The innermost crossing around it.
     pub enclosing: Option<CrossingId>,
     /// The parent in whose service it waited.

@@ -41,6 +41,33 @@ fn an_await_on_a_thread_says_so() {
 }
 
 #[test]
+fn what_the_kernel_counts_as_a_wait_for_a_disk_is_io() {
+    check(
+        "
+        h                   = fw:run handler
+        1/a fault:disk      |   hhh
+        1/a mmap:disk       |        hhh
+        1/a futex:disk      |             hhh
+        1/a mmap            |                  hhh
+        1/a @               | hh   hh   hh   hh   h
+        ",
+        "
+        a
+          handler 0..21
+            handler.before_wait.io 0..2
+            wait.io 2..5
+            handler.after_wait.io 5..7
+            wait.io 7..10
+            handler.after_wait.io 10..12
+            wait.lock 12..15
+            handler.after_wait.lock 15..17
+            wait.unknown 17..20
+            handler.after_wait.unknown 20..21
+        ",
+    );
+}
+
+#[test]
 fn causes_are_what_the_evidence_shows() {
     check(
         "

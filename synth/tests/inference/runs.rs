@@ -177,6 +177,7 @@ fn evidence() -> impl Strategy<Value = Event> {
                     is_idle: false,
                 },
             },
+            for_block_device: why == 2,
             enclosing: None,
             parent: parent(span),
             context: 0,

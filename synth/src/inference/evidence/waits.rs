@@ -83,7 +83,10 @@ impl Cause {
     pub fn of(wait: &Wait, functions: &Functions) -> Self {
         match &wait.evidence {
             WaitEvidence::Suspended => suspended(&wait.stack, functions),
-            evidence => Self::shown_by(evidence),
+            evidence => match Self::shown_by(evidence) {
+                Self::Unknown if wait.for_block_device => Self::Io,
+                cause => cause,
+            },
         }
     }
 

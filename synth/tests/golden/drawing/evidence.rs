@@ -235,7 +235,8 @@ impl EvidenceRow<'_> {
             early_ns: 0,
             idle_until: self.whose.idle_until(start),
             end: KernelTime(run.end * MS),
-            evidence: evidence(word),
+            evidence: evidence(word.trim_end_matches(DISK)),
+            for_block_device: word.ends_with(DISK),
             enclosing: self.around(start).map(|around| around.id),
             parent: self.parent(start),
             context: 0,
@@ -276,6 +277,9 @@ fn open_at(crossings: &[Crossing], target: u32, thread: u32, at: u64) -> Option<
     };
     crossings.iter().rfind(covers)
 }
+
+/// Ends the word of a wait that the kernel counts as one for a block device.
+const DISK: &str = ":disk";
 
 fn evidence(word: &str) -> WaitEvidence {
     match word {
