@@ -32,10 +32,10 @@ pub(in crate::inference) struct Chooser<'a> {
 /// Where in the tree something is chosen.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::inference) struct Place {
-    /// Whether a library's function may become a span here.
-    takes_libraries: bool,
-    /// Of a chain of single callers: the handler's is named after the innermost of the
-    /// application's functions, and what a named function called after what it called.
+    /// Which functions may become a span here besides the application's own.
+    others: Others,
+    /// Of a chain of single callers: the handler's is named after the innermost of the application's functions, or after
+    /// what the handler itself asked a library for; and what a named function called after what it called.
     is_handlers: bool,
     /// Spans above.
     depth: u32,
@@ -43,17 +43,28 @@ pub(in crate::inference) struct Place {
     holds: (bool, bool),
 }
 
+/// Functions that are not the application's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// None.
+    Left,
+    /// Those that samples show, not waits alone: what a handler calls.
+    Sampled,
+    /// All: nothing of the application's is above, or some of it is beside.
+    Taken,
+}
+
 impl Place {
     /// In a region or on a worker, with nothing of the application's above.
     pub const OUTERMOST: Self = Self {
-        takes_libraries: true,
+        others: Others::Taken,
         is_handlers: false,
         depth: 1,
         holds: (false, false),
     };
     /// Below a span, where nothing but the application's own functions counts.
     pub const BELOW: Self = Self {
-        takes_libraries: false,
+        others: Others::Left,
         ..Self::OUTERMOST
     };
 }
@@ -63,7 +74,7 @@ impl Chooser<'_> {
     pub fn top(&self) -> Vec<Finding> {
         let holds = |edge: &Edge| !edge.callers.is_empty();
         let place = Place {
-            takes_libraries: true,
+            others: Others::Taken,
             is_handlers: true,
             depth: 1,
             holds: (holds(self.left), holds(self.right)),
@@ -110,17 +121,19 @@ impl Chooser<'_> {
 
     pub(in crate::inference) fn inside(&self, kids: &[Kid], place: Place) -> Vec<Finding> {
         let own = Place {
-            takes_libraries: false,
+            others: Others::Left,
             ..place
         };
         let mut found: Vec<Vec<Finding>> =
             kids.iter().map(|kid| self.kid(kid, kids, own)).collect();
         let is_span = |finding: &Finding| finding.origin != Origin::Wait;
-        if place.takes_libraries || found.iter().flatten().any(is_span) {
-            let all = Place {
-                takes_libraries: true,
-                ..place
-            };
+        let others = if found.iter().flatten().any(is_span) {
+            Others::Taken
+        } else {
+            place.others
+        };
+        if others != Others::Left {
+            let all = Place { others, ..place };
             for (kid, found) in kids.iter().zip(&mut found) {
                 if !found.iter().any(is_span) {
                     *found = self.kid(kid, kids, all);
@@ -145,7 +158,7 @@ impl Chooser<'_> {
         let holds = self.holds(node, place);
         if holds.0 || holds.1 {
             let below = Place {
-                takes_libraries: false,
+                others: Others::Left,
                 is_handlers: false,
                 holds,
                 ..place
@@ -227,13 +240,13 @@ impl Chooser<'_> {
                     && self.functions.layer(node.function, self.application) == layer
             }
         };
-        let mut own = chain.iter().filter(is_in(Layer::User));
-        let own = if place.is_handlers {
-            own.next_back()
-        } else {
-            own.next()
+        let mut own = chain.iter().filter(is_in(Layer::User)).copied();
+        let outermost = own.next();
+        let own = match own.next_back() {
+            Some(innermost) if place.is_handlers => Some(innermost),
+            _ => outermost,
         };
-        let libraries = chain.iter().filter(is_in(Layer::Library));
+        let libraries = chain.iter().filter(is_in(Layer::Library)).copied();
         let libraries = libraries.filter(|node| self.is_asked_for(node));
         let library = || {
             let mut own = libraries
@@ -241,8 +254,39 @@ impl Chooser<'_> {
                 .filter(|node| !self.functions.is_glue(node.function));
             own.next().or_else(|| libraries.clone().next())
         };
-        own.or_else(|| library().filter(|_| place.takes_libraries))
-            .copied()
+        match own {
+            // Its name says no more than the request's.
+            Some(handler) if self.is_handler(handler, place) => {
+                let below = libraries.clone().filter(|node| node.depth > handler.depth);
+                below
+                    .clone()
+                    .find(|node| self.is_called_by_name(node))
+                    .or(Some(handler))
+            }
+            Some(own) => Some(own),
+            None => match place.others {
+                Others::Left => None,
+                Others::Sampled => library().filter(|node| self.is_called_by_name(node)),
+                Others::Taken => library(),
+            },
+        }
+    }
+
+    /// Whether samples show that a library's function was called which is there to be called.
+    fn is_called_by_name(&self, node: &Node) -> bool {
+        let is_librarys = !self.functions.is_runtimes(node.function);
+        is_librarys
+            && self.functions.is_public(node.function)
+            && self.is_close(&self.of_pieces(String::new(), node.pieces.clone()))
+    }
+
+    /// Whether a function is the outermost of the application's in the request.
+    fn is_handler(&self, node: &Node, place: Place) -> bool {
+        let above = self
+            .shown(node)
+            .split_last()
+            .map_or(&[][..], |(_, above)| above);
+        place.is_handlers && !above.iter().any(|frame| self.is_named(*frame, Layer::User))
     }
 
     /// Whether a function is more than the runtime's part in what a native one does: Python asks for what it calls.
@@ -253,8 +297,13 @@ impl Chooser<'_> {
 
     fn span(&self, named: &Node, last: &Node, place: Place) -> Vec<Finding> {
         let name = self.name(named.function);
+        let others = if self.is_handler(named, place) {
+            Others::Sampled
+        } else {
+            Others::Left
+        };
         let below = Place {
-            takes_libraries: false,
+            others,
             is_handlers: false,
             depth: place.depth + 1,
             holds: (false, false),

@@ -106,7 +106,7 @@ impl Chooser<'_> {
 
     pub fn name(&self, function: FunctionId) -> String {
         let known = self.functions.get(function);
-        known.map_or_else(String::new, |known| known.function.name.clone())
+        known.map_or_else(String::new, |known| known.name.clone())
     }
 
     /// The stack of a function, outermost first.

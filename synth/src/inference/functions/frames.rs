@@ -16,7 +16,8 @@ pub(in crate::inference) fn handler_frames(stack: &[Frame], functions: &Function
     frames_from(functions.handler(stack), stack, functions)
 }
 
-/// The same, if it is known where the handler begins.
+/// The same, if it is known where the handler begins. What `import` is made of is left out: whoever imports a module calls its
+/// body.
 pub(in crate::inference) fn frames_from(
     from: usize,
     stack: &[Frame],
@@ -24,7 +25,10 @@ pub(in crate::inference) fn frames_from(
 ) -> Stack {
     let (of_user, _) = apart(stack, functions);
     let inside = of_user.get(from..).unwrap_or_default();
-    inside[..inside.len().min(MAX_FRAMES)].into()
+    let called = inside
+        .iter()
+        .filter(|frame| !functions.imports(frame.function));
+    called.take(MAX_FRAMES).copied().collect()
 }
 
 /// Those of the kernel.

@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct KnownFunction {
     pub function: Function,
+    /// What its spans are called.
+    pub name: String,
     pub traits: Traits,
     /// The installed package or the object that it is part of.
     package: Option<String>,
@@ -35,6 +37,8 @@ pub(crate) struct Traits {
     /// Whether it is part of asyncio.
     is_event_loops: bool,
     role: Option<role::Role>,
+    /// Whether it is a part of what finds modules and loads them.
+    imports: bool,
     /// Whether it is part of the language's own runtime: the C library, the loader, the kernel's page.
     is_runtimes: bool,
 }
@@ -108,9 +112,20 @@ impl Functions {
         known.all(is_inner)
     }
 
+    /// Whether it is for others to call, by its name.
+    pub fn is_public(&self, id: FunctionId) -> bool {
+        self.get(id)
+            .is_some_and(|known| known.traits.has_name && !known.name.starts_with('_'))
+    }
+
     /// Whether it is native and part of the language's own runtime.
     pub fn is_runtimes(&self, id: FunctionId) -> bool {
         self.traits(id).is_some_and(|traits| traits.is_runtimes)
+    }
+
+    /// Whether it is a part of what finds modules and loads them.
+    pub fn imports(&self, id: FunctionId) -> bool {
+        self.traits(id).is_some_and(|traits| traits.imports)
     }
 
     /// Whether it is Python's.
@@ -129,7 +144,9 @@ impl Functions {
 impl From<Function> for KnownFunction {
     fn from(function: Function) -> Self {
         let (layer, package) = layer::of(&function);
+        let import = place::module(&function).filter(|_| layer == Layer::Library);
         let has_name = match function.language {
+            Language::Python if import.is_some() => true,
             Language::Python | Language::Native => is_name(&function.name),
             Language::Unnamed | Language::Kernel => false,
         };
@@ -137,11 +154,16 @@ impl From<Function> for KnownFunction {
             language: function.language,
             layer,
             has_name,
+            imports: place::imports(&function.file),
             role: role::of(&function).filter(|_| layer == Layer::Framework),
             is_event_loops: layer == Layer::Framework && function.file.contains("/asyncio/"),
             is_runtimes: is_native(&function) && probeable::is_runtimes(&function.object),
         };
         Self {
+            name: import.map_or_else(
+                || function.name.clone(),
+                |module| format!("import {module}"),
+            ),
             function,
             traits,
             package,
