@@ -7,7 +7,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use hotspan_common::ControlKind;
+use hotspan_common::{ControlKind, TargetFlags};
 use hotspan_synth::{
     event::Event,
     ids::{RegionId, TargetId},
@@ -282,7 +282,13 @@ impl Engine {
     /// Tells of crossings that have been open for a while.
     fn tell_of_open(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
-        let announced = (self.intake).announced(&mut self.kernel, &self.arming.armory, now)?;
+        let targets = &self.targets;
+        let keeps_frames = |tgid: u32| {
+            let watched = targets.get(&tgid);
+            watched.is_some_and(|watched| watched.wire.flags & TargetFlags::SWITCHES_STACKS == 0)
+        };
+        let armory = &self.arming.armory;
+        let announced = (self.intake).look(&mut self.kernel, armory, keeps_frames, now)?;
         for event in announced {
             self.pipeline.feed(event)?;
         }

@@ -32,7 +32,7 @@ pub struct Intake {
     events: Vec<Event>,
     counted: Vec<CountedBurst>,
     announced: HashSet<u64>,
-    /// Bursts that were taken as over, while the thread has not found that out.
+    /// What was taken as over, while the thread has not found that out.
     over: HashSet<u64>,
     unknown_entries: u64,
 }
@@ -83,34 +83,75 @@ impl Intake {
         std::mem::take(&mut self.counted)
     }
 
-    /// Crossings that have been open for a while, each once.
+    /// Looks at what is open: crossings that have been so for a while are told of, each once; those that were left without
+    /// their exit being seen are over. `keeps_frames` says of a process whether a frame stays in its place while it lives.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn announced(
+    pub fn look(
         &mut self,
         kernel: &mut Kernel,
         armory: &Armory,
+        keeps_frames: impl Fn(u32) -> bool,
         now: KernelTime,
     ) -> Result<Vec<Event>, KernelError> {
-        let (bursts, open): (Vec<OpenFrame>, Vec<OpenFrame>) =
-            (kernel.open_by_now()?.into_iter()).partition(|open| open.is_burst);
+        let open = kernel.open_by_now()?;
+        let still: HashSet<u64> = open.iter().map(|open| open.event.id).collect();
+        self.over.retain(|id| still.contains(id));
+        self.announced.retain(|id| still.contains(id));
+        let (bursts, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_burst);
         self.take_over(&bursts, kernel, armory, now);
         let is_long =
             |open: &OpenFrame| now.0.saturating_sub(open.event.entry_ns) >= ANNOUNCED_AFTER_NS;
-        let open: Vec<CrossingEvent> = open
+        let long = open.into_iter().filter(is_long);
+        let (gone, long): (Vec<_>, Vec<_>) = long.partition(is_gone);
+        let lost = gone
             .into_iter()
-            .filter(|open| is_long(open) && armory.is_current(open.event.region, open.epoch))
-            .filter(|open| !is_gone(open))
-            .map(|open| open.event)
-            .collect();
-        let still: HashSet<u64> = open.iter().map(|event| event.id).collect();
-        self.announced.retain(|id| still.contains(id));
-        let announced = open
+            .filter(|gone| keeps_frames(gone.event.tgid));
+        self.lose(lost.collect(), kernel, armory, now);
+        let announced = long
             .into_iter()
-            .filter(|event| self.announced.insert(event.id))
-            .map(|event| Event::Open(translate::open(&event, now)));
+            .filter(|open| armory.is_current(open.event.region, open.epoch))
+            .filter(|open| self.announced.insert(open.event.id))
+            .map(|open| Event::Open(translate::open(&open.event, now)));
         Ok(announced.collect())
+    }
+
+    /// Takes crossings as over whose frames are gone, while their threads have not found that out: those may be idle for good.
+    fn lose(
+        &mut self,
+        gone: Vec<OpenFrame>,
+        kernel: &mut Kernel,
+        armory: &Armory,
+        now: KernelTime,
+    ) {
+        if gone.is_empty() {
+            return;
+        }
+        // What has returned between the look at the thread and that at its memory is told of in the ring.
+        let open = kernel.open_crossings();
+        let still: HashSet<u64> = open.iter().map(|open| open.event.id).collect();
+        for open in gone {
+            let id = open.event.id;
+            if still.contains(&id) && !self.over.contains(&id) {
+                self.end(open, lost_by(&open, armory), now, kernel, armory);
+                self.over.insert(id);
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        open: OpenFrame,
+        ending: Ending,
+        now: KernelTime,
+        kernel: &mut Kernel,
+        armory: &Armory,
+    ) {
+        let mut event = open.event;
+        event.ending = ending.wire();
+        event.exit_ns = now.0;
+        self.crossing(&event, kernel, armory);
     }
 
     /// Crossings that are open, however briefly.
@@ -134,18 +175,13 @@ impl Intake {
                 self.burst(&open.event, kernel, armory);
                 continue;
             }
-            let mut event = open.event;
-            let ending = if !armory.is_current(event.region, open.epoch) {
-                Ending::Disarmed
-            } else if is_gone(&open) {
-                Ending::Unwound
+            if !armory.is_current(open.event.region, open.epoch) || is_gone(&open) {
+                self.end(open, lost_by(&open, armory), now, kernel, armory);
             } else {
-                event.proven_ns = now.0;
-                Ending::Detached
-            };
-            event.ending = ending.wire();
-            event.exit_ns = now.0;
-            self.crossing(&event, kernel, armory);
+                let mut open = open;
+                open.event.proven_ns = now.0;
+                self.end(open, Ending::Detached, now, kernel, armory);
+            }
         }
         std::mem::take(&mut self.events)
     }
@@ -165,8 +201,6 @@ impl Intake {
         armory: &Armory,
         now: KernelTime,
     ) {
-        let still: HashSet<u64> = bursts.iter().map(|open| open.event.id).collect();
-        self.over.retain(|id| still.contains(id));
         for open in bursts {
             let idle_ns = now.0.saturating_sub(open.event.proven_ns);
             if idle_ns > TALLY_GAP_NS + ANNOUNCED_AFTER_NS {
@@ -208,6 +242,15 @@ impl Intake {
             }),
             None => self.events.push(Event::Crossing(crossing)),
         }
+    }
+}
+
+/// How a crossing ended whose exit was not seen.
+fn lost_by(open: &OpenFrame, armory: &Armory) -> Ending {
+    if armory.is_current(open.event.region, open.epoch) {
+        Ending::Unwound
+    } else {
+        Ending::Disarmed
     }
 }
 

@@ -132,12 +132,17 @@ static void throws_late(int n) {
     plain(n);
 }
 
-static void longjmps(int n) {
+// No region is entered after it.
+static void jumps_last(int n) {
     Span span;
     uint64_t start = now_ns();
     if (setjmp(jump) == 0)
         hs_longjmp(n);
     truth("torture.longjmp", "longjmp", span.record, start, now_ns());
+}
+
+static void longjmps(int n) {
+    jumps_last(n);
     plain(n);
 }
 
@@ -232,7 +237,7 @@ struct Mode {
 };
 
 static const Mode MODES[] = {{"plain", plain},           {"throws", throws},   {"throws_late", throws_late},
-                             {"recursive", recursive},   {"longjmp", longjmps}, {"pthread_exit", pthread_exits},
+                             {"recursive", recursive},   {"longjmp", longjmps}, {"longjmp_last", jumps_last}, {"pthread_exit", pthread_exits},
                              {"tail", tail},             {"cold", cold},
                              {"signals", signals},       {"fork", forks},      {"late", late},
                              {"waits", waits}};

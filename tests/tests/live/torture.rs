@@ -120,6 +120,27 @@ fn the_call_after_a_longjmp_is_right() {
     check("longjmp", "torture.plain", true);
 }
 
+/// The thread enters no region again, and hotspan stays: what the call left behind tells.
+#[test]
+fn a_longjmp_is_told_of_while_its_thread_idles() {
+    let Some(_turn) = require_bpf("the last longjmp") else {
+        return;
+    };
+    let mut batch = Batch::start(&mut command("longjmp_last")).unwrap();
+    let agent = attach(batch.pid()).start().unwrap();
+    batch.work(1, scene::WORK_TIMEOUT).unwrap();
+    scene::wait_until("its span", || {
+        let spans = agent.spans_so_far().unwrap();
+        let mut exits = spans.iter().map(|span| span.text("hotspan.exit"));
+        exits.any(|exit| exit == Some("unwound"))
+    });
+    let outcome = agent.stop().unwrap();
+    let calls = batch.finish().unwrap();
+    let span = span_for(&outcome.spans, &calls[0]).unwrap();
+    assert_eq!(span.name, "torture.longjmp");
+    assert_eq!(outcome.spans.len(), 1, "{:?}", outcome.spans);
+}
+
 #[test]
 fn pthread_exit() {
     check("pthread_exit", "torture.pthread_exit", false);
