@@ -6,7 +6,7 @@ use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, Retur
 use hotspan_synth::{event::Event, ids::RegionId};
 
 use super::{
-    armory::{Armory, Exits, Met, Place, Plan},
+    armory::{Armory, Entered, Exits, Met, Place, Plan},
     say,
     surveyor::SurveyedObject,
     targets::Watched,
@@ -17,6 +17,7 @@ use crate::{
     kernel::{Kernel, ProbePoint},
     object::{FileKey, exits::ExitPoint},
     stack::NativePlace,
+    target::mapping::ObjectId,
 };
 
 /// How regions are armed, and those that are.
@@ -38,6 +39,8 @@ pub struct NewlyArmed {
     pub described: Vec<Event>,
     /// Names of the objects that have regions.
     pub objects: Vec<String>,
+    /// Objects that are not mapped any more where they were found.
+    pub gone: Vec<ObjectId>,
     /// Names of those that were armed before the target mapped them, which it has done now.
     pub expected: Vec<String>,
 }
@@ -100,6 +103,9 @@ impl Arming {
                 self.armory.expect(&place);
             }
             let numbers = self.arm(kernel, watched, &place, &object.file, plans);
+            if numbers.is_empty() && !object.file.exists() {
+                armed.gone.extend(object.mapped_as);
+            }
             if !analysis.regions.is_empty() && !numbers.is_empty() {
                 armed.objects.push(object.name());
             }
@@ -242,14 +248,13 @@ impl Arming {
         }
     }
 
-    /// The guard of a region tripped: its probes go, for a while.
-    pub fn trip(&mut self, kernel: &mut Kernel, number: u32) {
-        match self.armory.pause(kernel, number, Instant::now()) {
-            Ok(Some(pause)) => say::line(&format!(
-                "{} in process {} is entered more than {} times a second and thread: disarmed for {:?}",
-                pause.name, pause.target, pause.limit_per_s, pause.length
-            )),
-            Ok(None) => {}
+    /// The guard of a region tripped on a thread: its probes go, for a while.
+    pub fn trip(&mut self, kernel: &mut Kernel, number: u32, tid: u32) {
+        let open = open(kernel).filter(|(of, _)| *of == tid);
+        let open: Vec<Entered> = open.map(|(_, entered)| entered).collect();
+        match self.armory.pause(kernel, number, &open, Instant::now()) {
+            Ok(Some(pause)) if pause.is_told => say::line(&pause.describe()),
+            Ok(_) => {}
             Err(error) => self.refuse(&error),
         }
     }
@@ -272,8 +277,19 @@ impl Arming {
     /// Arms the regions again whose pause is over. Returns their targets: what was mapped meanwhile may not
     /// have been told.
     pub fn resume(&mut self, kernel: &mut Kernel) -> BTreeSet<u32> {
-        match self.armory.resume_due(kernel, Instant::now()) {
-            Ok(targets) => targets,
+        let mut still = BTreeSet::new();
+        if self.armory.waits_inside() {
+            still.extend(open(kernel).map(|(_, entered)| entered.id));
+        }
+        let is_open = |id| still.contains(&id);
+        match (self.armory).resume_due(kernel, is_open, Instant::now()) {
+            Ok(resumed) => {
+                for region in resumed.iter().filter(|region| region.is_told) {
+                    let (name, target) = (&region.name, region.target);
+                    say::line(&format!("{name} is armed again in process {target}"));
+                }
+                resumed.into_iter().map(|region| region.target).collect()
+            }
             Err(error) => {
                 self.refuse(&error);
                 BTreeSet::new()
@@ -308,7 +324,7 @@ impl Arming {
                 numbers
             }
             Err(error) => {
-                if watched.process.is_running() {
+                if watched.process.is_running() && object.exists() {
                     self.refuse(&error);
                 } else {
                     self.has_ended();
@@ -318,7 +334,7 @@ impl Arming {
         }
     }
 
-    /// A process ended while it was searched or armed: children that live for a moment do.
+    /// A process ended while it was searched or armed, or unmapped what was: children that live for a moment do.
     pub(super) fn has_ended(&mut self) {
         self.ended += 1;
     }
@@ -386,6 +402,19 @@ impl Arming {
             },
         }
     }
+}
+
+/// The crossings that are open, with their threads.
+fn open(kernel: &Kernel) -> impl Iterator<Item = (u32, Entered)> {
+    let open = kernel.open_crossings().into_iter().map(|open| open.event);
+    open.map(|event| {
+        let entered = Entered {
+            id: event.id,
+            region: event.region,
+            entry_ns: event.entry_ns,
+        };
+        (event.tid, entered)
+    })
 }
 
 /// The region's number is put in when it is known.

@@ -33,7 +33,9 @@ pub fn announce(watched: &mut Watched, regions: usize, sampling: &str, new: &New
 
 /// Says which libraries were armed before the target maps them.
 pub fn announce_expected(watched: &mut Watched) {
-    let expected = std::mem::take(&mut watched.expected);
+    let mut expected = std::mem::take(&mut watched.expected);
+    expected.sort_unstable();
+    expected.dedup();
     if watched.is_asked_for && !expected.is_empty() {
         say::line(&format!(
             "armed before {} maps them: {}",

@@ -16,7 +16,10 @@ use super::{
     say,
     surveyor::{Finding, Installed, Request, Survey, SurveyedObject},
 };
-use crate::{context::ContextFindings, target::Process};
+use crate::{
+    context::ContextFindings,
+    target::{Process, mapping::ObjectId},
+};
 
 impl Engine {
     /// Begins to watch a process that has been held back before its program's first instruction, and
@@ -192,7 +195,18 @@ impl Engine {
             return Ok(NewlyArmed::default());
         };
         let armed = (self.arming).arm_all(&mut self.kernel, target, watched, objects);
+        self.find_again(target, &armed.gone);
         self.describe(armed)
+    }
+
+    /// Looks for objects that have gone from where they were: a part of them that is protected otherwise moves the rest.
+    fn find_again(&mut self, target: u32, gone: &[ObjectId]) {
+        if let Some(watched) = self.targets.get_mut(&target)
+            && !gone.is_empty()
+        {
+            watched.searched.retain(|object| !gone.contains(object));
+            self.survey(target);
+        }
     }
 
     fn describe(&mut self, mut armed: NewlyArmed) -> anyhow::Result<NewlyArmed> {

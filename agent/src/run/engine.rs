@@ -369,7 +369,7 @@ impl Engine {
 
     /// The guard of a region tripped.
     fn guard(&mut self, event: &Control) -> anyhow::Result<()> {
-        self.tripped(event.region);
+        self.tripped(event.region, event.value);
         let (target, region) = (TargetId(event.tgid), RegionId(event.region));
         self.pipeline.feed(Event::Paused { target, region })?;
         Ok(())

@@ -1,6 +1,6 @@
 //! What the kernel has sent, as events of the core.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hotspan_common::{CrossingEvent, Ending, KeyCounts, TALLY_GAP_NS};
 use hotspan_synth::{
@@ -17,6 +17,9 @@ use crate::{
 /// A crossing that is open this long is announced.
 const ANNOUNCED_AFTER_NS: u64 = 100_000_000;
 
+/// Looks after which what a thread has closed is taken out of the ring, too.
+const LOOKS_BEHIND: u32 = 2;
+
 /// A burst of counted entries, and by what they were called with. Names are still to be found.
 pub struct CountedBurst {
     /// The burst.
@@ -32,8 +35,8 @@ pub struct Intake {
     events: Vec<Event>,
     counted: Vec<CountedBurst>,
     announced: HashSet<u64>,
-    /// What was taken as over, while the thread has not found that out.
-    over: HashSet<u64>,
+    /// What was taken as over, while the thread has not found that out; and looks since it has.
+    over: HashMap<u64, u32>,
     unknown_entries: u64,
 }
 
@@ -97,7 +100,13 @@ impl Intake {
     ) -> Result<Vec<Event>, KernelError> {
         let open = kernel.open_by_now()?;
         let still: HashSet<u64> = open.iter().map(|open| open.event.id).collect();
-        self.over.retain(|id| still.contains(id));
+        self.over.retain(|id, looks| {
+            *looks += 1;
+            if still.contains(id) {
+                *looks = 0;
+            }
+            *looks < LOOKS_BEHIND
+        });
         self.announced.retain(|id| still.contains(id));
         let (bursts, open): (Vec<_>, Vec<_>) = open.into_iter().partition(|open| open.is_burst);
         self.take_over(&bursts, kernel, armory, now);
@@ -133,16 +142,16 @@ impl Intake {
         let still: HashSet<u64> = open.iter().map(|open| open.event.id).collect();
         for open in gone {
             let id = open.event.id;
-            if still.contains(&id) && !self.over.contains(&id) {
-                self.end(open, lost_by(&open, armory), now, kernel, armory);
-                self.over.insert(id);
+            if still.contains(&id) && !self.over.contains_key(&id) {
+                self.end(&open, lost_by(&open, armory), now, kernel, armory);
+                self.over.insert(id, 0);
             }
         }
     }
 
     fn end(
         &mut self,
-        open: OpenFrame,
+        open: &OpenFrame,
         ending: Ending,
         now: KernelTime,
         kernel: &mut Kernel,
@@ -151,6 +160,10 @@ impl Intake {
         let mut event = open.event;
         event.ending = ending.wire();
         event.exit_ns = now.0;
+        // It goes on.
+        if ending == Ending::Detached {
+            event.proven_ns = now.0;
+        }
         self.crossing(&event, kernel, armory);
     }
 
@@ -175,13 +188,13 @@ impl Intake {
                 self.burst(&open.event, kernel, armory);
                 continue;
             }
-            if !armory.is_current(open.event.region, open.epoch) || is_gone(&open) {
-                self.end(open, lost_by(&open, armory), now, kernel, armory);
+            let is_lost = !armory.is_current(open.event.region, open.epoch) || is_gone(&open);
+            let ending = if is_lost {
+                lost_by(&open, armory)
             } else {
-                let mut open = open;
-                open.event.proven_ns = now.0;
-                self.end(open, Ending::Detached, now, kernel, armory);
-            }
+                Ending::Detached
+            };
+            self.end(&open, ending, now, kernel, armory);
         }
         std::mem::take(&mut self.events)
     }
@@ -211,18 +224,18 @@ impl Intake {
 
     /// A burst ends with its last entry. Each is taken once.
     fn burst(&mut self, event: &CrossingEvent, kernel: &mut Kernel, armory: &Armory) {
-        if self.over.contains(&event.id) {
+        if self.over.contains_key(&event.id) {
             return;
         }
         let mut event = *event;
         event.ending = Ending::Returned.wire();
         event.exit_ns = event.proven_ns;
         self.crossing(&event, kernel, armory);
-        self.over.insert(event.id);
+        self.over.insert(event.id, 0);
     }
 
     fn crossing(&mut self, event: &CrossingEvent, kernel: &mut Kernel, armory: &Armory) {
-        if self.over.remove(&event.id) {
+        if self.over.remove(&event.id).is_some() {
             return;
         }
         let Some(mut crossing) = translate::crossing(event, armory.text_slot(event.region)) else {

@@ -176,14 +176,14 @@ impl Engine {
     }
 
     /// The guard of a region tripped: a promoted one is given up for good.
-    pub(super) fn tripped(&mut self, number: u32) {
+    pub(super) fn tripped(&mut self, number: u32, tid: u32) {
         match self.promoting.regions.get(&number) {
             Some(promoted) => {
                 let limit = promoted.limit_per_s;
                 let why = format!("is entered more than {limit} times a second and thread");
                 self.demote(number, GivenUp::TooOften, &why);
             }
-            None => self.arming.trip(&mut self.kernel, number),
+            None => self.arming.trip(&mut self.kernel, number, tid),
         }
     }
 

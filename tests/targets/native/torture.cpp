@@ -42,6 +42,18 @@ REGION int hs_recursive(int n) {
     return below + 1;
 }
 
+REGION int hs_inner(int n) {
+    spin(10000);
+    return n + 1;
+}
+
+// Calls another region more often than that may be entered, for half a second.
+REGION int hs_outer(int n) {
+    for (int i = 0; i < 50000; i++)
+        n = hs_inner(n);
+    return n;
+}
+
 static jmp_buf jump;
 
 REGION int hs_longjmp(int n) {
@@ -106,6 +118,12 @@ static void timed(const char *region, const char *route, int (*work)(int), int n
 static void plain(int n) { timed("torture.plain", "plain", hs_plain, n); }
 static void tail(int n) { timed("torture.tail", "tail", hs_tail, n); }
 static void cold(int n) { timed("torture.cold", "cold", hs_cold, n); }
+static void inside(int n) {
+    if (n % 2 == 0)
+        timed("torture.outer", "inside", hs_outer, n);
+    else
+        timed("torture.inner", "inside", hs_inner, n);
+}
 static void recursive(int) { timed("torture.recursive", "recursive", hs_recursive, 3); }
 
 // A million of these: no truth line each, only that every one was caught.
@@ -240,7 +258,7 @@ static const Mode MODES[] = {{"plain", plain},           {"throws", throws},   {
                              {"recursive", recursive},   {"longjmp", longjmps}, {"longjmp_last", jumps_last}, {"pthread_exit", pthread_exits},
                              {"tail", tail},             {"cold", cold},
                              {"signals", signals},       {"fork", forks},      {"late", late},
-                             {"waits", waits}};
+                             {"waits", waits},           {"inside", inside}};
 
 int main(int argc, char **argv) {
     if (argc > 1 && !strcmp(argv[1], "once")) {

@@ -5,6 +5,7 @@ use std::{process::Command, time::Duration};
 use hotspan_tests::{
     agent::Attach,
     gate::require_bpf,
+    judge::span_for,
     native,
     service::{Batch, Options},
 };
@@ -90,4 +91,40 @@ fn a_native_region_at_full_speed_is_disarmed_and_the_agent_goes_on() {
         outcome.stderr
     );
     batch.finish().unwrap();
+}
+
+/// What is called too often by one function need not be by another: it is armed again once that is over, and not after the
+/// ten seconds that a pause takes.
+#[test]
+fn a_region_that_another_calls_too_often_is_armed_again_when_that_is_over() {
+    let Some(_turn) = require_bpf("rate guard inside of a region") else {
+        return;
+    };
+    let mut command = Command::new(native::program("torture").unwrap());
+    let mut batch = Batch::start(command.arg("inside")).unwrap();
+    let regions = [
+        std::ffi::OsString::from("--regions"),
+        native::catalogue("guarded").into(),
+        "--no-sampling".into(),
+    ];
+    let mut agent = Attach::pid(batch.pid()).with(regions).start().unwrap();
+    batch.work(1, Duration::from_secs(20)).unwrap();
+    let process = agent.process();
+    process
+        .wait_stderr_ever("hotspan: torture.inner in process", Duration::from_secs(5))
+        .unwrap();
+    process
+        .wait_stderr_ever(
+            "hotspan: torture.inner is armed again",
+            Duration::from_secs(8),
+        )
+        .unwrap();
+    batch.work(1, Duration::from_secs(20)).unwrap();
+    let outcome = agent.stop().unwrap();
+    let calls = batch.finish().unwrap();
+    for call in &calls {
+        let span = span_for(&outcome.spans, call);
+        assert!(span.is_some(), "no span for {call:?}\n{}", outcome.stderr);
+    }
+    assert_eq!(calls.len(), 2);
 }

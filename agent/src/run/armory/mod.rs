@@ -20,6 +20,9 @@ use crate::kernel::{Armed, Kernel, KernelError, ProbePoint};
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// Shortest pause of a region that was hit too often inside of another's crossing: each try costs the target some
+/// milliseconds.
+const PAUSE_INSIDE: Duration = Duration::from_secs(2);
 /// A region that stayed armed this long is forgiven its earlier trips.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
 /// What is told of a region's exits so soon after they were replaced is of the old ones.
@@ -32,11 +35,29 @@ struct Entry {
     plan: Plan,
     link: LinkKey,
     /// Until when it is given up; `None`: it is armed.
-    paused_until: Option<Instant>,
+    paused: Option<Paused>,
     trips: u32,
     since: Instant,
     /// When its exits were replaced by its `ret`s.
     stepped_at: Option<Instant>,
+}
+
+/// Until when a region is given up.
+#[derive(Clone, Debug)]
+struct Paused {
+    /// At the latest.
+    until: Instant,
+    /// At the soonest, once `inside` is over.
+    from: Instant,
+    /// The crossing that it was hit in.
+    inside: Option<u64>,
+}
+
+impl Paused {
+    fn is_over(&self, now: Instant, is_open: impl Fn(u64) -> bool) -> bool {
+        let has_left = self.inside.is_some_and(|inside| !is_open(inside));
+        self.until <= now || (has_left && self.from <= now)
+    }
 }
 
 /// A link, and the generation of its probes.
@@ -47,6 +68,17 @@ struct Link {
     armed: Option<Armed>,
 }
 
+/// A crossing that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// Its id.
+    pub id: u64,
+    /// Its region's number.
+    pub region: u32,
+    /// When it was entered, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub entry_ns: u64,
+}
+
 /// How a place stands with its target.
 #[derive(Default)]
 struct Mapped {
@@ -55,6 +87,43 @@ struct Mapped {
     /// Programs that the target executed since the object was last seen mapped, and one more if it
     /// has not been seen in the present one.
     unseen: u8,
+}
+
+/// A region that is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resumed {
+    /// Span name.
+    pub name: String,
+    /// Process.
+    pub target: u32,
+    /// Whether people were told of the pause.
+    pub is_told: bool,
+}
+
+/// Whether people are told of a trip: what comes again and again is told of ever less often.
+fn is_told(trips: u32) -> bool {
+    trips.is_power_of_two()
+}
+
+impl Pause {
+    /// For people.
+    pub fn describe(&self) -> String {
+        let Self {
+            name,
+            target,
+            limit_per_s,
+            length,
+            inside,
+            ..
+        } = self;
+        let until = match inside {
+            Some(inside) => format!("until {inside} is over, for {length:?} at the most"),
+            None => format!("for {length:?}"),
+        };
+        format!(
+            "{name} in process {target} is entered more than {limit_per_s} times a second and thread: disarmed {until}"
+        )
+    }
 }
 
 /// The armed regions, by number.
@@ -98,8 +167,12 @@ pub struct Pause {
     pub target: u32,
     /// Entries a second and thread that it may have.
     pub limit_per_s: u32,
-    /// Until it is tried again.
+    /// Until it is tried again, at the latest.
     pub length: Duration,
+    /// Name of the region that it is called in: once that is over it is tried again, too.
+    pub inside: Option<String>,
+    /// Whether people are told.
+    pub is_told: bool,
 }
 
 impl Armory {
@@ -197,7 +270,7 @@ impl Armory {
     }
 
     /// Takes the probes away from a region whose guard tripped, and from those that bear its name in the same
-    /// place: they are one thing to the user. `None` if they are gone already.
+    /// place: they are one thing to the user. `open`: crossings of the thread that tripped it. `None` if they are gone already.
     ///
     /// # Errors
     /// The kernel's; then the regions that share the link lose their probes, too.
@@ -205,13 +278,14 @@ impl Armory {
         &mut self,
         kernel: &mut Kernel,
         number: u32,
+        open: &[Entered],
         now: Instant,
     ) -> Result<Option<Pause>, KernelError> {
         let epoch = self.next_epoch();
         let Some(tripped) = self.entries.get(&number) else {
             return Ok(None);
         };
-        if tripped.paused_until.is_some() {
+        if tripped.paused.is_some() {
             return Ok(None);
         }
         let is_forgiven = now.duration_since(tripped.since) > FORGIVEN_AFTER;
@@ -221,12 +295,19 @@ impl Armory {
             .min(LONGEST_PAUSE);
         let (name, link) = (tripped.plan.name.clone(), tripped.link.clone());
         let limit_per_s = tripped.plan.spec.limit_per_s;
+        let around = self.around(&name, open);
+        let paused = Paused {
+            until: now + length,
+            from: now + PAUSE_INSIDE,
+            inside: around.map(|(inside, _)| inside),
+        };
+        let inside = around.map(|(_, region)| region.to_owned());
         for entry in self.entries.values_mut() {
             if entry.link != link || entry.plan.name != name {
                 continue;
             }
             entry.trips = trips + 1;
-            entry.paused_until = Some(now + length);
+            entry.paused = Some(paused.clone());
             // Crossings that were open lose their exits: the new epoch tells the programs so.
             entry.plan.spec.epoch = epoch;
         }
@@ -236,7 +317,19 @@ impl Armory {
             target: link.place.target,
             limit_per_s,
             length,
+            inside,
+            is_told: is_told(trips + 1),
         }))
+    }
+
+    /// The outermost of these crossings that is another region's, with its name: what calls `name`.
+    fn around(&self, name: &str, open: &[Entered]) -> Option<(u64, &str)> {
+        let others = open.iter().filter_map(|entered| {
+            let entry = self.entries.get(&entered.region)?;
+            (entry.plan.name != name).then_some((entered, entry.plan.name.as_str()))
+        });
+        let outermost = others.min_by_key(|(entered, _)| entered.entry_ns);
+        outermost.map(|(entered, name)| (entered.id, name))
     }
 
     /// Probes the `ret`s that a region's conditional exits stand for, which calls that go on pass too often. The region
@@ -271,7 +364,7 @@ impl Armory {
     /// The kernel's; it is disarmed all the same.
     pub fn remove(&mut self, kernel: &mut Kernel, number: u32) -> Result<(), KernelError> {
         // As a pause first: that tells the programs that open crossings have lost their exits.
-        let paused = self.pause(kernel, number, Instant::now());
+        let paused = self.pause(kernel, number, &[], Instant::now());
         if let Some(entry) = self.entries.remove(&number) {
             self.links.remove(&entry.link);
         }
@@ -289,29 +382,46 @@ impl Armory {
         points.any(|point| point.file_offset == file_offset && point.cookie.kind == entry)
     }
 
-    /// Arms the regions again whose pause is over. Returns their targets.
+    /// Whether a region waits for a crossing to be over.
+    pub fn waits_inside(&self) -> bool {
+        let mut paused = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.paused.as_ref());
+        paused.any(|paused| paused.inside.is_some())
+    }
+
+    /// Arms the regions again whose pause is over, and returns them. `is_open` says of a crossing whether it goes on.
     ///
     /// # Errors
     /// The kernel's.
     pub fn resume_due(
         &mut self,
         kernel: &mut Kernel,
+        is_open: impl Fn(u64) -> bool,
         now: Instant,
-    ) -> Result<BTreeSet<u32>, KernelError> {
+    ) -> Result<Vec<Resumed>, KernelError> {
         let mut links = BTreeSet::new();
+        let mut resumed = BTreeSet::new();
         for entry in self.entries.values_mut() {
-            let is_due = entry.paused_until.is_some_and(|until| until <= now);
+            let is_due =
+                (entry.paused.as_ref()).is_some_and(|paused| paused.is_over(now, &is_open));
             let is_mapped = |mapped: &Mapped| mapped.unseen == 0;
             if is_due && self.places.get(&entry.link.place).is_some_and(is_mapped) {
-                entry.paused_until = None;
+                entry.paused = None;
                 entry.since = now;
                 links.insert(entry.link.clone());
+                resumed.insert(Resumed {
+                    name: entry.plan.name.clone(),
+                    target: entry.link.place.target,
+                    is_told: is_told(entry.trips),
+                });
             }
         }
         links
             .iter()
             .try_for_each(|link| self.relink(kernel, link))?;
-        Ok(links.iter().map(|link| link.place.target).collect())
+        Ok(resumed.into_iter().collect())
     }
 
     /// Disarms all regions of a target and forgets them.
@@ -348,7 +458,7 @@ impl Armory {
     /// Regions of a target that are armed now, in objects that it maps.
     pub fn armed(&self, target: u32) -> usize {
         self.of(target)
-            .filter(|entry| entry.paused_until.is_none() && entry.plan.is_region())
+            .filter(|entry| entry.paused.is_none() && entry.plan.is_region())
             .filter(|entry| {
                 let mapped = self.places.get(&entry.link.place);
                 mapped.is_some_and(|mapped| mapped.unseen == 0)
@@ -372,7 +482,7 @@ impl Armory {
         let entry = Entry {
             link: plan.link(place),
             plan,
-            paused_until: None,
+            paused: None,
             trips: 0,
             since: Instant::now(),
             stepped_at: None,
@@ -393,7 +503,7 @@ impl Armory {
             .collect();
         let points: Vec<ProbePoint> = regions
             .iter()
-            .filter(|(_, entry)| entry.paused_until.is_none())
+            .filter(|(_, entry)| entry.paused.is_none())
             .flat_map(|(_, entry)| &entry.plan.points)
             .map(|point| {
                 let mut point = *point;
@@ -407,7 +517,7 @@ impl Armory {
             .map(|mapped| mapped.path.as_path());
         let replaces = link.armed.is_some();
         // One that is given up is so from one instant on: what it opened before that has lost its exit.
-        let goes_over = |entry: &Entry| replaces && entry.paused_until.is_none();
+        let goes_over = |entry: &Entry| replaces && entry.paused.is_none();
         // Which exits are passed is asked of the new link's alone.
         let meanwhile = RegionFlags::RELINKED | RegionFlags::PASSED;
         for (number, entry) in regions.iter().filter(|(_, entry)| goes_over(entry)) {
