@@ -139,7 +139,8 @@ fn leaves(ctx: &BtfTracePointContext, task: Task, how: Leave) {
         resources::stops(task, thread, now);
     }
     // Whoever does not wait is not followed from here on.
-    let may_be_followed = how == Leave::Waits || worker::may_be(task.pid());
+    let waits = matches!(how, Leave::Waits | Leave::BlockedByIo);
+    let may_be_followed = waits || worker::may_be(task.pid());
     if may_be_followed && let Some(target) = target(task) {
         let (tgid, tid) = threads::current();
         wait::left(ctx.as_ptr(), target, tgid, tid, how, now);

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod catalogue;
 pub mod collector;
+pub mod control_group;
 pub mod coverage;
 pub mod gate;
 pub mod http;

@@ -553,6 +553,18 @@ def llama_pairs(number: int) -> None:
     use(_COPIED[0])
 
 
+def page_in(number: int) -> None:
+    """Reads pages of a file, each from the disk."""
+    import mmap
+
+    with open(os.environ["FILE"], "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as pages:
+            pages.madvise(mmap.MADV_RANDOM)
+            with truth.call("page_in", "page_in") as facts:
+                facts["sum"] = sum(pages[at] for at in range(0, len(pages), 1 << 18))
+
+
 def memory(number: int) -> None:
     """Touches memory and lets it go, reads a file from the disk, and with `THRASH` one too large."""
     class Used(ctypes.Structure):

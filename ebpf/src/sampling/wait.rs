@@ -100,8 +100,8 @@ pub fn left(program: *mut c_void, target: &Target, tgid: u32, tid: u32, how: Lea
     }
     let worker = match how {
         // Not for a thread on its way out, which nothing would remove again.
-        Leave::Waits => worker::get_or_create(target, tgid, tid),
-        Leave::Preempted | Leave::Blocked | Leave::BlockedByIo => worker::get(tid),
+        Leave::Waits | Leave::BlockedByIo => worker::get_or_create(target, tgid, tid),
+        Leave::Preempted | Leave::Blocked => worker::get(tid),
     };
     if let Some(worker) = worker {
         leave(program, target, worker, tid, how, now);

@@ -7,6 +7,7 @@ mod drawing;
 mod endings;
 mod engine;
 mod folding;
+mod imports;
 mod inferred;
 mod limits;
 mod nested;

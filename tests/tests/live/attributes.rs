@@ -105,6 +105,15 @@ fn batch(requirements: &str) {
     let scene = scene::batch(&mut command, |pid| Attach::pid(pid).armed_ahead(), 40);
     scene.must_be_perfect(20);
     compare(&scene);
+    // The first request imports it, which takes longer than all solves.
+    let imports =
+        (scene.outcome.spans.iter()).filter(|span| span.name.starts_with("import ortools."));
+    let first = &scene.calls[0].trace_id;
+    assert!(
+        imports.clone().count() > 0 && imports.clone().all(|span| span.trace_id == *first),
+        "{:?}",
+        imports.collect::<Vec<_>>()
+    );
 }
 
 fn compare(scene: &Scene) {

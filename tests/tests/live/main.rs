@@ -8,6 +8,7 @@ mod attributes;
 mod births;
 mod bounds;
 mod cuda;
+mod disk;
 mod engine;
 mod examples;
 mod export;

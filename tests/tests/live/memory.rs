@@ -10,6 +10,7 @@ use std::{
 
 use hotspan_tests::{
     agent::{Attach, Outcome},
+    control_group::ControlGroup,
     gate::require_bpf,
     judge::span_for,
     native,
@@ -105,37 +106,13 @@ fn compare(call: &Call, span: &Span) {
     assert!(said("process.thread.count") >= 1);
 }
 
-/// A control group with less memory than the program needs; gone with the value.
-struct Cramped(PathBuf);
-
-impl Cramped {
-    /// `None` where there is no such thing.
-    fn new(limit_mib: usize) -> Option<Self> {
-        let group = PathBuf::from("/sys/fs/cgroup/memory")
-            .join(format!("hotspan-test-{}", std::process::id()));
-        fs::create_dir(&group).ok()?;
-        let limit = (limit_mib * MIB).to_string();
-        fs::write(group.join("memory.limit_in_bytes"), limit).ok()?;
-        Some(Self(group))
-    }
-
-    fn take(&self, pid: u32) {
-        fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
-    }
-}
-
-impl Drop for Cramped {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
 #[test]
 fn paging_begins_where_memory_runs_short() {
     let Some(_turn) = require_bpf("paging") else {
         return;
     };
-    let Some(group) = Cramped::new(32) else {
+    let limit = (32 * MIB).to_string();
+    let Some(group) = ControlGroup::new("memory", "memory.limit_in_bytes", &limit) else {
         eprintln!("NOT COVERED: paging: no memory control group can be made here");
         return;
     };

@@ -233,21 +233,20 @@ impl Chooser<'_> {
 
     /// Which function of a chain gives the name.
     pub(super) fn named<'n>(&self, chain: &[&'n Node], place: Place) -> Option<&'n Node> {
-        let is_in = |layer: Layer| {
-            move |node: &&&'n Node| {
-                let traits = self.functions.traits(node.function);
-                traits.is_some_and(|traits| traits.has_name)
-                    && self.functions.layer(node.function, self.application) == layer
-            }
+        let has_name = |node: &&Node| {
+            let traits = self.functions.traits(node.function);
+            traits.is_some_and(|traits| traits.has_name)
         };
-        let mut own = chain.iter().filter(is_in(Layer::User)).copied();
+        let named = chain.iter().copied().filter(has_name);
+        let mut own = named.clone().filter(|node| self.is_own(node));
         let outermost = own.next();
         let own = match own.next_back() {
             Some(innermost) if place.is_handlers => Some(innermost),
             _ => outermost,
         };
-        let libraries = chain.iter().filter(is_in(Layer::Library)).copied();
-        let libraries = libraries.filter(|node| self.is_asked_for(node));
+        let is_library =
+            |node: &&Node| self.layer(node) == Layer::Library && self.is_asked_for(node);
+        let libraries = named.filter(is_library);
         let library = || {
             let mut own = libraries
                 .clone()
@@ -272,6 +271,22 @@ impl Chooser<'_> {
         }
     }
 
+    /// Whether a function is the application's, or a library that it imports: not what that imports in turn.
+    fn is_own(&self, node: &Node) -> bool {
+        let is_module = |frame: &Frame| self.functions.is_module(frame.function);
+        self.layer(node) == Layer::User
+            || self.functions.is_module(node.function) && !self.above(node).iter().any(is_module)
+    }
+
+    fn layer(&self, node: &Node) -> Layer {
+        self.functions.layer(node.function, self.application)
+    }
+
+    fn above(&self, node: &Node) -> &[Frame] {
+        let shown = self.shown(node).split_last();
+        shown.map_or(&[], |(_, above)| above)
+    }
+
     /// Whether samples show that a library's function was called which is there to be called.
     fn is_called_by_name(&self, node: &Node) -> bool {
         let is_librarys = !self.functions.is_runtimes(node.function);
@@ -282,11 +297,8 @@ impl Chooser<'_> {
 
     /// Whether a function is the outermost of the application's in the request.
     fn is_handler(&self, node: &Node, place: Place) -> bool {
-        let above = self
-            .shown(node)
-            .split_last()
-            .map_or(&[][..], |(_, above)| above);
-        place.is_handlers && !above.iter().any(|frame| self.is_named(*frame, Layer::User))
+        let is_users = |frame: &Frame| self.is_named(*frame, Layer::User);
+        place.is_handlers && !self.above(node).iter().any(is_users)
     }
 
     /// Whether a function is more than the runtime's part in what a native one does: Python asks for what it calls.

@@ -25,10 +25,13 @@ pub(in crate::inference) fn frames_from(
 ) -> Stack {
     let (of_user, _) = apart(stack, functions);
     let inside = of_user.get(from..).unwrap_or_default();
-    let called = inside
-        .iter()
-        .filter(|frame| !functions.imports(frame.function));
-    called.take(MAX_FRAMES).copied().collect()
+    let calls = inside.iter().skip(1).map(Some).chain([None]);
+    let called = inside.iter().zip(calls).filter(|(frame, calls)| {
+        // `__import__` itself is native, and calls the rest.
+        let imports = |frame: &Frame| functions.imports(frame.function);
+        !imports(frame) && !(functions.is_runtimes(frame.function) && calls.is_some_and(imports))
+    });
+    called.map(|(frame, _)| *frame).take(MAX_FRAMES).collect()
 }
 
 /// Those of the kernel.

@@ -39,6 +39,8 @@ pub(crate) struct Traits {
     role: Option<role::Role>,
     /// Whether it is a part of what finds modules and loads them.
     imports: bool,
+    /// Whether it is the body of a library's module.
+    is_module: bool,
     /// Whether it is part of the language's own runtime: the C library, the loader, the kernel's page.
     is_runtimes: bool,
 }
@@ -128,6 +130,11 @@ impl Functions {
         self.traits(id).is_some_and(|traits| traits.imports)
     }
 
+    /// Whether it is the body of a library's module.
+    pub fn is_module(&self, id: FunctionId) -> bool {
+        self.traits(id).is_some_and(|traits| traits.is_module)
+    }
+
     /// Whether it is Python's.
     pub fn is_python(&self, id: FunctionId) -> bool {
         self.traits(id)
@@ -155,6 +162,7 @@ impl From<Function> for KnownFunction {
             layer,
             has_name,
             imports: place::imports(&function.file),
+            is_module: import.is_some(),
             role: role::of(&function).filter(|_| layer == Layer::Framework),
             is_event_loops: layer == Layer::Framework && function.file.contains("/asyncio/"),
             is_runtimes: is_native(&function) && probeable::is_runtimes(&function.object),

@@ -82,6 +82,9 @@ fn function(id: FunctionId, word: &str) -> Function {
     let (language, file, object) = match kind {
         "fw" => python("/venv/lib/python3.11/site-packages/starlette/routing.py"),
         "lib" => python("/venv/lib/python3.11/site-packages/solver/model.py"),
+        "importlib" => python("<frozen importlib._bootstrap>"),
+        "numpy" => python("/venv/lib/python3.11/site-packages/numpy/__init__.py"),
+        "linalg" => python("/venv/lib/python3.11/site-packages/numpy/linalg/_linalg.py"),
         "other" => python("/venv/lib/python3.11/site-packages/shop/orders.py"),
         "bin" => python("/venv/bin/uvicorn"),
         "server" => python("/venv/lib/python3.11/site-packages/uvicorn/server.py"),
