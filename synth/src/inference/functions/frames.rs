@@ -27,9 +27,10 @@ pub(in crate::inference) fn frames_from(
     let inside = of_user.get(from..).unwrap_or_default();
     let calls = inside.iter().skip(1).map(Some).chain([None]);
     let called = inside.iter().zip(calls).filter(|(frame, calls)| {
-        // `__import__` itself is native, and calls the rest.
         let imports = |frame: &Frame| functions.imports(frame.function);
-        !imports(frame) && !(functions.is_runtimes(frame.function) && calls.is_some_and(imports))
+        // It is native, and calls the rest.
+        let is_builtin = functions.is_runtimes(frame.function) && calls.is_some_and(imports);
+        !is_builtin && !imports(frame)
     });
     called.map(|(frame, _)| *frame).take(MAX_FRAMES).collect()
 }
