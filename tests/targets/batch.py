@@ -53,6 +53,21 @@ def ortools(number: int) -> None:
         models.solve_cpsat("ortools", models.infeasible(), 1, 10.0, number)
 
 
+def ortools_at_once(number: int) -> None:
+    """A small solve, right after the import that the first call makes."""
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    chosen = [model.new_bool_var(str(item)) for item in range(40)]
+    for row in range(15):
+        model.add(sum((1 + item * (row + 7) % 11) * one for item, one in enumerate(chosen)) <= 90)
+    model.maximize(sum((1 + item * 5 % 13) * one for item, one in enumerate(chosen)))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    with truth.call("cpsat.solve", "ortools_at_once"):
+        solver.solve(model)
+
+
 def _highs_model():
     import highspy
     import numpy

@@ -7,8 +7,9 @@ use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use super::{
     choice::{
-        choose::{Chooser, EXPLAINS_PERCENT, Place},
+        choose::{Chooser, EXPLAINS_PERCENT},
         findings::{Finding, Summed},
+        place::Place,
         tree::kids,
     },
     end::Part,

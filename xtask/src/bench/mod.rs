@@ -4,6 +4,7 @@ mod cost;
 mod coverage;
 mod crossings;
 mod cuda;
+mod imports;
 mod lifecycle;
 mod llama;
 mod llama_requests;
@@ -71,6 +72,8 @@ enum What {
     Coverage,
     /// Start to armed, and SIGKILL to a clean kernel.
     Lifecycle,
+    /// Solves right after OR-Tools is imported: how many have a span.
+    Imports,
     /// How many crossings a second the kernel allows.
     Crossings,
     /// What a process pays that is no target and maps the same library.
@@ -93,6 +96,7 @@ const ALL: &[What] = &[
     What::Cost,
     What::Coverage,
     What::Lifecycle,
+    What::Imports,
     What::Crossings,
     What::Bystander,
     What::Sockets,
@@ -133,6 +137,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                 explain: arguments.explain,
             })?,
             What::Lifecycle => lifecycle::run()?,
+            What::Imports => imports::run()?,
             What::Crossings => crossings::rate()?,
             What::Bystander => crossings::bystander()?,
             What::Sockets => sockets::run()?,

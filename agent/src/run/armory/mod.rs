@@ -1,35 +1,29 @@
-//! The armed regions of all targets: their numbers, their probes, and what the rate guard did to them.
+//! The armed regions of all targets: their numbers and their probes; [`mapped`] where, [`pause`] what the rate guard did to
+//! them.
 
+mod mapped;
+mod pause;
 mod plan;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use hotspan_common::{MAX_REGIONS, PointKind, RegionFlags};
 use hotspan_synth::ids::RegionId;
 
-use self::plan::LinkKey;
-pub use self::plan::{Place, Plan};
+use self::{mapped::Mapped, pause::Paused, plan::LinkKey};
+pub use self::{
+    mapped::Met,
+    pause::Entered,
+    plan::{Place, Plan},
+};
 use crate::kernel::{Armed, Kernel, KernelError, ProbePoint};
 
-/// First pause of a region that was hit too often; each further trip doubles it. What was hit too often
-/// once is so again, as a rule, and each try costs the target some hundred hits.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-/// Longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-/// Shortest pause of a region that was hit too often inside of another's crossing: each try costs the target some
-/// milliseconds.
-const PAUSE_INSIDE: Duration = Duration::from_secs(2);
-/// A region that stayed armed this long is forgiven its earlier trips.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(120);
 /// What is told of a region's exits so soon after they were replaced is of the old ones.
 const TOLD_TWICE: Duration = Duration::from_secs(1);
-/// Programs that a process may execute in a row without mapping an object before its links are let
-/// go: before a script's interpreter come a shell and a launcher or two.
-const KEPT_EXECS: u8 = 4;
 
 struct Entry {
     plan: Plan,
@@ -42,88 +36,12 @@ struct Entry {
     stepped_at: Option<Instant>,
 }
 
-/// Until when a region is given up.
-#[derive(Clone, Debug)]
-struct Paused {
-    /// At the latest.
-    until: Instant,
-    /// At the soonest, once `inside` is over.
-    from: Instant,
-    /// The crossing that it was hit in.
-    inside: Option<u64>,
-}
-
-impl Paused {
-    fn is_over(&self, now: Instant, is_open: impl Fn(u64) -> bool) -> bool {
-        let has_left = self.inside.is_some_and(|inside| !is_open(inside));
-        self.until <= now || (has_left && self.from <= now)
-    }
-}
-
 /// A link, and the generation of its probes.
 #[derive(Default)]
 struct Link {
     generation: u16,
     /// Held for its drop.
     armed: Option<Armed>,
-}
-
-/// A crossing that is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entered {
-    /// Its id.
-    pub id: u64,
-    /// Its region's number.
-    pub region: u32,
-    /// When it was entered, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub entry_ns: u64,
-}
-
-/// How a place stands with its target.
-#[derive(Default)]
-struct Mapped {
-    /// Opens the object.
-    path: PathBuf,
-    /// Programs that the target executed since the object was last seen mapped, and one more if it
-    /// has not been seen in the present one.
-    unseen: u8,
-}
-
-/// A region that is tried again.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Resumed {
-    /// Span name.
-    pub name: String,
-    /// Process.
-    pub target: u32,
-    /// Whether people were told of the pause.
-    pub is_told: bool,
-}
-
-/// Whether people are told of a trip: what comes again and again is told of ever less often.
-fn is_told(trips: u32) -> bool {
-    trips.is_power_of_two()
-}
-
-impl Pause {
-    /// For people.
-    pub fn describe(&self) -> String {
-        let Self {
-            name,
-            target,
-            limit_per_s,
-            length,
-            inside,
-            ..
-        } = self;
-        let until = match inside {
-            Some(inside) => format!("until {inside} is over, for {length:?} at the most"),
-            None => format!("for {length:?}"),
-        };
-        format!(
-            "{name} in process {target} is entered more than {limit_per_s} times a second and thread: disarmed {until}"
-        )
-    }
 }
 
 /// The armed regions, by number.
@@ -145,34 +63,6 @@ pub enum Exits {
     AreStepped,
     /// Nothing stands for them: the region can only be given up.
     HaveNoOthers,
-}
-
-/// How what is armed stands with what a target maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Met {
-    /// Nothing is armed there.
-    Stranger,
-    /// It was armed before the target's present program mapped it.
-    Expected,
-    /// That is known.
-    Known,
-}
-
-/// A region that was given up for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// Span name.
-    pub name: String,
-    /// Process.
-    pub target: u32,
-    /// Entries a second and thread that it may have.
-    pub limit_per_s: u32,
-    /// Until it is tried again, at the latest.
-    pub length: Duration,
-    /// Name of the region that it is called in: once that is over it is tried again, too.
-    pub inside: Option<String>,
-    /// Whether people are told.
-    pub is_told: bool,
 }
 
 impl Armory {
@@ -212,124 +102,9 @@ impl Armory {
         Ok(numbers.into_iter().map(|n| n.map(RegionId)).collect())
     }
 
-    /// The target maps the place, which `object` opens.
-    pub fn meets(&mut self, place: &Place, object: &Path) -> Met {
-        if !self.holds(place) {
-            return Met::Stranger;
-        }
-        let Some(mapped) = self.places.get_mut(place) else {
-            return Met::Known;
-        };
-        object.clone_into(&mut mapped.path);
-        match std::mem::take(&mut mapped.unseen) {
-            0 => Met::Known,
-            _ => Met::Expected,
-        }
-    }
-
-    /// What is armed there next is not mapped in the target's present program, as far as is known.
-    pub fn expect(&mut self, place: &Place) {
-        let unseen = || Mapped {
-            unseen: 1,
-            ..Mapped::default()
-        };
-        self.places.entry(place.clone()).or_insert_with(unseen);
-    }
-
     /// Whether so many regions are armed that the rest is left to what targets do map.
     pub fn is_half_full(&self) -> bool {
         self.entries.len() >= MAX_REGIONS / 2
-    }
-
-    /// Whether the place is armed.
-    pub fn holds(&self, place: &Place) -> bool {
-        let mut here = self
-            .entries
-            .values()
-            .filter(|entry| entry.link.place == *place);
-        here.any(|entry| !entry.plan.is_of_coroutines())
-    }
-
-    /// The target executes another program. Links are by file: where the new program maps one of
-    /// these files, it is armed from the first instruction. Files that no longer occur are let go.
-    pub fn executed(&mut self, target: u32) {
-        for (_, mapped) in self
-            .places
-            .iter_mut()
-            .filter(|(place, _)| place.target == target)
-        {
-            mapped.unseen += 1;
-        }
-        self.places
-            .retain(|place, mapped| place.target != target || mapped.unseen <= KEPT_EXECS);
-        let places = &self.places;
-        self.links
-            .retain(|link, _| places.contains_key(&link.place));
-        self.entries
-            .retain(|_, entry| places.contains_key(&entry.link.place));
-    }
-
-    /// Takes the probes away from a region whose guard tripped, and from those that bear its name in the same
-    /// place: they are one thing to the user. `open`: crossings of the thread that tripped it. `None` if they are gone already.
-    ///
-    /// # Errors
-    /// The kernel's; then the regions that share the link lose their probes, too.
-    pub fn pause(
-        &mut self,
-        kernel: &mut Kernel,
-        number: u32,
-        open: &[Entered],
-        now: Instant,
-    ) -> Result<Option<Pause>, KernelError> {
-        let epoch = self.next_epoch();
-        let Some(tripped) = self.entries.get(&number) else {
-            return Ok(None);
-        };
-        if tripped.paused.is_some() {
-            return Ok(None);
-        }
-        let is_forgiven = now.duration_since(tripped.since) > FORGIVEN_AFTER;
-        let trips = if is_forgiven { 0 } else { tripped.trips };
-        let length = FIRST_PAUSE
-            .saturating_mul(1 << trips.min(6))
-            .min(LONGEST_PAUSE);
-        let (name, link) = (tripped.plan.name.clone(), tripped.link.clone());
-        let limit_per_s = tripped.plan.spec.limit_per_s;
-        let around = self.around(&name, open);
-        let paused = Paused {
-            until: now + length,
-            from: now + PAUSE_INSIDE,
-            inside: around.map(|(inside, _)| inside),
-        };
-        let inside = around.map(|(_, region)| region.to_owned());
-        for entry in self.entries.values_mut() {
-            if entry.link != link || entry.plan.name != name {
-                continue;
-            }
-            entry.trips = trips + 1;
-            entry.paused = Some(paused.clone());
-            // Crossings that were open lose their exits: the new epoch tells the programs so.
-            entry.plan.spec.epoch = epoch;
-        }
-        self.relink(kernel, &link)?;
-        Ok(Some(Pause {
-            name,
-            target: link.place.target,
-            limit_per_s,
-            length,
-            inside,
-            is_told: is_told(trips + 1),
-        }))
-    }
-
-    /// The outermost of these crossings that is another region's, with its name: what calls `name`.
-    fn around(&self, name: &str, open: &[Entered]) -> Option<(u64, &str)> {
-        let others = open.iter().filter_map(|entered| {
-            let entry = self.entries.get(&entered.region)?;
-            (entry.plan.name != name).then_some((entered, entry.plan.name.as_str()))
-        });
-        let outermost = others.min_by_key(|(entered, _)| entered.entry_ns);
-        outermost.map(|(entered, name)| (entered.id, name))
     }
 
     /// Probes the `ret`s that a region's conditional exits stand for, which calls that go on pass too often. The region
@@ -382,48 +157,6 @@ impl Armory {
         points.any(|point| point.file_offset == file_offset && point.cookie.kind == entry)
     }
 
-    /// Whether a region waits for a crossing to be over.
-    pub fn waits_inside(&self) -> bool {
-        let mut paused = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.paused.as_ref());
-        paused.any(|paused| paused.inside.is_some())
-    }
-
-    /// Arms the regions again whose pause is over, and returns them. `is_open` says of a crossing whether it goes on.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn resume_due(
-        &mut self,
-        kernel: &mut Kernel,
-        is_open: impl Fn(u64) -> bool,
-        now: Instant,
-    ) -> Result<Vec<Resumed>, KernelError> {
-        let mut links = BTreeSet::new();
-        let mut resumed = BTreeSet::new();
-        for entry in self.entries.values_mut() {
-            let is_due =
-                (entry.paused.as_ref()).is_some_and(|paused| paused.is_over(now, &is_open));
-            let is_mapped = |mapped: &Mapped| mapped.unseen == 0;
-            if is_due && self.places.get(&entry.link.place).is_some_and(is_mapped) {
-                entry.paused = None;
-                entry.since = now;
-                links.insert(entry.link.clone());
-                resumed.insert(Resumed {
-                    name: entry.plan.name.clone(),
-                    target: entry.link.place.target,
-                    is_told: is_told(entry.trips),
-                });
-            }
-        }
-        links
-            .iter()
-            .try_for_each(|link| self.relink(kernel, link))?;
-        Ok(resumed.into_iter().collect())
-    }
-
     /// Disarms all regions of a target and forgets them.
     pub fn release(&mut self, target: u32) {
         self.places.retain(|place, _| place.target != target);
@@ -461,7 +194,7 @@ impl Armory {
             .filter(|entry| entry.paused.is_none() && entry.plan.is_region())
             .filter(|entry| {
                 let mapped = self.places.get(&entry.link.place);
-                mapped.is_some_and(|mapped| mapped.unseen == 0)
+                mapped.is_some_and(Mapped::is_here)
             })
             .count()
     }

@@ -2,8 +2,9 @@
 //! name, so that nothing else would tell of their time.
 
 use super::{
-    choose::{Chooser, Place},
+    choose::Chooser,
     findings::Finding,
+    place::Place,
     tree::{Kid, Node},
 };
 

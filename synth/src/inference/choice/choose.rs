@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::{
     findings::{Finding, Origin},
+    place::{Others, Place},
     tree::{Kid, Node, kids},
 };
 use crate::{
-    event::Frame,
     inference::{
         functions::{Functions, Layer},
         timeline::{Edge, Piece},
@@ -27,46 +27,6 @@ pub(in crate::inference) struct Chooser<'a> {
     pub rules: &'a Inference,
     pub left: &'a Edge,
     pub right: &'a Edge,
-}
-
-/// Where in the tree something is chosen.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::inference) struct Place {
-    /// Which functions may become a span here besides the application's own.
-    others: Others,
-    /// Of a chain of single callers: the handler's is named after the innermost of the application's functions, or after
-    /// what the handler itself asked a library for; and what a named function called after what it called.
-    is_handlers: bool,
-    /// Spans above.
-    depth: u32,
-    /// Whether all functions above hold the crossing at the left, and at the right.
-    holds: (bool, bool),
-}
-
-/// Functions that are not the application's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Others {
-    /// None.
-    Left,
-    /// Those that samples show, not waits alone: what a handler calls.
-    Sampled,
-    /// All: nothing of the application's is above, or some of it is beside.
-    Taken,
-}
-
-impl Place {
-    /// In a region or on a worker, with nothing of the application's above.
-    pub const OUTERMOST: Self = Self {
-        others: Others::Taken,
-        is_handlers: false,
-        depth: 1,
-        holds: (false, false),
-    };
-    /// Below a span, where nothing but the application's own functions counts.
-    pub const BELOW: Self = Self {
-        others: Others::Left,
-        ..Self::OUTERMOST
-    };
 }
 
 impl Chooser<'_> {
@@ -229,82 +189,6 @@ impl Chooser<'_> {
             .iter()
             .map(Piece::duration_ns)
             .fold(0, u64::saturating_add)
-    }
-
-    /// Which function of a chain gives the name.
-    pub(super) fn named<'n>(&self, chain: &[&'n Node], place: Place) -> Option<&'n Node> {
-        let has_name = |node: &&Node| {
-            let traits = self.functions.traits(node.function);
-            traits.is_some_and(|traits| traits.has_name)
-        };
-        let named = chain.iter().copied().filter(has_name);
-        let mut own = named.clone().filter(|node| self.is_own(node));
-        let outermost = own.next();
-        let own = match own.next_back() {
-            Some(innermost) if place.is_handlers => Some(innermost),
-            _ => outermost,
-        };
-        let is_library =
-            |node: &&Node| self.layer(node) == Layer::Library && self.is_asked_for(node);
-        let libraries = named.filter(is_library);
-        let library = || {
-            let mut own = libraries
-                .clone()
-                .filter(|node| !self.functions.is_glue(node.function));
-            own.next().or_else(|| libraries.clone().next())
-        };
-        match own {
-            // Its name says no more than the request's.
-            Some(handler) if self.is_handler(handler, place) => {
-                let below = libraries.clone().filter(|node| node.depth > handler.depth);
-                below
-                    .clone()
-                    .find(|node| self.is_called_by_name(node))
-                    .or(Some(handler))
-            }
-            Some(own) => Some(own),
-            None => match place.others {
-                Others::Left => None,
-                Others::Sampled => library().filter(|node| self.is_called_by_name(node)),
-                Others::Taken => library(),
-            },
-        }
-    }
-
-    /// Whether a function is the application's, or a library that it imports: not what that imports in turn.
-    fn is_own(&self, node: &Node) -> bool {
-        let is_module = |frame: &Frame| self.functions.is_module(frame.function);
-        self.layer(node) == Layer::User
-            || self.functions.is_module(node.function) && !self.above(node).iter().any(is_module)
-    }
-
-    fn layer(&self, node: &Node) -> Layer {
-        self.functions.layer(node.function, self.application)
-    }
-
-    fn above(&self, node: &Node) -> &[Frame] {
-        let shown = self.shown(node).split_last();
-        shown.map_or(&[], |(_, above)| above)
-    }
-
-    /// Whether samples show that a library's function was called which is there to be called.
-    fn is_called_by_name(&self, node: &Node) -> bool {
-        let is_librarys = !self.functions.is_runtimes(node.function);
-        is_librarys
-            && self.functions.is_public(node.function)
-            && self.is_close(&self.of_pieces(String::new(), node.pieces.clone()))
-    }
-
-    /// Whether a function is the outermost of the application's in the request.
-    fn is_handler(&self, node: &Node, place: Place) -> bool {
-        let is_users = |frame: &Frame| self.is_named(*frame, Layer::User);
-        place.is_handlers && !self.above(node).iter().any(is_users)
-    }
-
-    /// Whether a function is more than the runtime's part in what a native one does: Python asks for what it calls.
-    fn is_asked_for(&self, node: &Node) -> bool {
-        let is_pythons = |frame: &Frame| self.functions.is_python(frame.function);
-        !self.functions.is_runtimes(node.function) || self.shown(node).iter().any(is_pythons)
     }
 
     fn span(&self, named: &Node, last: &Node, place: Place) -> Vec<Finding> {

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     event::Frame,
-    ids::FunctionId,
     inference::{
         evidence::waits::Cause,
         functions::Layer,
@@ -102,11 +101,6 @@ impl Chooser<'_> {
         let layer = |frame: &&Frame| self.functions.layer(frame.function, self.application);
         let own = frames.iter().rfind(|frame| layer(frame) == Layer::User);
         own.or_else(|| frames.last()).copied()
-    }
-
-    pub fn name(&self, function: FunctionId) -> String {
-        let known = self.functions.get(function);
-        known.map_or_else(String::new, |known| known.name.clone())
     }
 
     /// The stack of a function, outermost first.

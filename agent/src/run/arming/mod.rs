@@ -1,10 +1,12 @@
 //! From what a survey found to armed probes.
 
+mod plans;
+
 use std::{collections::BTreeSet, path::Path, slice, time::Instant};
 
-use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, ReturnSp, ValueKind};
 use hotspan_synth::{event::Event, ids::RegionId};
 
+pub use self::plans::ArmingRules;
 use super::{
     armory::{Armory, Entered, Exits, Met, Place, Plan},
     say,
@@ -12,10 +14,10 @@ use super::{
     targets::Watched,
 };
 use crate::{
-    catalogue::{Analysed, DEFAULT_MAX_RATE, FoundRegion, RegionRole},
+    catalogue::{Analysed, FoundRegion},
     context::python::StepPoint,
-    kernel::{Kernel, ProbePoint},
-    object::{FileKey, exits::ExitPoint},
+    kernel::Kernel,
+    object::FileKey,
     stack::NativePlace,
     target::mapping::ObjectId,
 };
@@ -43,15 +45,6 @@ pub struct NewlyArmed {
     pub gone: Vec<ObjectId>,
     /// Names of those that were armed before the target mapped them, which it has done now.
     pub expected: Vec<String>,
-}
-
-/// What the command line says about arming.
-#[derive(Clone, Copy, Debug)]
-pub struct ArmingRules {
-    /// Replaces every region's minimum duration, in nanoseconds.
-    pub min_ns: Option<u64>,
-    /// Whether regions that are hit too often are given up.
-    pub rate_guard: bool,
 }
 
 impl Arming {
@@ -92,9 +85,11 @@ impl Arming {
             if self.is_armed(&place, object, &mut armed) {
                 continue;
             }
-            let catch = analysis.begin_catch.map(|offset| self.catch_plan(offset));
-            let found = analysis.regions.iter().map(|found| self.plan(found));
-            let loaded = analysis.loaded.map(|offset| self.loaded_plan(offset));
+            let catch = analysis
+                .begin_catch
+                .map(|offset| self.rules.catch_plan(offset));
+            let found = analysis.regions.iter().map(|found| self.rules.plan(found));
+            let loaded = analysis.loaded.map(|offset| self.rules.loaded_plan(offset));
             let plans: Vec<Plan> = found.chain(catch).chain(loaded).collect();
             if plans.is_empty() {
                 continue;
@@ -179,22 +174,9 @@ impl Arming {
                 pid,
                 file: FileKey::of(&metadata).id(),
             };
-            let points = steps
-                .iter()
-                .filter(|step| step.object == object)
-                .map(|step| point(step.file_offset, step.kind, 0));
-            let plan = self.helper(name, points.collect(), STEP_LIMIT);
-            // By a link of its own: busy event loops trip its guard.
-            self.arm(
-                kernel,
-                watched,
-                &place,
-                object,
-                vec![Plan {
-                    apart: Some(plan.name.clone()),
-                    ..plan
-                }],
-            );
+            let of_object = steps.iter().filter(|step| step.object == object);
+            let plan = self.rules.steps_plan(name, of_object);
+            self.arm(kernel, watched, &place, object, vec![plan]);
         }
     }
 
@@ -234,7 +216,7 @@ impl Arming {
         if self.armory.is_entered(&place, found.entry) {
             return None;
         }
-        let mut plan = self.plan(found);
+        let mut plan = self.rules.plan(found);
         plan.spec.limit_per_s = found.capture.limit_per_s;
         plan.apart = Some(format!("{}@{:x}", found.name, found.address));
         let numbers = self.arm(kernel, watched, &place, &at.file, vec![plan]);
@@ -343,65 +325,6 @@ impl Arming {
         self.refused += 1;
         say::error("a region could not be armed", error);
     }
-
-    fn plan(&self, found: &FoundRegion) -> Plan {
-        let mut spec = found.spec();
-        if let Some(min_ns) = self.rules.min_ns {
-            spec.min_ns = min_ns;
-        }
-        if !self.rules.rate_guard {
-            spec.limit_per_s = 0;
-        }
-        if found.capture.role == RegionRole::Worker {
-            spec.flags |= RegionFlags::WORKER;
-        }
-        let stepped =
-            (!found.stepped_exits.is_empty()).then(|| points(found, &found.stepped_exits));
-        if stepped.is_some() {
-            spec.flags |= RegionFlags::WEIGHED;
-        }
-        Plan {
-            name: found.name.clone(),
-            points: points(found, &found.exits),
-            stepped,
-            text_slot: text_slot(&spec),
-            apart: (1..DEFAULT_MAX_RATE)
-                .contains(&spec.limit_per_s)
-                .then(|| found.name.clone()),
-            spec,
-        }
-    }
-
-    /// `__cxa_begin_catch` is a point like others, in a region that has no crossings.
-    fn catch_plan(&self, offset: u64) -> Plan {
-        let points = vec![point(offset, PointKind::Catch, 0)];
-        self.helper("exception catch", points, CATCH_LIMIT)
-    }
-
-    /// Where the dynamic loader tells of what it maps.
-    fn loaded_plan(&self, offset: u64) -> Plan {
-        let points = vec![point(offset, PointKind::Loaded, 0)];
-        self.helper("library load", points, LOAD_LIMIT)
-    }
-
-    /// Points of which no span comes by itself.
-    fn helper(&self, name: &str, points: Vec<ProbePoint>, limit_per_s: u32) -> Plan {
-        Plan {
-            name: name.to_owned(),
-            points,
-            stepped: None,
-            text_slot: None,
-            apart: None,
-            spec: RegionSpec {
-                limit_per_s: if self.rules.rate_guard {
-                    limit_per_s
-                } else {
-                    0
-                },
-                ..RegionSpec::default()
-            },
-        }
-    }
 }
 
 /// The crossings that are open, with their threads.
@@ -416,54 +339,3 @@ fn open(kernel: &Kernel) -> impl Iterator<Item = (u32, Entered)> {
         (event.tid, entered)
     })
 }
-
-/// The region's number is put in when it is known.
-fn points(found: &FoundRegion, exits: &[ExitPoint]) -> Vec<ProbePoint> {
-    let at_exits = |kind| {
-        exits.iter().map(move |exit| {
-            let mut point = point(exit.file_offset, kind, exit.condition);
-            point.cookie.sp = exit.sp;
-            point.cookie.result = exit.result;
-            point
-        })
-    };
-    match found.capture.role {
-        RegionRole::Note if found.capture.notes_result => at_exits(PointKind::Note).collect(),
-        RegionRole::Note => vec![point(found.entry, PointKind::Note, 0)],
-        _ => at_exits(PointKind::Exit)
-            .chain([point(found.entry, PointKind::Entry, 0)])
-            .collect(),
-    }
-}
-
-fn point(file_offset: u64, kind: PointKind, condition: u8) -> ProbePoint {
-    ProbePoint {
-        file_offset,
-        cookie: Cookie {
-            region: 0,
-            sp: ReturnSp::HERE,
-            result: ResultAt::RAX,
-            kind: kind.wire(),
-            condition,
-            generation: 0,
-        },
-    }
-}
-
-fn text_slot(spec: &RegionSpec) -> Option<u32> {
-    spec.reads[..spec.n_reads as usize]
-        .iter()
-        .find(|read| read.kind & ValueKind::TEXT != 0)
-        .map(|read| read.slot)
-}
-
-/// Exceptions a second and thread beyond which catches are no longer followed: crossings that one
-/// leaves are then closed by the next entry, less exactly.
-const CATCH_LIMIT: u32 = 2_000;
-
-/// Libraries a second and thread beyond which loads are no longer followed, until the next try.
-const LOAD_LIMIT: u32 = 1_000;
-
-/// Steps of tasks a second and thread beyond which suspensions are no longer told of: a step costs
-/// the target some 5 µs, so that this is one part in a hundred of its time.
-const STEP_LIMIT: u32 = 2_000;
