@@ -20,7 +20,7 @@ pub use events::{Batch, Control, KernelEvent, Woken};
 pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use off_cpu::OffCpu;
-pub use probes::{Armed, ProbePoint};
+pub use probes::{Armed, ProbePoint, disarm, disarm_aside};
 pub use sampler::{Clock, SampleView, Sampler, StackRules, Taken};
 pub use slab::SampleSlab;
 pub use suspended::SuspendedTask;

@@ -1,6 +1,9 @@
 //! What a target maps of what is armed in it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use super::{Armory, Place};
 
@@ -82,9 +85,9 @@ impl Armory {
         }
         self.places
             .retain(|place, mapped| place.target != target || mapped.unseen <= KEPT_EXECS);
+        let kept: BTreeSet<Place> = self.places.keys().cloned().collect();
+        self.let_go(|link| !kept.contains(&link.place));
         let places = &self.places;
-        self.links
-            .retain(|link, _| places.contains_key(&link.place));
         self.entries
             .retain(|_, entry| places.contains_key(&entry.link.place));
     }

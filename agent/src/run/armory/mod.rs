@@ -20,7 +20,8 @@ pub use self::{
     pause::Entered,
     plan::{Place, Plan},
 };
-use crate::kernel::{Armed, Kernel, KernelError, ProbePoint};
+use super::say;
+use crate::kernel::{self, Armed, Kernel, KernelError, ProbePoint};
 
 /// What is told of a region's exits so soon after they were replaced is of the old ones.
 const TOLD_TWICE: Duration = Duration::from_secs(1);
@@ -160,14 +161,24 @@ impl Armory {
     /// Disarms all regions of a target and forgets them.
     pub fn release(&mut self, target: u32) {
         self.places.retain(|place, _| place.target != target);
-        self.links.retain(|link, _| link.place.target != target);
+        self.let_go(|link| link.place.target == target);
         self.entries
             .retain(|_, entry| entry.link.place.target != target);
     }
 
     /// Disarms everything, and keeps what is needed to read the events that are still to come.
     pub fn disarm_all(&mut self) {
-        self.links.clear();
+        let links = std::mem::take(&mut self.links);
+        kernel::disarm(links.into_values().filter_map(|link| link.armed).collect());
+    }
+
+    /// Drops links whose hits nobody waits for.
+    fn let_go(&mut self, is_gone: impl Fn(&LinkKey) -> bool) {
+        let gone = self.links.extract_if(.., |link, _| is_gone(link));
+        let armed = gone.filter_map(|(_, link)| link.armed).collect();
+        if let Err(error) = kernel::disarm_aside(armed) {
+            say::error("probes are disarmed one after the other", &error);
+        }
     }
 
     /// The slot that the region's text marks.
