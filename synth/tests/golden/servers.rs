@@ -113,3 +113,24 @@ fn a_pools_job_may_have_no_function_of_its_own() {
         ",
     );
 }
+
+/// The stack of a forked process begins with its parent's, which goes on there for nobody.
+#[test]
+fn a_process_that_was_forked_in_a_request_begins_where_it_started() {
+    check(
+        "
+        h          = server:run fw:call handler processes:submit
+        b          = server:run fw:call handler processes:submit process:_bootstrap process:run processes:_process_worker build
+        q          = server:run fw:call handler processes:submit process:_bootstrap process:run processes:_process_worker queue:get
+        1/a @      | hhhhhhhhhhhh
+        2/a @      |      bbbbbbbbbbbbbbb          bbbbbbbbbbbb
+        2/a futex  |                     qqqqqqqqqq
+        ",
+        "
+        a
+          handler 0..12
+          build 5..20
+          build 30..42
+        ",
+    );
+}

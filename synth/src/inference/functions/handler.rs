@@ -9,8 +9,11 @@ use crate::event::{Frame, Language};
 impl Functions {
     /// Where the frames begin that are not the chain above a handler.
     pub fn handler(&self, stack: &[Frame]) -> usize {
+        let starts = |frame: &Frame| self.role(*frame) == Some(Role::Process);
+        let forked = stack.iter().rposition(starts).map_or(0, |start| start + 1);
+        let stack = stack.get(forked..).unwrap_or_default();
         let first = self.first_own(stack);
-        self.behind_server(stack, first).unwrap_or(first)
+        forked + self.behind_server(stack, first).unwrap_or(first)
     }
 
     /// The same where a program has started its server itself: what did that is above all handlers. `first` is where the frames

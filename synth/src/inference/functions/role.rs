@@ -21,6 +21,8 @@ pub(super) enum Role {
     Queue,
     /// It is where a thread starts, or waits for another.
     Thread,
+    /// It is where a process starts that was forked: what is above it is its parent's.
+    Process,
 }
 
 /// Of these, what runs for as long as a service does, by their files below the packages' or the standard library's folder.
@@ -57,6 +59,12 @@ const POOLS: &[(&str, &str)] = &[
     ("concurrent/futures/process.py", "_process_worker"),
     ("concurrent/futures/thread.py", "_worker"),
     ("multiprocessing/pool.py", "worker"),
+];
+
+/// Where forked processes start.
+const PROCESSES: &[(&str, &str)] = &[
+    ("billiard/process.py", "_bootstrap"),
+    ("multiprocessing/process.py", "_bootstrap"),
 ];
 
 /// What hands on what came of their work, on their thread and on the loop that waits for it.
@@ -99,6 +107,9 @@ pub(super) fn of(function: &Function) -> Option<Role> {
         return starts::is_thread_start(&function.name).then_some(Role::Thread);
     }
     let inside = inside_packages(&function.file).or_else(|| inside_standard(&function.file))?;
+    if PROCESSES.contains(&(inside, &function.name)) {
+        return Some(Role::Process);
+    }
     let is_one = |places: &[&str]| places.iter().any(|place| inside.starts_with(place));
     if is_one(SERVERS) {
         Some(Role::Server)

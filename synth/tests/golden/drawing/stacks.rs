@@ -92,6 +92,8 @@ fn function(id: FunctionId, word: &str) -> Function {
         "thread" => python("/usr/lib/python3.11/threading.py"),
         "pool" => python("/usr/lib/python3.11/concurrent/futures/thread.py"),
         "done" => python("/usr/lib/python3.11/concurrent/futures/_base.py"),
+        "process" => python("/usr/lib/python3.11/multiprocessing/process.py"),
+        "processes" => python("/usr/lib/python3.11/concurrent/futures/process.py"),
         "queue" => python("/usr/lib/python3.11/queue.py"),
         "threads" => python("/usr/lib/python3.11/asyncio/threads.py"),
         "asyncio" => python("/usr/lib/python3.11/asyncio/tasks.py"),
