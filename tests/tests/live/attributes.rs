@@ -105,15 +105,12 @@ fn batch(requirements: &str) {
     let scene = scene::batch(&mut command, |pid| Attach::pid(pid).armed_ahead(), 40);
     scene.must_be_perfect(20);
     compare(&scene);
-    // The first request imports it, which takes longer than all solves.
-    let imports =
-        (scene.outcome.spans.iter()).filter(|span| span.name.starts_with("import ortools."));
+    // The first request imports it. Right after the attach code may be gone before its name is read: then none is told.
     let first = &scene.calls[0].trace_id;
-    assert!(
-        imports.clone().count() > 0 && imports.clone().all(|span| span.trace_id == *first),
-        "{:?}",
-        imports.collect::<Vec<_>>()
-    );
+    let imports = (scene.outcome.spans.iter()).filter(|span| span.name.starts_with("import "));
+    eprintln!("  {} imports", imports.clone().count());
+    let strays: Vec<_> = imports.filter(|span| span.trace_id != *first).collect();
+    assert!(strays.is_empty(), "{strays:?}");
 }
 
 fn compare(scene: &Scene) {
