@@ -105,7 +105,7 @@ fn batch(requirements: &str) {
     let scene = scene::batch(&mut command, |pid| Attach::pid(pid).armed_ahead(), 40);
     scene.must_be_perfect(20);
     compare(&scene);
-    // The first request imports it. Right after the attach code may be gone before its name is read: then none is told.
+    // The first request imports it, by stacks that may be too deep to be read whole: then no import is told.
     let first = &scene.calls[0].trace_id;
     let imports = (scene.outcome.spans.iter()).filter(|span| span.name.starts_with("import "));
     eprintln!("  {} imports", imports.clone().count());
