@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod counters;
+mod disarming;
 mod events;
 mod features;
 mod load;
@@ -16,11 +17,12 @@ mod wire;
 
 pub use arrivals::SocketLinks;
 pub use counters::KernelCounters;
+pub use disarming::{Disarming, disarm};
 pub use events::{Batch, Control, KernelEvent, Woken};
 pub use features::{NoUprobeMulti, uprobe_multi};
 pub use load::{Kernel, KernelError};
 pub use off_cpu::OffCpu;
-pub use probes::{Armed, ProbePoint, disarm, disarm_aside};
+pub use probes::{Armed, ProbePoint};
 pub use sampler::{Clock, SampleView, Sampler, StackRules, Taken};
 pub use slab::SampleSlab;
 pub use suspended::SuspendedTask;

@@ -1,11 +1,6 @@
 //! Arming: one link for each object and target.
 
-use std::{
-    io::{self, ErrorKind},
-    num::NonZeroU32,
-    path::Path,
-    thread,
-};
+use std::{io::ErrorKind, num::NonZeroU32, path::Path};
 
 use aya::{
     maps::MapError,
@@ -35,36 +30,6 @@ pub struct ProbePoint {
 pub struct Armed {
     /// Held for its drop.
     _link: Option<UProbeLink>,
-}
-
-/// Threads that let go of probes.
-const DISARMING: usize = 32;
-
-/// Disarms all of them, side by side: the kernel takes some hundred milliseconds to let go of each, most of which it waits.
-pub fn disarm(armed: Vec<Armed>) {
-    let share = armed.len().div_ceil(DISARMING).max(1);
-    let mut armed = armed.into_iter();
-    thread::scope(|scope| {
-        loop {
-            let some: Vec<Armed> = armed.by_ref().take(share).collect();
-            if some.is_empty() {
-                break;
-            }
-            scope.spawn(move || drop(some));
-        }
-    });
-}
-
-/// The same, without waiting for it.
-///
-/// # Errors
-/// No more threads; they are disarmed all the same, one after the other.
-pub fn disarm_aside(armed: Vec<Armed>) -> io::Result<()> {
-    if armed.is_empty() {
-        return Ok(());
-    }
-    let aside = thread::Builder::new().name("disarming".to_owned());
-    aside.spawn(move || disarm(armed)).map(drop)
 }
 
 impl Kernel {

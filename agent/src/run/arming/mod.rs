@@ -85,12 +85,7 @@ impl Arming {
             if self.is_armed(&place, object, &mut armed) {
                 continue;
             }
-            let catch = analysis
-                .begin_catch
-                .map(|offset| self.rules.catch_plan(offset));
-            let found = analysis.regions.iter().map(|found| self.rules.plan(found));
-            let loaded = analysis.loaded.map(|offset| self.rules.loaded_plan(offset));
-            let plans: Vec<Plan> = found.chain(catch).chain(loaded).collect();
+            let plans = self.rules.plans(analysis);
             if plans.is_empty() {
                 continue;
             }

@@ -3,7 +3,7 @@
 use hotspan_common::{Cookie, PointKind, RegionFlags, RegionSpec, ResultAt, ReturnSp, ValueKind};
 
 use crate::{
-    catalogue::{DEFAULT_MAX_RATE, FoundRegion, RegionRole},
+    catalogue::{Analysis, DEFAULT_MAX_RATE, FoundRegion, RegionRole},
     context::python::StepPoint,
     kernel::ProbePoint,
     object::exits::ExitPoint,
@@ -31,6 +31,14 @@ pub struct ArmingRules {
 }
 
 impl ArmingRules {
+    /// All that is in an object: first its regions, in their order.
+    pub(super) fn plans(&self, analysis: &Analysis) -> Vec<Plan> {
+        let found = analysis.regions.iter().map(|found| self.plan(found));
+        let catch = analysis.begin_catch.map(|offset| self.catch_plan(offset));
+        let loaded = analysis.loaded.map(|offset| self.loaded_plan(offset));
+        found.chain(catch).chain(loaded).collect()
+    }
+
     /// A region.
     pub(super) fn plan(&self, found: &FoundRegion) -> Plan {
         let mut spec = found.spec();
@@ -61,13 +69,13 @@ impl ArmingRules {
     }
 
     /// `__cxa_begin_catch` is a point like others, in a region that has no crossings.
-    pub(super) fn catch_plan(&self, offset: u64) -> Plan {
+    fn catch_plan(&self, offset: u64) -> Plan {
         let points = vec![point(offset, PointKind::Catch, 0)];
         self.helper("exception catch", points, CATCH_LIMIT)
     }
 
     /// Where the dynamic loader tells of what it maps.
-    pub(super) fn loaded_plan(&self, offset: u64) -> Plan {
+    fn loaded_plan(&self, offset: u64) -> Plan {
         let points = vec![point(offset, PointKind::Loaded, 0)];
         self.helper("library load", points, LOAD_LIMIT)
     }

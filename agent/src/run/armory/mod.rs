@@ -20,8 +20,7 @@ pub use self::{
     pause::Entered,
     plan::{Place, Plan},
 };
-use super::say;
-use crate::kernel::{self, Armed, Kernel, KernelError, ProbePoint};
+use crate::kernel::{self, Armed, Disarming, Kernel, KernelError, ProbePoint};
 
 /// What is told of a region's exits so soon after they were replaced is of the old ones.
 const TOLD_TWICE: Duration = Duration::from_secs(1);
@@ -51,6 +50,7 @@ pub struct Armory {
     entries: BTreeMap<u32, Entry>,
     links: BTreeMap<LinkKey, Link>,
     places: BTreeMap<Place, Mapped>,
+    disarming: Disarming,
     next: u32,
     epoch: u32,
 }
@@ -176,9 +176,7 @@ impl Armory {
     fn let_go(&mut self, is_gone: impl Fn(&LinkKey) -> bool) {
         let gone = self.links.extract_if(.., |link, _| is_gone(link));
         let armed = gone.filter_map(|(_, link)| link.armed).collect();
-        if let Err(error) = kernel::disarm_aside(armed) {
-            say::error("probes are disarmed one after the other", &error);
-        }
+        self.disarming.aside(armed);
     }
 
     /// The slot that the region's text marks.

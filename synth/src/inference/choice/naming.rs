@@ -21,31 +21,31 @@ impl Chooser<'_> {
             Some(innermost) if place.is_handlers => Some(innermost),
             _ => outermost,
         };
-        let is_library =
-            |node: &&Node| self.layer(node) == Layer::Library && self.is_asked_for(node);
-        let libraries = named.filter(is_library);
-        let library = || {
-            let mut own = libraries
-                .clone()
-                .filter(|node| !self.functions.is_glue(node.function));
-            own.next().or_else(|| libraries.clone().next())
-        };
+        let mut libraries =
+            named.filter(|node| self.layer(node) == Layer::Library && self.is_asked_for(node));
         match own {
             // Its name says no more than the request's.
-            Some(handler) if self.is_handler(handler, place) => {
-                let below = libraries.clone().filter(|node| node.depth > handler.depth);
-                below
-                    .clone()
-                    .find(|node| self.is_called_by_name(node))
-                    .or(Some(handler))
-            }
+            Some(handler) if self.is_handler(handler, place) => libraries
+                .find(|node| node.depth > handler.depth && self.is_called_by_name(node))
+                .or(Some(handler)),
             Some(own) => Some(own),
-            None => match place.others {
-                Others::Left => None,
-                Others::Sampled => library().filter(|node| self.is_called_by_name(node)),
-                Others::Taken => library(),
-            },
+            None => self.library(libraries, place.others),
         }
+    }
+
+    /// The outermost of these, if such count: what only stands between a language and a library gives way.
+    fn library<'n>(
+        &self,
+        mut libraries: impl Iterator<Item = &'n Node> + Clone,
+        others: Others,
+    ) -> Option<&'n Node> {
+        let is_more = |node: &&Node| !self.functions.is_glue(node.function);
+        let outermost = libraries.clone().find(is_more).or_else(|| libraries.next());
+        outermost.filter(|node| match others {
+            Others::Left => false,
+            Others::Sampled => self.is_called_by_name(node),
+            Others::Taken => true,
+        })
     }
 
     /// Whether a function is the application's, or a library that it imports: not what that imports in turn.
